@@ -1,1 +1,19 @@
-"""Room under construction."""
+"""The grid room: the connection, the markets, the weather and the contracts on energy.
+
+What it knows: market calendars (which intervals make up a local day, 92, 96 or 100 quarter-hours),
+prices, weather and carbon series with their provenance, generators of synthetic ones and readers of
+real ones, the grid connection with its dated phases and N-1 capacity, power purchase agreements and
+guarantees of origin, and the ports to the market and to flexibility buyers.
+
+What it does not know: what the factory does with it. No chip, job, tenant, plan or account appears
+here; a limit is a number of MW per period, a price is a number of EUR/MWh.
+
+Who may import it: policy and every floor above. Its siblings (plant, jobs, ledger, kernel) may not;
+weather and prices reach them as plain arrays.
+"""
+
+from gigafactory.grid.calendar import MarketCalendar
+from gigafactory.grid.series import Series, SourceRow
+from gigafactory.grid.signals import Signals
+
+__all__ = ["MarketCalendar", "Series", "Signals", "SourceRow"]
