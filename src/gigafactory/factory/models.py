@@ -1,0 +1,100 @@
+"""The factory file as frozen models: one root, `Factory`, and the blocks it is made of."""
+
+from __future__ import annotations
+
+from gigafactory.factory.blocks import (
+    Block,
+    JobClassLabel,
+    MissionLabel,
+    Name,
+    SourcedBlock,
+    Words,
+    setting,
+)
+from gigafactory.factory.contracts import Battery, Delivery, Energy, Market, Pool, Ppa
+from gigafactory.factory.demand import (
+    Capex,
+    Checkpoint,
+    Finance,
+    Governance,
+    LifeRange,
+    Lives,
+    MoneyRange,
+    Policy,
+    PowerCostRange,
+    Range,
+    RateRange,
+    Service,
+    Tenant,
+    Work,
+)
+from gigafactory.factory.sites import (
+    Asset,
+    ConnectionPhase,
+    Cooling,
+    Fabric,
+    GridConnection,
+    Hall,
+    Heat,
+    Place,
+    Site,
+    Water,
+)
+
+
+class Factory(Block):
+    """An AI factory: at most eight keys, each a block of its own."""
+
+    name: Name = setting("Short name of the factory; runs are named after it.")
+    sites: dict[Name, Site] = setting("Sites by name.")
+    fleet: tuple[Pool, ...] = setting("Pools of accelerators.")
+    energy: Energy = setting("Batteries, power contracts and the market.")
+    tenants: tuple[Tenant, ...] = setting("Who uses it.")
+    policy: Policy = setting("Rules of the scheduler and of a shortage.")
+    governance: Governance = setting("Who owns and runs it.")
+    finance: Finance = setting("Prices, lives and rates.")
+
+    @property
+    def title(self) -> Words:
+        """The name as shown, in English and Dutch (it stands under `governance`)."""
+        return self.governance.title
+
+
+__all__ = [
+    "Asset",
+    "Battery",
+    "Block",
+    "Capex",
+    "Checkpoint",
+    "ConnectionPhase",
+    "Cooling",
+    "Delivery",
+    "Energy",
+    "Fabric",
+    "Factory",
+    "Finance",
+    "Governance",
+    "GridConnection",
+    "Hall",
+    "Heat",
+    "JobClassLabel",
+    "LifeRange",
+    "Lives",
+    "Market",
+    "MissionLabel",
+    "MoneyRange",
+    "Place",
+    "Policy",
+    "Pool",
+    "PowerCostRange",
+    "Ppa",
+    "Range",
+    "RateRange",
+    "Service",
+    "Site",
+    "SourcedBlock",
+    "Tenant",
+    "Water",
+    "Words",
+    "Work",
+]

@@ -1,0 +1,218 @@
+"""Where the factory stands: place, connection, halls, cooling, heat, water, assets."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal
+
+from gigafactory.factory.blocks import Name, SourcedBlock, Text, setting
+from gigafactory.factory.quantities import (
+    ApparentMVA,
+    AreaM2,
+    CostEURPerM3,
+    CostEURPerMWh,
+    Count,
+    DataPB,
+    EnergyMWh,
+    Latitude,
+    Longitude,
+    PositiveCount,
+    PositivePowerMW,
+    PositiveRatio,
+    PositiveShare,
+    PowerFactor,
+    PowerKW,
+    PowerMW,
+    PowerW,
+    Ratio,
+    Share,
+    TemperatureC,
+    TemperatureK,
+    VoltageKV,
+    VolumeM3,
+)
+
+HallCooling = Literal["air", "liquid", "immersion"]
+CoolingTechnology = Literal["dry", "adiabatic", "evaporative", "seawater"]
+AssetLayer = Literal[
+    "compute", "memory_and_storage", "network", "cloud_service", "building", "energy"
+]
+
+
+class Place(SourcedBlock):
+    """Where the site lies, and what the Dutch hyperscale rule needs to know of it."""
+
+    municipality: Text = setting("Municipality.")
+    country: Text = setting("Country, ISO 3166 two-letter code.")
+    lau: str | None = setting("LAU code of the municipality (Eurostat), for EU reporting.", None)
+    latitude: Latitude = setting("Latitude, for sun and weather.")
+    longitude: Longitude = setting("Longitude, for sun and weather.")
+    built_area_m2: AreaM2 = setting(
+        "Built floor area; above 10 ha with a connection of 70 MW or more the Dutch "
+        "hyperscale rule applies (Staatsblad 2023, 492).",
+        key="built_area",
+    )
+    hyperscale_exempt: bool = setting(
+        "The place is one of the parts of Het Hogeland or Hollands Kroon where a hyperscale data "
+        "centre is allowed (Bkl art. 5.161ba).",
+        False,
+    )
+
+
+class ConnectionPhase(SourcedBlock):
+    """From a date on, another firm import limit (a temporary or a growing connection)."""
+
+    from_: dt.date = setting("First local day of the phase.", key="from")
+    firm_mw: PowerMW = setting("Firm import limit from that day on.", key="firm")
+
+
+class GridConnection(SourcedBlock):
+    """The grid connection at the point of interconnection."""
+
+    voltage_kv: VoltageKV = setting("Voltage level at the point of connection.", key="voltage")
+    capacity_mva: ApparentMVA = setting("Contracted apparent power.", key="capacity")
+    power_factor: PowerFactor = setting(
+        "Real over apparent power kept at the connection.",
+        0.98,
+        source="Our assumption, 2026, assumption: corrected load close to unity",
+    )
+    circuits: PositiveCount = setting("Number of circuits to the grid.", 2)
+    circuit_capacity_mva: ApparentMVA = setting(
+        "Apparent power one circuit carries.", key="circuit_capacity"
+    )
+    n_minus_1: bool = setting(
+        "Import stays within what remains when one circuit fails (only with two or more).", True
+    )
+    firm_mw: PositivePowerMW = setting("Firm import right.", key="firm")
+    export_mw: PowerMW = setting("Export right.", 0.0, key="export")
+    energised: dt.date | None = setting(
+        "First local day with power; empty when it is energised before any run.", None
+    )
+    phases: tuple[ConnectionPhase, ...] = setting(
+        "Dated firm limits, ascending; before the first one `firm` applies.", ()
+    )
+    mv_lv_impact_mw: PowerMW = setting(
+        "Load the site takes from, or adds to, medium and low voltage nets around it.",
+        key="mv_lv_impact",
+    )
+    mv_lv_assumption: Text = setting("What the stated medium and low voltage impact assumes.")
+
+
+class Hall(SourcedBlock):
+    """A computer room with one kind of cooling."""
+
+    cooling: HallCooling = setting("How racks give off their heat: air, liquid or immersion.")
+    rack_power_kw_max: PowerKW = setting("Largest rack the hall can cool.", key="rack_power_max")
+    it_power_mw_max: PositivePowerMW = setting("Largest IT load of the hall.", key="it_power_max")
+    area_m2: AreaM2 = setting("Floor area of the computer room.", key="area")
+
+
+class Cooling(SourcedBlock):
+    """The site's cooling plant and its power chain."""
+
+    technology: CoolingTechnology = setting("How heat leaves the site.")
+    supply_c: TemperatureC = setting("Facility water temperature to the racks.", key="supply")
+    approach_k: TemperatureK = setting(
+        "Smallest difference between supply water and the air (dry) or wet bulb (wet).",
+        key="approach",
+    )
+    chiller_cop: PositiveRatio = setting("Heat moved per unit of chiller power.")
+    fan_fraction: Share = setting("Fan power at full load as a share of IT power.", key="fan")
+    pump_fraction: Share = setting("Pump power at full load as a share of IT power.", key="pump")
+    ups_efficiency: PositiveShare = setting("Efficiency of the uninterruptible supply.")
+    transformer_loss_fraction: Share = setting(
+        "Transformer loss as a share of what passes.", key="transformer_loss"
+    )
+    distribution_loss_fraction: Share = setting(
+        "Distribution loss as a share of what passes.", key="distribution_loss"
+    )
+    cycles_of_concentration: PositiveRatio = setting(
+        "Times the make-up water is concentrated before blow-down.",
+        4.0,
+        source="Lei and Masanet, 2022, published: range 3 to 15",
+    )
+    range_k: TemperatureK = setting(
+        "Temperature difference of the facility water over the load.",
+        8.0,
+        key="range",
+        source="Lei and Masanet, 2022, published: range 5 to 10 K",
+    )
+    drift_fraction: Share = setting(
+        "Droplets lost as a share of the tower's water flow.",
+        0.00005,
+        key="drift",
+        source="Lei and Masanet, 2022, published: range 0.005 to 0.5 %",
+    )
+
+
+class Heat(SourcedBlock):
+    """Delivery of waste heat to a network."""
+
+    power_mw_max: PositivePowerMW = setting(
+        "Largest heat delivered to the network.", key="power_max"
+    )
+    source_c: TemperatureC = setting("Temperature of the waste heat.", key="source")
+    network_c: TemperatureC = setting("Flow temperature the network asks for.", key="network")
+    cop_quality: PositiveShare = setting("Heat-pump quality: share of the ideal (Carnot) COP.")
+    price_eur_per_mwh: CostEURPerMWh = setting("Price paid for the heat.", key="price")
+    peak_demand_mw: PositivePowerMW = setting(
+        "Yearly peak of the network's demand that this site may serve.", key="peak_demand"
+    )
+    homes: Count = setting("Homes on the network, for the reader.", 0)
+    home_demand_mwh: EnergyMWh = setting(
+        "Heat one home uses in a year.",
+        9.0,
+        key="home_demand",
+        source="Our assumption, 2026, assumption: a new or insulated Dutch home",
+    )
+
+
+class Fabric(SourcedBlock):
+    """The network between accelerators."""
+
+    watt_per_accelerator_w: PowerW = setting(
+        "Switch and optics power outside the nodes, per accelerator.", key="watt_per_accelerator"
+    )
+    fabric_supplier: str | None = setting("Who makes it.", None)
+
+
+class Water(SourcedBlock):
+    """Water supply."""
+
+    price_eur_per_m3: CostEURPerM3 = setting("Price of water.", key="price")
+    cap_m3_per_y: VolumeM3 | None = setting(
+        "Largest volume in one calendar year; empty for none.", None, key="cap"
+    )
+    stress: Literal["low", "medium", "high"] = setting("Water stress of the area.", "low")
+    source_kind: Literal["potable", "industrial", "surface", "recycled"] = setting(
+        "Kind of water used.", "industrial"
+    )
+
+
+class Asset(SourcedBlock):
+    """A thing the site is made of: who made it, and where."""
+
+    name: Name = setting("Name of the asset.")
+    layer: AssetLayer = setting("Layer of the factory it belongs to.")
+    amount: Ratio = setting("How much of it there is.")
+    unit: Text = setting("What the amount counts.", "pieces")
+    supplier: Text = setting("Who supplies it, or unknown.")
+    country: Text = setting("Country of the supplier, ISO code, or unknown.")
+
+
+class Site(SourcedBlock):
+    """One site: everything behind one connection."""
+
+    place: Place = setting("Where it lies.")
+    timezone: Text = setting("Local time, an IANA name.", "Europe/Amsterdam")
+    connection: GridConnection = setting("The grid connection.")
+    halls: dict[Name, Hall] = setting("Computer rooms by name.")
+    cooling: Cooling = setting("Cooling plant and power chain.")
+    heat: Heat | None = setting("Delivery of waste heat; empty for none.", None)
+    network: Fabric = setting("The network between accelerators.")
+    storage_pb: DataPB = setting("Raw storage capacity.", key="storage")
+    auxiliary_mw: PowerMW = setting(
+        "Everything that is neither IT nor cooling: offices, light, safety.", key="auxiliary"
+    )
+    water: Water = setting("Water supply.")
+    assets: tuple[Asset, ...] = setting("What the site is made of, with its suppliers.", ())
