@@ -1,0 +1,132 @@
+"""The clock: what time it is, and waiting for the next tick.
+
+::
+
+    environment   clock       waiting
+    simulate      SimClock    jumps to the instant
+    shadow, live  WallClock   sleeps until the instant
+
+The loop asks its clock and nothing else, so the code is the same in every environment. This module
+is the only one that may read the ambient clock; each such line says ``clock-ok``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+from gigafactory.units import NS_PER_S
+
+_NAP_NS = NS_PER_S  # sleep in naps, so that a step of the system clock is noticed within a second
+
+
+class Clock(Protocol):
+    """Where the loop gets its time from."""
+
+    def now_ns(self) -> int:
+        """The present instant, ns UTC; never earlier than one returned before."""
+        ...
+
+    def wait_until(self, instant_ns: int) -> int:
+        """Return once the instant (ns UTC) has come, with the present instant; at once if past."""
+        ...
+
+
+class SimClock:
+    """Time in a simulation: it stands still until told to jump.
+
+    Args:
+        start_ns: the first instant, ns UTC.
+    """
+
+    def __init__(self, start_ns: int) -> None:
+        self._now_ns = int(start_ns)
+
+    def now_ns(self) -> int:
+        """The instant last jumped to, ns UTC."""
+        return self._now_ns
+
+    def wait_until(self, instant_ns: int) -> int:
+        """Jump to an instant, ns UTC; one that is past leaves the clock where it is."""
+        self._now_ns = max(self._now_ns, int(instant_ns))
+        return self._now_ns
+
+
+class WallClock:
+    """The time on the wall, held from running backwards when the system clock is set back."""
+
+    def __init__(self) -> None:
+        self._last_ns = 0
+
+    def now_ns(self) -> int:
+        """The system's time, ns UTC, or the last one returned while that has been set back."""
+        self._last_ns = max(self._last_ns, time.time_ns())  # clock-ok
+        return self._last_ns
+
+    def wait_until(self, instant_ns: int) -> int:
+        """Sleep until the system's time is an instant, ns UTC."""
+        while (now := self.now_ns()) < instant_ns:
+            time.sleep(min(instant_ns - now, _NAP_NS) / NS_PER_S)  # clock-ok
+        return now
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One turn of the loop.
+
+    Attributes:
+        index: number of its period, counted from 0 over the given edges.
+        start_ns: its beginning, ns UTC.
+        end_ns: its end, ns UTC.
+        late_ns: how long after `start_ns` the loop took it up; 0 in a simulation.
+        missed: periods that went by whole since the tick before; they are not caught up, because
+            every decision compares what is with what should be now.
+    """
+
+    index: int
+    start_ns: int
+    end_ns: int
+    late_ns: int
+    missed: int
+
+
+def ticks(clock: Clock, edges_ns: Iterable[int]) -> Iterator[Tick]:
+    """Turn the loop: wait for the beginning of each period in turn.
+
+    Args:
+        clock: whose time it is.
+        edges_ns: rising instants, ns UTC; n + 1 edges make n periods.
+
+    Yields:
+        A tick per period, those that have already ended left out and counted in the next one.
+
+    Raises:
+        ValueError: the edges do not rise.
+    """
+    missed = 0
+    for index, (start, end) in enumerate(pairwise(map(int, edges_ns))):
+        if end <= start:
+            raise ValueError(f"period {index} ends at {end} ns, not after its start at {start} ns")
+        now = clock.wait_until(start)
+        if now >= end:
+            missed += 1
+            continue
+        yield Tick(index, start, end, now - start, missed)
+        missed = 0
+
+
+class Stopwatch:
+    """How long something took on the wall, by a clock that is never set; starts when made.
+
+    For progress and `wall_s` only: what it says stays outside every digest.
+    """
+
+    def __init__(self) -> None:
+        self._start_ns = time.monotonic_ns()  # clock-ok
+
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return (time.monotonic_ns() - self._start_ns) / NS_PER_S  # clock-ok
