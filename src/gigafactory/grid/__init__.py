@@ -15,5 +15,6 @@ weather and prices reach them as plain arrays.
 from gigafactory.grid.calendar import MarketCalendar
 from gigafactory.grid.series import Series, SourceRow
 from gigafactory.grid.signals import Signals
+from gigafactory.grid.synthetic import synthetic_signals
 
-__all__ = ["MarketCalendar", "Series", "Signals", "SourceRow"]
+__all__ = ["MarketCalendar", "Series", "Signals", "SourceRow", "synthetic_signals"]

@@ -190,4 +190,4 @@ def _local_hours(
         offset = moment.astimezone(zone).utcoffset()
         assert offset is not None
         offset_s[k] = offset.total_seconds()
-    return elapsed + (offset_s - offset_s[0]) / S_PER_H
+    return np.asarray(elapsed + (offset_s - offset_s[0]) / S_PER_H)
