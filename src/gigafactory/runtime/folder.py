@@ -322,7 +322,7 @@ def save_snapshot(
                 flat = array.reshape(-1)
                 step = max(1, _PART_BYTES // max(1, array.itemsize))
                 for start in range(0, flat.size, step):
-                    file.append("part", 0, {}, {"values": flat[start : start + step]})
+                    file.append("part", 0, {}, {name: flat[start : start + step]})
             file.append("end", 0, {"frames": file.count})
         fresh.replace(path)
     except BaseException:
@@ -350,7 +350,7 @@ def _read_snapshot(path: Path) -> Snapshot:
             arrays[frame.fields["name"]] = array
             flat, filled = array.reshape(-1), 0
         elif frame.kind == "part":
-            values = frame.arrays["values"]
+            (values,) = frame.arrays.values()
             flat[filled : filled + values.size] = values
             filled += values.size
         elif frame.kind == "end":
