@@ -1,0 +1,20 @@
+#!/bin/sh
+# Pins the dependencies of pyproject.toml with hashes, for Python 3.11 and later on Linux and macOS.
+# The lock files name no package index (docs/decisions/0004), so that every machine may use its own.
+set -eu
+cd "$(dirname "$0")/.."
+PATH="$PATH:$PWD/.venv/bin"
+command -v uv >/dev/null 2>&1 || { echo "lock: this needs uv" >&2; exit 1; }
+
+pin() {
+  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+    --no-annotate --no-emit-index-url --no-emit-find-links "$@" pyproject.toml
+}
+pin --extra dev --output-file requirements.lock
+# The docs are built in the same environment: their pins follow the first lock.
+pin --extra docs --constraint requirements.lock --output-file requirements-docs.lock
+if grep -nE '://|--(extra-)?index|--find-links' requirements.lock requirements-docs.lock >&2; then
+  echo "lock: an address got into a lock file; see the lines above" >&2
+  exit 1
+fi
+echo "lock: $(grep -c '==' requirements.lock) and $(grep -c '==' requirements-docs.lock) pins"
