@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -119,6 +120,15 @@ def test_the_chain_is_the_documented_one(tmp_path: Path) -> None:
     record += b"\x03" + values.astype("<f8").tobytes()
     head = hashlib.sha256(hashlib.sha256(b"GFJOURNAL v1\r\n\x1a\n").digest() + record).hexdigest()
     assert journal.head == head
+
+
+def test_the_reader_on_the_format_s_page_gets_the_digest(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "journal-format.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    room: dict = {}
+    exec(code, room)
+    journal = some(tmp_path / "j")
+    assert room["head_of"](str(tmp_path / "j")) == journal.head
 
 
 def test_array_layout_in_memory_does_not_change_the_digest(tmp_path: Path) -> None:

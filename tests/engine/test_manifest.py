@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -51,6 +52,14 @@ def test_an_untouched_folder_has_no_problem_and_the_text_is_plain_json(folder: P
     assert len(listed["big.parquet"]["blocks"]) == 4
     assert listed["big.parquet"]["blocks"][3] == hashlib.sha256(b"tail").hexdigest()
     assert read_manifest(folder)["sha256"] == content["sha256"]
+
+
+def test_the_seal_is_the_documented_one(folder: Path) -> None:
+    lines = (folder / NAME).read_bytes().split(b"\n")
+    body = b"\n".join(lines[:-4])  # without the two seal lines, the brace and the last newline
+    assert read_manifest(folder)["sha256"] == hashlib.sha256(body).hexdigest()
+    marks = read_manifest(folder)["line_crc32"].split()
+    assert marks == [f"{crc32(line):08x}" for line in lines[:-4]]
 
 
 def test_writing_again_gives_the_same_bytes(folder: Path) -> None:
