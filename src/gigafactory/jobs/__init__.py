@@ -11,6 +11,61 @@ Imports only `gigafactory.units` and `gigafactory.engine`. Every room from `poli
 import it; its siblings (`plant`, `grid`, `ledger`, `kernel`) may not: the kernel sees arrays.
 """
 
+from gigafactory.jobs.generate import (
+    Demand,
+    WorkloadSpec,
+    generate,
+    generate_year,
+    offered_share,
+    scaling_sentences,
+)
+from gigafactory.jobs.ports import (
+    Action,
+    Command,
+    JobView,
+    Outcome,
+    Phase,
+    Receipt,
+    WorkloadManager,
+    WorkloadSnapshot,
+)
+from gigafactory.jobs.services import (
+    RateSeries,
+    Served,
+    Service,
+    capacity,
+    layer_cake,
+    replica_jobs,
+    served,
+    synthetic_rates,
+)
 from gigafactory.jobs.table import EndState, JobClass, JobTable, Mission
 
-__all__ = ["EndState", "JobClass", "JobTable", "Mission"]
+__all__ = [
+    "Action",
+    "Command",
+    "Demand",
+    "EndState",
+    "JobClass",
+    "JobTable",
+    "JobView",
+    "Mission",
+    "Outcome",
+    "Phase",
+    "RateSeries",
+    "Receipt",
+    "Served",
+    "Service",
+    "WorkloadManager",
+    "WorkloadSnapshot",
+    "WorkloadSpec",
+    "capacity",
+    "generate",
+    "generate_year",
+    "layer_cake",
+    "offered_share",
+    "replica_jobs",
+    "scaling_sentences",
+    "served",
+    "synthetic_rates",
+]
