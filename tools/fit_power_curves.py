@@ -2,17 +2,17 @@
 
 Usage::
 
-    GIGAFACTORY_DATA=/path/to/data python tools/fit_power_curves.py            # prints what it found
-    GIGAFACTORY_DATA=/path/to/data python tools/fit_power_curves.py --write    # YAML and picture
+    GIGAFACTORY_DATA=/path/to/data python tools/fit_power_curves.py            # print only
+    GIGAFACTORY_DATA=/path/to/data python tools/fit_power_curves.py --write    # write the files
 
 Reads four files under ``$GIGAFACTORY_DATA/compute`` (their origins stand in the YAML it writes) and
 writes ``src/gigafactory/plant/data/power_curves.yaml``, ``.../node_power.yaml`` and
 ``docs/explanation/power-curves.svg``. The same input gives the same bytes.
 
 The fit: speed = 1 - a (1 - d) - sum_j b_j max(0, k_j - d) with d the dynamic share, fixed knots k_j
-and a, b_j >= 0. That is every rising concave piecewise-linear function through (1, 1) with corners at
-the knots. With at most four coefficients the least-squares optimum under the signs is found by trying
-every subset of them, exactly.
+and a, b_j >= 0. That is every rising concave piecewise-linear function through (1, 1) with corners
+at the knots. With at most four coefficients the least-squares optimum under the signs is found by
+trying every subset of them, exactly.
 """
 
 from __future__ import annotations
@@ -135,9 +135,8 @@ def fit_measured(folder: Path) -> tuple[dict[str, Any], dict[str, tuple[Array, A
         knots = (round(lowest, 4), *inner, 1.0)
         fitted, rmse = fit_concave(dynamic, speed, knots)
         steps = [
-            [int(w), round(float(dynamic[limit == w].mean()), 4)]
-            + [round(float(speed[limit == w].mean()), 4), round(float(speed[limit == w].std()), 4)]
-            for w in np.unique(limit)
+            [int(w), *(round(float(x), 4) for x in (d.mean(), s.mean(), s.std()))]
+            for w, d, s in ((w, dynamic[limit == w], speed[limit == w]) for w in np.unique(limit))
         ]
         name = f"{gpu}_training"
         raw[name] = (dynamic, speed)
@@ -182,7 +181,7 @@ def assume(curves: dict[str, Any]) -> dict[str, Any]:
 
     def at(name: str, where: Array) -> Array:
         curve = curves[name]
-        return np.interp(where, curve["dynamic"], curve["speed"])
+        return np.asarray(np.interp(where, curve["dynamic"], curve["speed"]), dtype=np.float64)
 
     first = max(curves[name]["dynamic"][0] for name in curves)
     knots = (first, 0.6, 0.75, 0.88, 1.0)
@@ -289,9 +288,9 @@ def _dump(path: Path, words: str, content: dict[str, Any]) -> None:
 
 def draw(path: Path, curves: dict[str, Any], raw: dict[str, tuple[Array, Array]]) -> None:
     """Draw points, fits and errors, and the assumed range."""
-    import matplotlib
+    import matplotlib as mpl
 
-    matplotlib.use("svg")
+    mpl.use("svg")
     import matplotlib.pyplot as plt
 
     plt.rcParams.update({"svg.hashsalt": "gigafactory", "svg.fonttype": "none", "font.size": 9})

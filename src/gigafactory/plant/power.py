@@ -273,13 +273,17 @@ def load_curves(
     uses: dict[tuple[str, str], tuple[str, str, str]] = {}
     for row in content.get("uses") or []:
         names = (str(row["low"]), str(row["base"]), str(row["high"]))
-        for name in sorted(set(names) - set(curves)):
-            problems.append(Problem(str(path), f"uses.{row['chip']}", name, "no such curve"))
+        problems.extend(
+            Problem(str(path), f"uses.{row['chip']}", name, "no such curve")
+            for name in sorted(set(names) - set(curves))
+        )
         for label in row["classes"]:
             uses[str(row["chip"]), str(label)] = names
-    for label in CLASS_LABELS:
-        if ("*", label) not in uses:
-            problems.append(Problem(str(path), "uses.*", label, "each class needs a default curve"))
+    problems.extend(
+        Problem(str(path), "uses.*", label, "each class needs a default curve")
+        for label in CLASS_LABELS
+        if ("*", label) not in uses
+    )
     if problems:
         raise BadInput(problems)
     return curves, uses
