@@ -1,1 +1,31 @@
-"""Room under construction."""
+"""The kernel: the compiled core that starts, runs and ends every job of a pool, exactly.
+
+A *pool* is a set of equal nodes under one power budget: one accelerator type at one site, what
+Slurm calls a partition. The kernel keeps its state in flat arrays and processes every arrival,
+start and end between two instants; nothing is sampled or averaged.
+
+Knows nodes, gangs, priorities, estimates, groups with a speed and a power, and a power budget. Does
+not know tenants, prices, weather or rules: policy is compiled into its arrays, physics into its
+numbers. Imports only `gigafactory.units` and `gigafactory.engine`; no files, no pydantic. The
+planner wraps it for live decisions, the twin for simulated periods.
+"""
+
+from gigafactory.kernel.pool import (
+    GroupReading,
+    Pool,
+    PoolReading,
+    PoolSpec,
+    Records,
+)
+from gigafactory.kernel.state import FULL_SPEED, Kind, State
+
+__all__ = [
+    "FULL_SPEED",
+    "GroupReading",
+    "Kind",
+    "Pool",
+    "PoolReading",
+    "PoolSpec",
+    "Records",
+    "State",
+]
