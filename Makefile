@@ -51,7 +51,7 @@ system: ## list the system packages that tests use, and install what is missing 
 
 docs: setup ## the documentation, into site/
 	@./tools/setup.sh docs
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict >.venv/docs.log 2>&1 || { cat .venv/docs.log; exit 1; }
 	@echo "docs: site/index.html"
 
 lock: setup ## pin the dependencies again (needs uv)

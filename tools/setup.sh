@@ -53,6 +53,10 @@ quietly() {
 
 if command -v uv >/dev/null 2>&1; then tool=uv; else tool=pip; fi
 
+# The commands in .venv name the folder they were made in: a moved clone makes them anew.
+if [ -f .venv/.place ] && [ "$(cat .venv/.place)" != "$PWD" ]; then
+  rm -rf .venv
+fi
 if ! { [ -x .venv/bin/python ] && new_enough .venv/bin/python; }; then
   python=$(find_python)
   echo "setup: making .venv with $("$python" --version) and $tool"
@@ -64,6 +68,7 @@ if ! { [ -x .venv/bin/python ] && new_enough .venv/bin/python; }; then
     echo "setup: $python cannot make a virtual environment; on Debian and Ubuntu install python3-venv" >&2
     exit 1
   fi
+  pwd >.venv/.place
 fi
 rm -f "$stamp"
 
