@@ -323,7 +323,7 @@ def save_snapshot(
                 step = max(1, _PART_BYTES // max(1, array.itemsize))
                 for start in range(0, flat.size, step):
                     file.append("part", 0, {}, {name: flat[start : start + step]})
-            file.append("end", 0, {"frames": file.count})
+            file.append("end", 0, {})
         fresh.replace(path)
     except BaseException:
         fresh.unlink(missing_ok=True)
@@ -354,7 +354,7 @@ def _read_snapshot(path: Path) -> Snapshot:
             flat[filled : filled + values.size] = values
             filled += values.size
         elif frame.kind == "end":
-            ended = frame.fields["frames"] == frame.index
+            ended = True  # the chain vouches for every frame before it
     if not ended:
         raise Damaged(path, -1, path.stat().st_size, "the snapshot has no end; it was broken off")
     return Snapshot(day, MappingProxyType(arrays), MappingProxyType(fields))
