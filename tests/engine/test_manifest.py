@@ -76,7 +76,7 @@ def test_an_empty_folder_has_a_manifest_too(tmp_path: Path) -> None:
 
 
 @settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_a_flipped_byte_in_any_file_is_found_and_placed(folder: Path, data: st.DataObject) -> None:
