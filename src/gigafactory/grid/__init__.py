@@ -13,8 +13,32 @@ weather and prices reach them as plain arrays.
 """
 
 from gigafactory.grid.calendar import MarketCalendar
+from gigafactory.grid.real import (
+    SignalFiles,
+    read_carbon,
+    read_humidity,
+    read_imbalance,
+    read_prices,
+    read_temperature,
+    real_signals,
+    real_signals_from_folder,
+)
 from gigafactory.grid.series import Series, SourceRow
 from gigafactory.grid.signals import Signals
 from gigafactory.grid.synthetic import synthetic_signals
 
-__all__ = ["MarketCalendar", "Series", "Signals", "SourceRow", "synthetic_signals"]
+__all__ = [
+    "MarketCalendar",
+    "Series",
+    "SignalFiles",
+    "Signals",
+    "SourceRow",
+    "read_carbon",
+    "read_humidity",
+    "read_imbalance",
+    "read_prices",
+    "read_temperature",
+    "real_signals",
+    "real_signals_from_folder",
+    "synthetic_signals",
+]

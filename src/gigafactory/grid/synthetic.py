@@ -32,19 +32,21 @@ _PRICE = ((0.0, -200.0), (0.0005, -140.0), (0.002, -80.0), (0.005, -52.1), (0.01
     (0.85, 113.7), (0.9, 122.9), (0.95, 139.0), (0.98, 169.1), (0.99, 206.3), (0.995, 263.5),
     (0.998, 375.5), (0.9995, 500.0), (1.0, 873.0))  # fmt: skip
 # Quantiles of (imbalance price - day-ahead price) in EUR/MWh, long and short prices of the 35,132
-# settlement periods of 2024 pooled, from TenneT's settlement prices: mean 3.9, mean magnitude 87.0.
-_IMBALANCE = ((0.0, -1880.0), (0.0002, -1543.0), (0.001, -1112.0), (0.003, -800.0), (0.01, -373.0),
-    (0.03, -178.0), (0.06, -134.0), (0.1, -105.5), (0.2, -65.7), (0.3, -42.2), (0.4, -27.0),
-    (0.5, -14.4), (0.6, -2.8), (0.7, 10.0), (0.8, 29.9), (0.9, 69.7), (0.93, 92.4), (0.95, 123.8),
-    (0.96, 162.7), (0.97, 260.0), (0.98, 450.0), (0.985, 700.0), (0.99, 1350.0), (0.995, 1805.0),
-    (0.998, 1849.0), (0.9998, 2430.0), (1.0, 2616.0))  # fmt: skip
+# settlement periods of 2024 pooled, TenneT's settlement prices against ENTSO-E's day-ahead prices:
+# mean 3.9, mean magnitude 83.6. (A copy in circulation carries a day-ahead column that slips by an
+# hour every quarter of the year; against that column the magnitude would come out as 87.0.)
+_IMBALANCE = ((0.0, -1866.0), (0.0002, -1544.0), (0.001, -1103.0), (0.003, -820.0), (0.01, -357.0),
+    (0.03, -169.0), (0.06, -125.0), (0.1, -97.9), (0.2, -61.5), (0.3, -40.6), (0.4, -26.7),
+    (0.5, -14.8), (0.6, -3.3), (0.7, 9.0), (0.8, 27.0), (0.9, 62.7), (0.93, 83.7), (0.95, 112.0),
+    (0.96, 155.0), (0.97, 255.0), (0.98, 440.0), (0.985, 690.0), (0.99, 1360.0), (0.995, 1793.0),
+    (0.998, 1839.0), (0.9998, 2440.0), (1.0, 2638.0))  # fmt: skip
 # Quantiles of the carbon intensity of Dutch electricity of 2024 in kg CO2 per MWh, production
 # based, NED.nl: mean 202, standard deviation 105.
 _CARBON = ((0.0, 22.5), (0.002, 29.1), (0.01, 35.3), (0.05, 48.4), (0.1, 63.2), (0.25, 108.0),
     (0.5, 197.0), (0.75, 290.0), (0.9, 350.0), (0.95, 374.0), (0.99, 399.0), (0.998, 410.6),
     (1.0, 430.0))  # fmt: skip
 # What the hour of the day, wind, sun and weekend add to the price, EUR/MWh: least-squares fit of
-# the 2024 prices (ENTSO-E) on the capacity factors of NED.nl, R2 = 0.57, hours in Dutch winter time;
+# the 2024 prices (ENTSO-E) on capacity factors of NED.nl, R2 = 0.57, hours in Dutch winter time;
 # wind raised from -77 so that the capture price of wind comes out at its published 59.5.
 _HOUR = np.array([97.9, 94.4, 91.8, 90.4, 92.9, 104.3, 119.5, 131.2, 139.6, 145.2, 150.7, 153.3,
     152.6, 151.5, 152.0, 153.2, 157.5, 165.1, 166.3, 155.3, 131.8, 117.5, 108.8,
@@ -100,11 +102,48 @@ def synthetic_signals(
     series = {}
     for name, unit in UNITS.items():
         quarters = np.concatenate([part[name] for part in parts])
-        values = _to_periods(quarters, begin, calendar)
+        values = to_periods(quarters, begin, calendar)
         source, year = _CALIBRATED[name]
         words = f"our generator, calibrated on: {source}"
         series[name] = Series(name, unit, values, words, year, "synthetic", f"seed {seed}")
     return Signals(**series)
+
+
+def smooth_noise(
+    calendar: MarketCalendar, seed: int, name: str, hours: float, *, order: int = 1
+) -> Array:
+    """The generators' own standard normal noise on the periods of a calendar, shape [P].
+
+    Args:
+        calendar: the market periods.
+        seed: the run's seed.
+        name: what it drives; names the stream.
+        hours: correlation time in h.
+        order: 1 rough, 2 smooth (see `YearNoise.smooth`).
+    """
+    first, last = calendar.local_dates[0].year, calendar.local_dates[-1].year
+    parts = [
+        _year_noise(seed, year, calendar.timezone).smooth(name, hours, order=order)
+        for year in range(first, last + 1)
+    ]
+    begin_ns = _year_calendar(first, calendar.timezone).begin_ns
+    return to_periods(np.concatenate(parts), begin_ns, calendar)
+
+
+def year_angle(calendar: MarketCalendar) -> Array:
+    """Position of each period in its local calendar year, 0..2 pi, shape [P]."""
+    angle = np.empty(calendar.periods)
+    years = np.array([date.year for date in calendar.local_dates])[calendar.day_of]
+    for year in np.unique(years).tolist():
+        whole = _year_calendar(year, calendar.timezone)
+        share = (calendar.start_ns[:-1] - whole.begin_ns) / (whole.end_ns - whole.begin_ns)
+        angle = np.where(years == year, 2 * np.pi * share, angle)
+    return angle
+
+
+def _year_noise(seed: int, year: int, timezone: str) -> YearNoise:
+    quarters = _year_calendar(year, timezone).periods
+    return YearNoise(seed, year, quarters, _year_calendar(year - 1, timezone).periods)
 
 
 @functools.lru_cache(maxsize=8)
@@ -119,21 +158,18 @@ def _year_values(
 ) -> dict[str, Array]:
     """All signals of one local calendar year in quarter-hours. Callers must not write into them."""
     calendar = _year_calendar(year, timezone)
-    before = _year_calendar(year - 1, timezone)
-    noise = YearNoise(seed, year, calendar.periods, before.periods)
-    weather = generate_weather(
-        noise, calendar.start_ns[:-1], calendar.local_month, latitude, longitude
-    )
+    noise = _year_noise(seed, year, timezone)
+    weather = generate_weather(noise, calendar.start_ns[:-1], latitude, longitude)
     national = weather
     if (latitude, longitude) != (51.95, 4.5):  # the Dutch market looks at the Dutch sun
-        national = generate_weather(noise, calendar.start_ns[:-1], calendar.local_month, 51.95, 4.5)
+        national = generate_weather(noise, calendar.start_ns[:-1], 51.95, 4.5)
     residual = _residual_load(noise, national, calendar)
     price = _price(noise, residual)
     carbon = mapped(_carbon_latent(noise, national, calendar, residual), _CARBON)
     heat, _ = heat_demand(weather.temperature_c, calendar.local_hour)
     return {
         "price": price,
-        "imbalance": np.clip(price + mapped(_imbalance_latent(noise), _IMBALANCE), -3000, 4000),
+        "imbalance": price + mapped(_imbalance_latent(noise), _IMBALANCE),
         "temperature": weather.temperature_c,
         "humidity": weather.humidity_percent,
         "wind_offshore": weather.wind_offshore,
@@ -188,7 +224,7 @@ def _carbon_latent(
 
 
 def _imbalance_latent(noise: YearNoise) -> Array:
-    """Short surprises on top of spells of several hours: correlation 0.47 after one period."""
+    """Short surprises on top of spells of several hours: correlation 0.45 after one period."""
     return np.asarray(
         0.75 * noise.smooth("imbalance", 0.6)
         + 0.6 * noise.smooth("imbalance spell", 3.0)
@@ -196,8 +232,14 @@ def _imbalance_latent(noise: YearNoise) -> Array:
     )
 
 
-def _to_periods(quarters: Array, begin_ns: int, calendar: MarketCalendar) -> Array:
-    """Bring quarter-hours to the periods of a calendar: mean of longer ones, repeat in shorter."""
+def to_periods(quarters: Array, begin_ns: int, calendar: MarketCalendar) -> Array:
+    """Bring quarter-hours to the periods of a calendar: mean of longer ones, repeat in shorter.
+
+    Args:
+        quarters: values of quarter-hours from `begin_ns` on, reaching to the calendar's end.
+        begin_ns: start of the first quarter-hour, UTC ns.
+        calendar: the market periods.
+    """
     step_ns = 900 * NS_PER_S
     first = (calendar.begin_ns - begin_ns) // step_ns
     last = -(-(calendar.end_ns - begin_ns) // step_ns)

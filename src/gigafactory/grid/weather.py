@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -106,7 +107,6 @@ def sine_of_sun_height(
 def generate_weather(
     noise: YearNoise,
     start_ns: npt.NDArray[np.int64],
-    month: npt.NDArray[np.int32],
     latitude_deg: float,
     longitude_deg: float,
 ) -> Weather:
@@ -115,7 +115,6 @@ def generate_weather(
     Args:
         noise: the year's noise.
         start_ns: start of each quarter-hour of the year, UTC ns, shape [n].
-        month: local month 1..12, shape [n].
         latitude_deg: degrees north; moves the sun only, the temperature stays De Bilt's.
         longitude_deg: degrees east; moves the sun only.
     """
@@ -132,49 +131,74 @@ def generate_weather(
     middle_ns = start_ns + 450 * 1_000_000_000
     scale = _fleet_scale(sine_of_sun_height(middle_ns, *_MIDDLE_OF_NL), clearness)
     height = sine_of_sun_height(middle_ns, latitude_deg, longitude_deg)
-    temperature, anomaly = _temperature(noise, clear, year, month, solar_h)
+    temperature, anomaly = _temperature(noise, clear, year, solar_h)
     return Weather(
         temperature_c=temperature,
-        humidity_percent=_humidity(noise, temperature, anomaly, year, month),
+        humidity_percent=humidity(temperature, anomaly, year, noise.smooth("dew point", 30.0)),
         wind_offshore=mapped(offshore, _OFFSHORE),
         wind_onshore=mapped(onshore, _ONSHORE),
         solar=_fleet_output(height, clearness, scale),
     )
 
 
+def offshore_from_onshore(onshore: Array, wander: Array) -> Array:
+    """A capacity factor of offshore wind that blows with a given onshore one (correlation 0.7).
+
+    Args:
+        onshore: capacity factor of Dutch onshore wind, shape [n].
+        wander: smooth standard normal noise, shape [n].
+    """
+    probability, value = zip(*_ONSHORE, strict=True)
+    share = np.interp(onshore, value, probability).clip(0.002, 0.998)
+    grid = np.linspace(0.002, 0.998, 999)
+    score = np.interp(share, grid, [NormalDist().inv_cdf(float(p)) for p in grid])
+    mixed = 0.75 * score + math.sqrt(1.0 - 0.75**2) * wander
+    z = np.linspace(-4.0, 4.0, 801)
+    rank = np.interp(mixed, z, [NormalDist().cdf(float(x)) for x in z])
+    probability, value = zip(*_OFFSHORE, strict=True)
+    return np.asarray(np.interp(rank, probability, value), dtype=np.float64)
+
+
 def _temperature(
-    noise: YearNoise, clear: Array, year: Array, month: npt.NDArray[np.int32], solar_h: Array
+    noise: YearNoise, clear: Array, year: Array, solar_h: Array
 ) -> tuple[Array, Array]:
     """Temperature, and the slow part of it that carries no daily wave."""
     mean, cosine, sine = _SEASON_C
     season = mean + cosine * np.cos(year) + sine * np.sin(year)
     spell = 0.75 * noise.smooth("air mass", 45.0, order=2) + 0.66 * noise.smooth("air", 60.0)
-    anomaly = spell * _by_month(_ANOMALY_C, month)
+    anomaly = spell * _by_month(_ANOMALY_C, year)
     # Clear skies warm the summer and chill the winter.
     anomaly += 0.8 * clear * -np.cos(year)
     wave = np.cos(2 * np.pi * (solar_h - _WARMEST_H) / 24.0)
     wave += 0.18 * np.cos(4 * np.pi * (solar_h - _WARMEST_H) / 24.0)
-    swing = 0.5 * _by_month(_RANGE_C, month) * (0.75 + 0.5 * (1 / (1 + np.exp(-1.5 * clear))))
+    swing = 0.5 * _by_month(_RANGE_C, year) * (0.75 + 0.5 * (1 / (1 + np.exp(-1.5 * clear))))
     return season + anomaly + swing * wave, season + anomaly
 
 
-def _humidity(
-    noise: YearNoise, temperature_c: Array, slow_c: Array, year: Array, month: npt.NDArray[np.int32]
-) -> Array:
-    """Relative humidity from a dew point that follows the slow part of the temperature.
+def humidity(temperature_c: Array, slow_c: Array, year_angle: Array, wander: Array) -> Array:
+    """Relative humidity in % from a dew point that follows the slow part of the temperature.
 
     Saturation vapour pressure after Magnus with the coefficients of WMO-No. 8 (17.62, 243.12 °C).
+
+    Args:
+        temperature_c: dry-bulb temperature, °C, shape [n].
+        slow_c: the same without its daily wave, shape [n].
+        year_angle: position in the calendar year, 0..2 pi, shape [n].
+        wander: standard normal noise that moves the dew point, shape [n].
     """
-    season = _SEASON_C[0] + _SEASON_C[1] * np.cos(year) + _SEASON_C[2] * np.sin(year)
-    depression = _by_month(_DEW_DEPRESSION_C, month)
-    wander = 2.4 * noise.smooth("dew point", 30.0)
+    mean, cosine, sine = _SEASON_C
+    season = mean + cosine * np.cos(year_angle) + sine * np.sin(year_angle)
     # A hot spell is dry: only part of its warmth shows in the dew point.
-    dew = season + 0.72 * (slow_c - season) - depression + wander
+    dew = season + 0.72 * (slow_c - season) - _by_month(_DEW_DEPRESSION_C, year_angle)
+    dew = dew + 2.4 * wander
     dew = np.minimum(dew, 19.0 + 0.25 * np.maximum(dew - 19.0, 0.0))
     dew = np.minimum(dew, temperature_c - 0.15)
-    return np.asarray(100.0 * np.exp(17.62 * dew / (243.12 + dew) - _magnus(temperature_c))).clip(
-        18.0, 100.0
-    )
+    return relative_humidity(temperature_c, dew).clip(18.0, 100.0)
+
+
+def relative_humidity(temperature_c: Array, dew_point_c: Array) -> Array:
+    """Relative humidity in % of air with a dew point, after Magnus (WMO-No. 8), -45..60 °C."""
+    return np.asarray(100.0 * np.exp(_magnus(dew_point_c) - _magnus(temperature_c)))
 
 
 def _magnus(temperature_c: Array) -> Array:
@@ -198,13 +222,11 @@ def _fleet_scale(sine_height: Array, clearness: Array) -> float:
     return high
 
 
-def _by_month(values: tuple[float, ...], month: npt.NDArray[np.int32]) -> Array:
-    """Monthly figures drawn out into a smooth yearly curve of the same length as the months."""
-    count = len(month)
-    position = 12.0 * np.arange(count) / count
+def _by_month(values: tuple[float, ...], year_angle: Array) -> Array:
+    """Monthly figures drawn out into a smooth yearly curve, at positions 0..2 pi in the year."""
     centre = np.arange(-1, 13) + 0.5
     wrapped = (values[-1], *values, values[0])
-    return np.interp(position, centre, wrapped)
+    return np.asarray(np.interp(year_angle * (6.0 / np.pi), centre, wrapped), dtype=np.float64)
 
 
 def heat_demand(
