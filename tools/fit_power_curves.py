@@ -118,9 +118,17 @@ def h200_points(folder: Path) -> tuple[list[str], Array, Array]:
 
 
 def _curve(knots: tuple[float, ...], speed: Array, **words: Any) -> dict[str, Any]:
+    """Write a curve without the knots at which it does not bend (at least three points stay)."""
+    points = list(zip(knots, (float(s) for s in speed), strict=True))
+    for point in points[1:-1]:
+        at = points.index(point)
+        (d0, s0), (d1, s1), (d2, s2) = points[at - 1 : at + 2]
+        straight = abs((s1 - s0) / (d1 - d0) - (s2 - s1) / (d2 - d1)) < 1e-9
+        if straight and len(points) > 3:
+            del points[at]
     return {
-        "speed": [*(round(float(s), 4) for s in speed[:-1]), 1.0],
-        "dynamic": [*(round(k, 4) for k in knots[:-1]), 1.0],
+        "speed": [*(round(s, 6) for _, s in points[:-1]), 1.0],
+        "dynamic": [*(round(d, 6) for d, _ in points[:-1]), 1.0],
         **words,
     }
 
@@ -311,7 +319,9 @@ def draw(path: Path, curves: dict[str, Any], raw: dict[str, tuple[Array, Array]]
         axis.set_title(f"{title}\nerror of the fit {100 * curve['rmse']:.1f} % of full speed")
     axis = axes.flat[3]
     low, base, high = (curves[f"training_{case}"] for case in ("low", "base", "high"))
-    axis.fill_between(low["dynamic"], low["speed"], high["speed"], color="#d55e00", alpha=0.2, lw=0)
+    at = np.linspace(low["dynamic"][0], 1.0, 60)
+    lower, upper = (np.interp(at, c["dynamic"], c["speed"]) for c in (low, high))
+    axis.fill_between(at, lower, upper, color="#d55e00", alpha=0.2, lw=0)
     axis.plot(base["dynamic"], base["speed"], "o-", color="#d55e00", lw=1.6, ms=4)
     axis.set_title("H100, B200 and others, training\nassumption with its range, nothing measured")
     for axis in axes.flat:

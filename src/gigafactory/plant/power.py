@@ -52,8 +52,8 @@ FABRIC_SOURCE: Final = Source(
     " arithmetic: (2 x tiers - 1) ports per accelerator, non-blocking",
 )
 
-#: How far a rounded corner may bend the wrong way before it is called a mistake.
-_BEND: Final = 1e-6
+#: How far a corner rounded to six places may bend the wrong way before it is called a mistake.
+_BEND: Final = 1e-4
 
 
 def fabric_w(tiers: int = 3) -> float:

@@ -297,9 +297,8 @@ def overhead(
         One `Overhead` of the broadcast shape.
 
     """
-    it, dry, wet = (np.asarray(x, dtype=np.float64) for x in (it_mw, temperature_c, wet_bulb_c))
-    it, dry, wet = np.broadcast_arrays(it, dry, wet)
-    sea = np.broadcast_to(np.asarray(design.sea_c if sea_c is None else sea_c, float), it.shape)
+    given = (it_mw, temperature_c, wet_bulb_c, design.sea_c if sea_c is None else sea_c)
+    it, dry, wet, sea = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in given))
     inside_mw, inside_full_mw = _inside_losses(design, electrical, it)
     share = (it + inside_mw) / (design.it_design_mw + inside_full_mw)
     pump = _cube(design, design.pump_fraction, share)
