@@ -13,6 +13,8 @@ weather and prices reach them as plain arrays.
 """
 
 from gigafactory.grid.calendar import MarketCalendar
+from gigafactory.grid.connection import Connection
+from gigafactory.grid.ppa import Ppa, market_based_co2_kg
 from gigafactory.grid.real import (
     SignalFiles,
     read_carbon,
@@ -28,11 +30,14 @@ from gigafactory.grid.signals import Signals
 from gigafactory.grid.synthetic import synthetic_signals
 
 __all__ = [
+    "Connection",
     "MarketCalendar",
+    "Ppa",
     "Series",
     "SignalFiles",
     "Signals",
     "SourceRow",
+    "market_based_co2_kg",
     "read_carbon",
     "read_humidity",
     "read_imbalance",
