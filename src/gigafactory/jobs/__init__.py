@@ -11,6 +11,7 @@ Imports only `gigafactory.units` and `gigafactory.engine`. Every room from `poli
 import it; its siblings (`plant`, `grid`, `ledger`, `kernel`) may not: the kernel sees arrays.
 """
 
+from gigafactory.jobs.files import Trace, read_jobs, read_trace
 from gigafactory.jobs.generate import (
     Demand,
     WorkloadSpec,
@@ -29,6 +30,8 @@ from gigafactory.jobs.ports import (
     WorkloadManager,
     WorkloadSnapshot,
 )
+from gigafactory.jobs.requests import read_rates, read_requests
+from gigafactory.jobs.scale import peak_accelerators, scale_to_fleet
 from gigafactory.jobs.services import (
     RateSeries,
     Served,
@@ -56,6 +59,7 @@ __all__ = [
     "Receipt",
     "Served",
     "Service",
+    "Trace",
     "WorkloadManager",
     "WorkloadSnapshot",
     "WorkloadSpec",
@@ -64,7 +68,13 @@ __all__ = [
     "generate_year",
     "layer_cake",
     "offered_share",
+    "peak_accelerators",
+    "read_jobs",
+    "read_rates",
+    "read_requests",
+    "read_trace",
     "replica_jobs",
+    "scale_to_fleet",
     "scaling_sentences",
     "served",
     "synthetic_rates",
