@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from pydantic_core import PydanticCustomError
 
 JobClassLabel = Literal[
@@ -30,8 +31,31 @@ def _name(text: str) -> str:
     return text
 
 
+def _country(text: str) -> str:
+    if not (len(text) == 2 and text.isascii() and text.isalpha() and text.isupper()):
+        raise PydanticCustomError("country", "must be an ISO 3166 code of two letters, such as NL")
+    return text
+
+
+def _maker(text: str) -> str:
+    return text if text == "unknown" else _country(text)
+
+
+def _day(value: object) -> dt.date:
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value
+    try:
+        return dt.date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise PydanticCustomError("day", "must be a date, such as 2025-01-31") from None
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Text = Annotated[str, AfterValidator(_speaking)]
+Country = Annotated[str, AfterValidator(_country)]
+CountryOrUnknown = Annotated[str, AfterValidator(_maker)]
+Day = Annotated[dt.date, BeforeValidator(_day)]
+Flag = Annotated[bool, Strict()]
 
 
 def setting(

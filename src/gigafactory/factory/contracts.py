@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Literal
 
-from gigafactory.factory.blocks import Name, SourcedBlock, setting
+from gigafactory.factory.blocks import Day, Flag, Name, SourcedBlock, setting
 from gigafactory.factory.quantities import (
     CostEURPerMWh,
     PositiveCount,
@@ -20,7 +19,7 @@ from gigafactory.factory.quantities import (
 class Delivery(SourcedBlock):
     """A batch of accelerators that arrives on a date."""
 
-    date: dt.date = setting("Local day from whose start they can work.")
+    date: Day = setting("Local day from whose start they can work.")
     accelerators: PositiveCount = setting("How many arrive.")
 
 
@@ -60,10 +59,10 @@ class Ppa(SourcedBlock):
     technology: Literal["offshore_wind", "onshore_wind", "solar"] = setting("What produces it.")
     capacity_mw: PositivePowerMW = setting("Contracted capacity.", key="capacity")
     price_eur_per_mwh: PriceEURPerMWh = setting("Contract price per MWh produced.", key="price")
-    from_: dt.date = setting("First local day of the contract.", key="from")
-    until: dt.date = setting("First local day after the contract.")
-    guarantees_of_origin: bool = setting("The guarantees of origin come with the energy.", True)
-    commissioned: dt.date = setting("Day the plant went, or goes, into operation.")
+    from_: Day = setting("First local day of the contract.", key="from")
+    until: Day = setting("First local day after the contract.")
+    guarantees_of_origin: Flag = setting("The guarantees of origin come with the energy.", True)
+    commissioned: Day = setting("Day the plant went, or goes, into operation.")
     curtail_eur_per_mwh: CostEURPerMWh = setting(
         "Paid to the producer for each MWh the buyer asks not to be produced.", key="curtail"
     )

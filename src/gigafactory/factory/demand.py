@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from gigafactory.factory.blocks import (
+    Country,
+    Flag,
     JobClassLabel,
     MissionLabel,
     Name,
@@ -80,11 +82,11 @@ class Tenant(SourcedBlock):
     name: Name = setting("Short name.")
     title: Text = setting("Name as shown.")
     group: TenantGroup = setting("Group for quotas and accounts.")
-    country: Text = setting("Country of the tenant, ISO 3166 two-letter code.")
+    country: Country = setting("Country of the tenant, ISO 3166 two-letter code.")
     sector: Text = setting("Sector of the tenant.")
     mission: MissionLabel | None = setting("Mission the work serves; empty for none.", None)
     application: Text = setting("What the work is for.")
-    fictional: bool = setting("The tenant is invented for demonstration.", False)
+    fictional: Flag = setting("The tenant is invented for demonstration.", False)
     discount_fraction: Share = setting(
         "Discount on list prices.",
         0.0,

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Literal
 
-from gigafactory.factory.blocks import Name, SourcedBlock, Text, setting
+from gigafactory.factory.blocks import (
+    Country,
+    CountryOrUnknown,
+    Day,
+    Flag,
+    Name,
+    SourcedBlock,
+    Text,
+    setting,
+)
 from gigafactory.factory.quantities import (
     ApparentMVA,
+    ApproachK,
     AreaM2,
+    ChillerCop,
+    CopQuality,
     CostEURPerM3,
     CostEURPerMWh,
     Count,
+    Cycles,
     DataPB,
+    DriftShare,
     EnergyMWh,
     Latitude,
     Longitude,
+    LossShare,
+    NetworkC,
     PositiveCount,
     PositivePowerMW,
-    PositiveRatio,
-    PositiveShare,
     PowerFactor,
     PowerKW,
     PowerMW,
     PowerW,
     Ratio,
-    Share,
+    SmallShare,
+    SupplyC,
     TemperatureC,
-    TemperatureK,
+    UpsEfficiency,
     VoltageKV,
     VolumeM3,
+    WaterRangeK,
 )
 
 HallCooling = Literal["air", "liquid", "immersion"]
@@ -43,7 +58,7 @@ class Place(SourcedBlock):
     """Where the site lies, and what the Dutch hyperscale rule needs to know of it."""
 
     municipality: Text = setting("Municipality.")
-    country: Text = setting("Country, ISO 3166 two-letter code.")
+    country: Country = setting("Country, ISO 3166 two-letter code.")
     lau: str | None = setting("LAU code of the municipality (Eurostat), for EU reporting.", None)
     latitude: Latitude = setting("Latitude, for sun and weather.")
     longitude: Longitude = setting("Longitude, for sun and weather.")
@@ -52,7 +67,7 @@ class Place(SourcedBlock):
         "hyperscale rule applies (Staatsblad 2023, 492).",
         key="built_area",
     )
-    hyperscale_exempt: bool = setting(
+    hyperscale_exempt: Flag = setting(
         "The place is one of the parts of Het Hogeland or Hollands Kroon where a hyperscale data "
         "centre is allowed (Bkl art. 5.161ba).",
         False,
@@ -62,7 +77,7 @@ class Place(SourcedBlock):
 class ConnectionPhase(SourcedBlock):
     """From a date on, another firm import limit (a temporary or a growing connection)."""
 
-    from_: dt.date = setting("First local day of the phase.", key="from")
+    from_: Day = setting("First local day of the phase.", key="from")
     firm_mw: PowerMW = setting("Firm import limit from that day on.", key="firm")
 
 
@@ -76,16 +91,18 @@ class GridConnection(SourcedBlock):
         0.98,
         source="Our assumption, 2026, assumption: corrected load close to unity",
     )
-    circuits: PositiveCount = setting("Number of circuits to the grid.", 2)
+    circuits: PositiveCount = setting("Number of circuits to the grid.")
     circuit_capacity_mva: ApparentMVA = setting(
         "Apparent power one circuit carries.", key="circuit_capacity"
     )
-    n_minus_1: bool = setting(
+    n_minus_1: Flag = setting(
         "Import stays within what remains when one circuit fails (only with two or more).", True
     )
     firm_mw: PositivePowerMW = setting("Firm import right.", key="firm")
-    export_mw: PowerMW = setting("Export right.", 0.0, key="export")
-    energised: dt.date | None = setting(
+    export_mw: PowerMW = setting(
+        "Export right.", 0.0, key="export", source="No export right, 2026, assumption: none"
+    )
+    energised: Day | None = setting(
         "First local day with power; empty when it is energised before any run.", None
     )
     phases: tuple[ConnectionPhase, ...] = setting(
@@ -111,35 +128,45 @@ class Cooling(SourcedBlock):
     """The site's cooling plant and its power chain."""
 
     technology: CoolingTechnology = setting("How heat leaves the site.")
-    supply_c: TemperatureC = setting("Facility water temperature to the racks.", key="supply")
-    approach_k: TemperatureK = setting(
+    supply_c: SupplyC = setting("Facility water temperature to the racks.", key="supply")
+    approach_k: ApproachK = setting(
         "Smallest difference between supply water and the air (dry) or wet bulb (wet).",
         key="approach",
     )
-    chiller_cop: PositiveRatio = setting("Heat moved per unit of chiller power.")
-    fan_fraction: Share = setting("Fan power at full load as a share of IT power.", key="fan")
-    pump_fraction: Share = setting("Pump power at full load as a share of IT power.", key="pump")
-    ups_efficiency: PositiveShare = setting("Efficiency of the uninterruptible supply.")
-    transformer_loss_fraction: Share = setting(
+    chiller_cop: ChillerCop = setting("Best heat moved per unit of chiller power.")
+    fan_fraction: SmallShare = setting(
+        "Outdoor fan power at full load as a share of the heat.", key="fan"
+    )
+    pump_fraction: SmallShare = setting(
+        "Pump power at full load as a share of the heat.", key="pump"
+    )
+    indoor_fraction: SmallShare = setting(
+        "Coolant distribution units and room fans as a share of IT power.",
+        0.02,
+        key="indoor",
+        source="Our assumption, 2026, assumption: direct liquid cooling with some air",
+    )
+    ups_efficiency: UpsEfficiency = setting("Efficiency of the uninterruptible supply.")
+    transformer_loss_fraction: LossShare = setting(
         "Transformer loss as a share of what passes.", key="transformer_loss"
     )
-    distribution_loss_fraction: Share = setting(
+    distribution_loss_fraction: LossShare = setting(
         "Distribution loss as a share of what passes.", key="distribution_loss"
     )
-    cycles_of_concentration: PositiveRatio = setting(
+    cycles_of_concentration: Cycles = setting(
         "Times the make-up water is concentrated before blow-down.",
         4.0,
         source="Lei and Masanet, 2022, published: range 3 to 15",
     )
-    range_k: TemperatureK = setting(
-        "Temperature difference of the facility water over the load.",
-        8.0,
-        key="range",
+    delta_t_k: WaterRangeK = setting(
+        "Warming of the facility water over the IT load.",
+        10.0,
+        key="delta_t",
         source="Lei and Masanet, 2022, published: range 5 to 10 K",
     )
-    drift_fraction: Share = setting(
+    drift_fraction: DriftShare = setting(
         "Droplets lost as a share of the tower's water flow.",
-        0.00005,
+        0.0002,
         key="drift",
         source="Lei and Masanet, 2022, published: range 0.005 to 0.5 %",
     )
@@ -152,13 +179,13 @@ class Heat(SourcedBlock):
         "Largest heat delivered to the network.", key="power_max"
     )
     source_c: TemperatureC = setting("Temperature of the waste heat.", key="source")
-    network_c: TemperatureC = setting("Flow temperature the network asks for.", key="network")
-    cop_quality: PositiveShare = setting("Heat-pump quality: share of the ideal (Carnot) COP.")
+    network_c: NetworkC = setting("Flow temperature the network asks for.", key="network")
+    cop_quality: CopQuality = setting("Heat-pump quality: share of the ideal (Carnot) COP.")
     price_eur_per_mwh: CostEURPerMWh = setting("Price paid for the heat.", key="price")
     peak_demand_mw: PositivePowerMW = setting(
         "Yearly peak of the network's demand that this site may serve.", key="peak_demand"
     )
-    homes: Count = setting("Homes on the network, for the reader.", 0)
+    homes: Count = setting("Homes on the network, for the reader.")
     home_demand_mwh: EnergyMWh = setting(
         "Heat one home uses in a year.",
         9.0,
@@ -197,7 +224,7 @@ class Asset(SourcedBlock):
     amount: Ratio = setting("How much of it there is.")
     unit: Text = setting("What the amount counts.", "pieces")
     supplier: Text = setting("Who supplies it, or unknown.")
-    country: Text = setting("Country of the supplier, ISO code, or unknown.")
+    country: CountryOrUnknown = setting("Country of the supplier, ISO code, or unknown.")
 
 
 class Site(SourcedBlock):

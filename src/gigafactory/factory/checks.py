@@ -1,0 +1,450 @@
+"""The checks between settings: what one model alone cannot see.
+
+Each check looks at a built factory and yields what is wrong: the path, the value, and why with what
+would be right. Values already found wrong arrive as NaN or as placeholders (`validating`); no
+comparison with NaN is true, and what points at a placeholder is left out, so nobody is told the
+same thing twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, get_args
+from zoneinfo import ZoneInfo
+
+from gigafactory.engine.errors import Problem
+from gigafactory.factory.blocks import JobClassLabel
+from gigafactory.factory.contracts import Pool
+from gigafactory.factory.models import Factory
+from gigafactory.factory.provenance import (
+    STATES,
+    read_citation,
+    source_of,
+    sourced_blocks,
+)
+from gigafactory.factory.reading import Document, Path_, nearest
+from gigafactory.factory.shape import leaves, settings
+from gigafactory.plant import Chip
+
+#: Largest rack each kind of cooling can be relied on for, kW. Air: industry overviews put optimised
+#: air cooling with containment at 20 to 40 kW (Coolnet, 2025, published). Liquid and immersion: our
+#: assumption, 2026, above the announced 120 to 250 kW racks, there to catch a slip of the pen.
+RACK_KW_MAX: Final[Mapping[str, float]] = {"air": 40.0, "liquid": 600.0, "immersion": 400.0}
+
+CLASSES: Final[tuple[str, ...]] = get_args(JobClassLabel)
+
+_SLACK = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something wrong at a path.
+
+    Attributes:
+        path: where, in the factory file.
+        value: what stands there.
+        why: what is wrong and what would be right.
+        needs: the part of the file that must have been read whole for this to be sure, or "".
+    """
+
+    path: Path_
+    value: object
+    why: str
+    needs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a check may look at."""
+
+    factory: Factory
+    chips: Mapping[str, Chip]
+
+    def chip_of(self, pool: Pool) -> Chip | None:
+        """The pool's accelerator, or None when it is not in the catalogue."""
+        return self.chips.get(pool.chip)
+
+
+def check_built(
+    factory: Factory,
+    document: Document,
+    chips: Mapping[str, Chip],
+    guessed: frozenset[Path_] = frozenset(),
+    *,
+    strict: bool = False,
+) -> list[Problem]:
+    """Run every check between settings.
+
+    Args:
+        factory: the built factory.
+        document: the file, for lines.
+        chips: the accelerators known.
+        guessed: paths that hold placeholders; what is found there is not told.
+        strict: also insist that every figure the file gives has a source.
+    """
+    view = View(factory, chips)
+    every = (*CHECKS, _unsourced) if strict else CHECKS
+    names = {path[-1] for path in guessed if path and isinstance(path[-1], str)}
+    problems: list[Problem] = []
+    for check in every:
+        for found in check(view):
+            below = any(found.path[: len(path)] == path for path in guessed)
+            if below or _unsure(found, guessed) or (found.needs and found.value in names):
+                continue
+            problems.append(document.problem(found.path, found.value, found.why))
+    return problems
+
+
+def _unsure(found: Found, guessed: frozenset[Path_]) -> bool:
+    """Whether a finding may only come from what could not be read."""
+    if found.needs == "sites":
+        return any(path == ("sites",) or path[-1:] == ("halls",) for path in guessed)
+    return bool(found.needs) and any(path[:1] == (found.needs,) for path in guessed)
+
+
+def _not_empty(view: View) -> Iterator[Found]:
+    factory = view.factory
+    for key, part in (
+        ("sites", factory.sites),
+        ("fleet", factory.fleet),
+        ("tenants", factory.tenants),
+    ):
+        if not part:
+            yield Found((key,), None, "must hold at least one entry")
+    for name, site in factory.sites.items():
+        if not site.halls:
+            yield Found(("sites", name, "halls"), None, "must hold at least one hall")
+
+
+def _unique(view: View) -> Iterator[Found]:
+    factory = view.factory
+    groups: list[tuple[Path_, list[str]]] = [
+        (("fleet",), [pool.name for pool in factory.fleet]),
+        (("energy", "batteries"), [one.name for one in factory.energy.batteries]),
+        (("tenants",), [tenant.name for tenant in factory.tenants]),
+    ]
+    groups += [
+        (("sites", name, "assets"), [asset.name for asset in site.assets])
+        for name, site in factory.sites.items()
+    ]
+    for path, names in groups:
+        for at, name in enumerate(names):
+            if name in names[:at]:
+                yield Found((*path, at, "name"), name, "is the name of an earlier one; use another")
+    seen: dict[str, str] = {}
+    for at, tenant in enumerate(factory.tenants):
+        for of, service in enumerate(tenant.services):
+            path = ("tenants", at, "services", of, "name")
+            if service.name in seen:
+                why = f"is already a service of {seen[service.name]}; use another name"
+                yield Found(path, service.name, why)
+            seen.setdefault(service.name, tenant.name)
+
+
+def _references(view: View) -> Iterator[Found]:
+    factory, sites = view.factory, view.factory.sites
+    for at, pool in enumerate(factory.fleet):
+        if pool.site not in sites:
+            why = f"no such site; {nearest(pool.site, sites)}"
+            yield Found(("fleet", at, "site"), pool.site, why, "sites")
+        elif pool.hall not in sites[pool.site].halls:
+            why = f"no such hall at {pool.site}; {nearest(pool.hall, sites[pool.site].halls)}"
+            yield Found(("fleet", at, "hall"), pool.hall, why, "sites")
+        if pool.chip not in view.chips:
+            why = f"is not in the accelerator catalogue; {nearest(pool.chip, view.chips)}"
+            yield Found(("fleet", at, "chip"), pool.chip, why)
+    placed = [(("batteries", at), one.site) for at, one in enumerate(factory.energy.batteries)]
+    placed += [(("ppas", at), one.site) for at, one in enumerate(factory.energy.ppas)]
+    for place, name in placed:
+        if name not in sites:
+            why = f"no such site; {nearest(name, sites)}"
+            yield Found(("energy", *place, "site"), name, why, "sites")
+    for name in factory.finance.capex.chip_price_eur:
+        if name not in view.chips:
+            why = f"is not in the accelerator catalogue; {nearest(name, view.chips)}"
+            yield Found(("finance", "capex", "chip_price", name), name, why)
+    yield from _fleet_references(view)
+
+
+def _fleet_references(view: View) -> Iterator[Found]:
+    installed = sorted({pool.chip for pool in view.factory.fleet})
+    for at, tenant in enumerate(view.factory.tenants):
+        asked = [(("work", of), work.chips) for of, work in enumerate(tenant.work)]
+        asked += [(("services", of), service.chips) for of, service in enumerate(tenant.services)]
+        for path, chips in asked:
+            for of, chip in enumerate(chips):
+                if chip not in installed:
+                    why = f"the fleet has no such accelerator; {nearest(chip, installed)}"
+                    yield Found(("tenants", at, *path, "chips", of), chip, why, "fleet")
+
+
+def _racks(view: View) -> Iterator[Found]:
+    for name, site in view.factory.sites.items():
+        for hall_name, hall in site.halls.items():
+            limit = RACK_KW_MAX[hall.cooling]
+            if hall.rack_power_kw_max > limit:
+                why = (
+                    f"{hall.cooling} cooling carries at most {limit:g} kW per rack; give at most "
+                    f"{limit:g} kW or another cooling"
+                )
+                path = ("sites", name, "halls", hall_name, "rack_power_max")
+                yield Found(path, f"{hall.rack_power_kw_max:g} kW", why)
+    for at, pool in enumerate(view.factory.fleet):
+        chip = view.chip_of(pool)
+        halls = view.factory.sites[pool.site].halls if pool.site in view.factory.sites else {}
+        if chip is None or pool.hall not in halls:
+            continue
+        hall = halls[pool.hall]
+        rack_kw = pool.rack_accelerators * chip.peak_w / 1000.0
+        limit = hall.rack_power_kw_max
+        if rack_kw > limit * (1 + _SLACK):
+            fits = int(limit * 1000.0 / chip.peak_w / chip.node_size) * chip.node_size
+            why = (
+                f"a rack of {pool.rack_accelerators} {pool.chip} is rated {rack_kw:g} kW, but the "
+                f"{hall.cooling}-cooled hall {pool.hall} cools at most {limit:g} kW per rack; put "
+                f"at most {fits} in a rack or take a hall with other cooling"
+            )
+            yield Found(("fleet", at, "rack_accelerators"), pool.rack_accelerators, why)
+
+
+def _hall_power(view: View) -> Iterator[Found]:
+    """The work a hall's accelerators do at full speed must fit its IT limit.
+
+    Name-plate power sizes the rack; a hall is sized on what nodes draw when every one of them
+    works, as measured, which is well below the sum of the name plates.
+    """
+    for name, site in view.factory.sites.items():
+        for hall_name, hall in site.halls.items():
+            needed_mw = 0.0
+            for pool in view.factory.fleet:
+                chip = view.chip_of(pool)
+                if chip is not None and (pool.site, pool.hall) == (name, hall_name):
+                    each_w = max(chip.work_w.values()) + site.network.watt_per_accelerator_w
+                    needed_mw += pool.accelerators * each_w / 1e6
+            if needed_mw > hall.it_power_mw_max * (1 + _SLACK):
+                why = (
+                    f"the pools in this hall draw up to {needed_mw:.2f} MW at full work, network "
+                    "included; give the hall at least that or move accelerators"
+                )
+                path = ("sites", name, "halls", hall_name, "it_power_max")
+                yield Found(path, f"{hall.it_power_mw_max:g} MW", why)
+
+
+def _nodes(view: View) -> Iterator[Found]:
+    for at, pool in enumerate(view.factory.fleet):
+        chip = view.chip_of(pool)
+        if chip is None:
+            continue
+        size = chip.node_size
+        counts: list[tuple[Path_, int]] = [
+            (("accelerators",), pool.accelerators),
+            (("rack_accelerators",), pool.rack_accelerators),
+        ]
+        counts += [
+            (("deliveries", of, "accelerators"), delivery.accelerators)
+            for of, delivery in enumerate(pool.deliveries)
+        ]
+        for path, count in counts:
+            if math.isfinite(count) and count % size:
+                below = count - count % size
+                why = (
+                    f"must be a multiple of {size}, the accelerators in one {pool.chip} node; "
+                    f"{below or size} or {below + size} would do"
+                )
+                yield Found(("fleet", at, *path), count, why)
+        yield from _deliveries(pool, at)
+
+
+def _deliveries(pool: Pool, at: int) -> Iterator[Found]:
+    if not pool.deliveries:
+        return
+    total = sum(delivery.accelerators for delivery in pool.deliveries)
+    if math.isfinite(total) and math.isfinite(pool.accelerators) and total != pool.accelerators:
+        why = f"must add up to the pool's {pool.accelerators} accelerators, not {total}"
+        yield Found(("fleet", at, "deliveries"), total, why)
+    for of, (one, after) in enumerate(pairwise(pool.deliveries), start=1):
+        if after.date <= one.date:
+            why = f"must come after the delivery before it ({one.date})"
+            yield Found(("fleet", at, "deliveries", of, "date"), after.date, why)
+
+
+def _demand(view: View) -> Iterator[Found]:
+    fleet = sum(pool.accelerators for pool in view.factory.fleet)
+    total = 0.0
+    for at, tenant in enumerate(view.factory.tenants):
+        for of, work in enumerate(tenant.work):
+            path = ("tenants", at, "work", of)
+            total += work.share
+            if work.job_class == "inference_realtime":
+                why = "real-time inference follows a request rate; give it under services"
+                yield Found((*path, "job_class"), work.job_class, why)
+            if work.monthly is not None and (len(work.monthly) != 12 or not sum(work.monthly)):
+                why = "must be twelve weights, January to December, not all zero"
+                yield Found((*path, "monthly"), len(work.monthly), why)
+            if work.accelerators_max is not None and work.accelerators_max > fleet:
+                why = f"is larger than the fleet of {fleet} accelerators"
+                yield Found((*path, "accelerators_max"), work.accelerators_max, why, "fleet")
+        for of, service in enumerate(tenant.services):
+            path = ("tenants", at, "services", of)
+            total += service.accelerators_peak * service.mean_fraction / fleet if fleet else 0.0
+            needed = service.accelerators_peak * (1.0 + service.headroom)
+            if needed > fleet:
+                why = (
+                    f"with its headroom needs {needed:.0f}, but the fleet has {fleet} accelerators"
+                )
+                place = (*path, "accelerators_peak")
+                yield Found(place, service.accelerators_peak, why, "fleet")
+            if service.replica_accelerators > service.accelerators_peak:
+                why = f"is more than the service's peak of {service.accelerators_peak}"
+                yield Found((*path, "replica_accelerators"), service.replica_accelerators, why)
+    if total > 1.0 + _SLACK:
+        why = (
+            f"the shares and the mean of the services come to {total:.1%} of the installed "
+            "accelerator-hours; they must not exceed 100 %"
+        )
+        yield Found(("tenants",), f"{total:.1%}", why, "fleet")
+
+
+def _connections(view: View) -> Iterator[Found]:
+    for name, site in view.factory.sites.items():
+        path: Path_ = ("sites", name, "connection")
+        line = site.connection
+        whole_mw = line.capacity_mva * line.power_factor
+        safe = line.circuits - 1 if line.n_minus_1 and line.circuits > 1 else line.circuits
+        circuits_mw = safe * line.circuit_capacity_mva * line.power_factor
+        firms: list[tuple[Path_, float]] = [(("firm",), line.firm_mw)]
+        firms += [(("phases", of, "firm"), p.firm_mw) for of, p in enumerate(line.phases)]
+        for rest, firm_mw in firms:
+            if firm_mw > whole_mw * (1 + _SLACK):
+                why = (
+                    f"is more than {line.capacity_mva:g} MVA at power factor "
+                    f"{line.power_factor:g} can carry ({whole_mw:.1f} MW)"
+                )
+                yield Found((*path, *rest), f"{firm_mw:g} MW", why)
+            elif firm_mw > circuits_mw * (1 + _SLACK):
+                lost = " when one is lost" if safe < line.circuits else ""
+                why = f"is more than the circuits carry{lost} ({circuits_mw:.1f} MW)"
+                yield Found((*path, *rest), f"{firm_mw:g} MW", why)
+        for of, (one, after) in enumerate(pairwise(line.phases), start=1):
+            if after.from_ <= one.from_:
+                why = f"must start after the phase before it ({one.from_}); phases may not overlap"
+                yield Found((*path, "phases", of, "from"), after.from_, why)
+        for of, phase in enumerate(line.phases):
+            if line.energised is not None and phase.from_ < line.energised:
+                why = f"starts before the connection is energised ({line.energised})"
+                yield Found((*path, "phases", of, "from"), phase.from_, why)
+
+
+def _timezones(view: View) -> Iterator[Found]:
+    for name, site in view.factory.sites.items():
+        try:
+            ZoneInfo(site.timezone)
+        except (KeyError, ValueError, OSError):
+            why = "is no IANA time zone; write for example Europe/Amsterdam"
+            yield Found(("sites", name, "timezone"), site.timezone, why)
+
+
+def _energy(view: View) -> Iterator[Found]:
+    for at, battery in enumerate(view.factory.energy.batteries):
+        if battery.soc_min >= battery.soc_max:
+            why = f"must be below soc_max ({battery.soc_max:.0%})"
+            path: Path_ = ("energy", "batteries", at, "soc_min")
+            yield Found(path, f"{battery.soc_min:.0%}", why)
+    ppas = view.factory.energy.ppas
+    for at, ppa in enumerate(ppas):
+        path = ("energy", "ppas", at)
+        if ppa.until <= ppa.from_:
+            yield Found((*path, "until"), ppa.until, f"must be after from ({ppa.from_})")
+        if ppa.commissioned > ppa.from_ and ppa.commissioned != dt.date.max:
+            why = f"the plant does not exist yet when the contract starts ({ppa.from_})"
+            yield Found((*path, "commissioned"), ppa.commissioned, why)
+        for other in ppas[:at]:
+            if other.name != ppa.name:
+                continue
+            if other.from_ < ppa.until and ppa.from_ < other.until:
+                why = (
+                    f"overlaps the earlier contract of the same name ({other.from_} to "
+                    f"{other.until}); its energy would be counted twice"
+                )
+                yield Found((*path, "from"), ppa.from_, why)
+            else:
+                yield Found((*path, "name"), ppa.name, "is the name of an earlier one; use another")
+
+
+def _policy(view: View) -> Iterator[Found]:
+    policy, finance = view.factory.policy, view.factory.finance
+    tables: list[tuple[Path_, set[str]]] = [
+        (("policy", "priority"), set(policy.priority)),
+        (("policy", "checkpoint"), set(policy.checkpoint)),
+        (("policy", "speed_min"), set(policy.speed_min)),
+        (("policy", "delay_cost"), set(policy.delay_cost_eur_per_gpu_h)),
+        (("finance", "price"), set(finance.price_eur_per_gpu_h)),
+    ]
+    for path, named in tables:
+        missing = [label for label in CLASSES if label not in named]
+        if missing:
+            yield Found(path, None, f"must name every class; missing: {', '.join(missing)}")
+    order = policy.victim_order
+    if sorted(order) != sorted(CLASSES):
+        why = f"must name every class once: {', '.join(CLASSES)}"
+        yield Found(("policy", "victim_order"), ", ".join(order), why)
+
+
+def _ranges(view: View) -> Iterator[Found]:
+    finance = view.factory.finance
+    ranges: list[tuple[Path_, float, float, float]] = []
+    rate = finance.wacc
+    ranges.append((("finance", "wacc"), rate.low, rate.base, rate.high))
+    for key in ("accelerators", "network", "storage", "infrastructure", "battery"):
+        life = getattr(finance.life_years, key)
+        ranges.append((("finance", "life", key), life.low, life.base, life.high))
+    cost = finance.capex.infrastructure_eur_per_mw
+    ranges.append((("finance", "capex", "infrastructure"), cost.low, cost.base, cost.high))
+    for name, one in finance.capex.chip_price_eur.items():
+        ranges.append((("finance", "capex", "chip_price", name), one.low, one.base, one.high))
+    for label, price in finance.price_eur_per_gpu_h.items():
+        ranges.append((("finance", "price", label), price.low, price.base, price.high))
+    for path, low, base, high in ranges:
+        if low > base or base > high:
+            why = "must rise: low, base, high"
+            yield Found(path, f"{low:g}, {base:g}, {high:g}", why)
+
+
+def _citations(view: View) -> Iterator[Found]:
+    for path, block in sourced_blocks(view.factory):
+        known = settings(type(block))
+        for key, text in block.sources.items():
+            place = (*path, "sources", key)
+            if key != "*" and key.split(".")[0] not in known:
+                yield Found(place, None, f"names no setting of this block; {nearest(key, known)}")
+            if not read_citation(text)[1]:
+                why = f"must read: source, year, one of {', '.join(STATES)} (and : note)"
+                yield Found(place, text, why)
+
+
+def _unsourced(view: View) -> Iterator[Found]:
+    for leaf in leaves(view.factory):
+        if not source_of(leaf):
+            why = "has no source; name it under sources of this block (or a block around it)"
+            yield Found(leaf.path, leaf.figure.write(leaf.value), why)
+
+
+CHECKS: Final[tuple[Callable[[View], Iterator[Found]], ...]] = (
+    _not_empty,
+    _unique,
+    _references,
+    _racks,
+    _hall_power,
+    _nodes,
+    _demand,
+    _connections,
+    _timezones,
+    _energy,
+    _policy,
+    _ranges,
+    _citations,
+)

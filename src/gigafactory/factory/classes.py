@@ -1,0 +1,109 @@
+"""AI factory, gigafactory, tender lot: dated definitions, decided in H100-equivalents.
+
+An H100-equivalent compares peaks on paper (see the accelerator catalogue); whether the tender means
+the same rule is not confirmed. Megawatts never follow from it, so a lot's IT load is asked apart.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any, Literal
+
+from gigafactory.factory.models import Factory
+from gigafactory.factory.reading import read_text
+from gigafactory.plant import Chip, h100_equivalents
+
+FactoryClass = Literal["ai_factory", "between", "ai_gigafactory"]
+
+
+@dataclass(frozen=True, slots=True)
+class LotVerdict:
+    """Whether a factory reaches the size a tender lot asks.
+
+    Attributes:
+        lot: number of the lot.
+        phase_1, phase_2: enough H100-equivalents for the phase.
+        it_load: enough IT load when fully operational; None when it was not given.
+        asked_phase_1, asked_phase_2: H100-equivalents the phases ask.
+        asked_it_load_mw: IT load the lot asks, MW.
+        source, year, state: where the thresholds come from.
+    """
+
+    lot: int
+    phase_1: bool
+    phase_2: bool
+    it_load: bool | None
+    asked_phase_1: float
+    asked_phase_2: float
+    asked_it_load_mw: float
+    source: str
+    year: int
+    state: str
+
+
+def classify(h100_equivalents: float, on: dt.date | None = None) -> FactoryClass:
+    """The class of a factory of a size.
+
+    Args:
+        h100_equivalents: its size.
+        on: the day whose definition counts; the newest when left out.
+    """
+    rule = _in_force("classes", on)[-1]
+    if h100_equivalents < rule["ai_factory_below"]:
+        return "ai_factory"
+    return "ai_gigafactory" if h100_equivalents >= rule["ai_gigafactory_from"] else "between"
+
+
+def tender_lots(
+    h100_equivalents: float, it_load_mw: float | None = None, on: dt.date | None = None
+) -> tuple[LotVerdict, ...]:
+    """How a factory stands to each lot of the gigafactory tender, apart from its class.
+
+    Args:
+        h100_equivalents: its size.
+        it_load_mw: its IT load when fully operational, where known.
+        on: the day whose tender counts; the newest when left out. Before the tender opened there
+            are no lots.
+    """
+    return tuple(
+        LotVerdict(
+            lot=rule["lot"],
+            phase_1=h100_equivalents >= rule["h100_equivalents"]["phase_1"],
+            phase_2=h100_equivalents >= rule["h100_equivalents"]["phase_2"],
+            it_load=None if it_load_mw is None else it_load_mw >= rule["it_load_mw"],
+            asked_phase_1=rule["h100_equivalents"]["phase_1"],
+            asked_phase_2=rule["h100_equivalents"]["phase_2"],
+            asked_it_load_mw=rule["it_load_mw"],
+            source=rule["source"],
+            year=rule["year"],
+            state=rule["state"],
+        )
+        for rule in _in_force("lots", on)
+    )
+
+
+def fleet_h100_equivalents(factory: Factory, catalogue: Mapping[str, Chip] | None = None) -> float:
+    """Size of a factory's complete fleet in H100-equivalents."""
+    counts: dict[str, float] = {}
+    for pool in factory.fleet:
+        counts[pool.chip] = counts.get(pool.chip, 0.0) + pool.accelerators
+    return h100_equivalents(counts, catalogue)
+
+
+def _in_force(table: str, on: dt.date | None) -> list[dict[str, Any]]:
+    rules = [rule for rule in _rules()[table] if on is None or rule["valid_from"] <= on]
+    if table == "lots" or rules:
+        return rules
+    return [_rules()[table][0]]  # before the first definition the first one is the best there is
+
+
+@lru_cache(maxsize=1)
+def _rules() -> dict[str, Any]:
+    file = resources.files("gigafactory.factory").joinpath("data", "classes.yaml")
+    document = read_text(file.read_text(encoding="utf-8"), "classes.yaml")
+    assert not document.problems, document.problems
+    return document.data
