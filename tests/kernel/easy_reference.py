@@ -158,7 +158,7 @@ class Reference:
             if not self.fits(job):
                 tested += 1
                 continue
-            end = self.bucket(t + self.duration(job.estimate, job.group))
+            end = self.bucket(self.reached(t, job.estimate, job.group))
             if end > by:
                 if self.gang(job):
                     taken = self.gang(job)

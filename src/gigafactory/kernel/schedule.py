@@ -2,8 +2,9 @@
 
 Order: priority, then submission, then job number. The first job that does not fit is the *head*;
 its start is protected at the *shadow*, the first minute at which estimated releases give it both
-its nodes and its power. A later job may start now if it is estimated to end by the shadow, or uses only
-what the head will leave over. A head that shares a node counts as one whole node in its shadow. The
+its nodes and its power. A later job may start now if it is estimated to end by the shadow, or uses
+only what the head will leave over. A head that shares a node counts as one whole node in its
+shadow. The
 pass stops after `depth` jobs that were tested and did not start.
 """
 
@@ -204,22 +205,20 @@ def cast_shadow(s: State, j: int, t: int) -> None:
 def see_limits(s: State, t: int) -> None:
     """Tabulate, per group, the longest rest that ends by the shadow and the power of a start."""
     v = s.v[0]
-    last = s.minutes.shape[0] - 1
-    span = v.origin + v.shadow * BUCKET_NS - t if v.shadow < last else NEVER
+    sighted = v.shadow < s.minutes.shape[0] - 1
+    end = v.origin + v.shadow * BUCKET_NS if sighted else t
     for g in range(GROUPS):
         group = s.group[g]
         s.cost[g] = group.power - v.idle_power
         if group.speed == 0:
             s.longest[g] = -NEVER  # a stopped group starts nothing
-        elif span >= NEVER:
+        elif not sighted:
             s.longest[g] = NEVER
-        elif span < 0:
-            s.longest[g] = -1
         else:
-            # rest <= span * speed / FULL_SPEED, with the rest's real time rounded up
-            s.longest[g] = span // FULL_SPEED * group.speed + span % FULL_SPEED * group.speed // (
-                FULL_SPEED
-            )
+            # what the group's clock, in whole nanoseconds, moves on from now to the shadow
+            now = (group.speed * (t - group.t) + group.clock_rest) // FULL_SPEED
+            then = (group.speed * (end - group.t) + group.clock_rest) // FULL_SPEED
+            s.longest[g] = then - now
 
 
 @compiled

@@ -1,0 +1,408 @@
+"""The book: facts in, accounts and receipts out. A pure function of the journal's frames."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from gigafactory.ledger.facts import (
+    EVICT,
+    FINISH,
+    GROUP_COLUMNS,
+    LIMIT,
+    METERS,
+    OPENS,
+    PAUSE,
+    POOL_COLUMNS,
+    Facts,
+)
+from gigafactory.ledger.integrals import FINE, SHARED, Integrals
+from gigafactory.ledger.quantise import quantised, spread
+from gigafactory.units import NS_PER_S
+
+Ints = npt.NDArray[np.int64]
+_PPM: Final = 1_000_000
+_M: Final = {name: i for i, name in enumerate(METERS)}
+_G: Final = {name: i for i, name in enumerate(GROUP_COLUMNS)}
+_P: Final = {name: i for i, name in enumerate(POOL_COLUMNS)}
+
+#: Where accelerator-hours go; the classes' columns follow these.
+FATES: Final = (
+    "awaiting_power",
+    "down",
+    "idle",
+    "reserved_idle",
+    "held_paused",
+    "lost_failure",
+    "lost_response",
+)
+#: What a site pays (micro-euro; what it earns is negative), apart from the contracts.
+PAID: Final = (
+    "day_ahead",
+    "imbalance",
+    "ppa",
+    "ppa_curtailed",
+    "levy",
+    "export_margin",
+    "wear",
+    "water",
+    "heat",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the book must know before the first tick; the `begin` frame of the journal.
+
+    Attributes:
+        sites: names.
+        pools: names.
+        pool_site: site number of each pool.
+        classes: labels of the groups.
+        contracts: names of the power contracts.
+        contract_site: site number of each.
+        contract_price: micro-euro per MWh taken.
+        contract_curtail: micro-euro per MWh curtailed.
+        contract_guaranteed: whether the guarantees of origin come with it.
+        levy: micro-euro per MWh imported (supplier's margin and tax).
+        export_margin: micro-euro per MWh exported.
+        wear: per site, micro-euro per MWh discharged.
+        water_price: per site, micro-euro per m3.
+        heat_price: per site, micro-euro per MWh of heat.
+        overhead_ppm: per class, millionths of run time spent saving checkpoints.
+        edges_ns: edges of the market periods.
+        jobs: number of jobs that will be submitted.
+        tenants: names.
+    """
+
+    sites: tuple[str, ...]
+    pools: tuple[str, ...]
+    pool_site: tuple[int, ...]
+    classes: tuple[str, ...]
+    contracts: tuple[str, ...]
+    contract_site: tuple[int, ...]
+    contract_price: tuple[int, ...]
+    contract_curtail: tuple[int, ...]
+    contract_guaranteed: tuple[bool, ...]
+    levy: int
+    export_margin: int
+    wear: tuple[int, ...]
+    water_price: tuple[int, ...]
+    heat_price: tuple[int, ...]
+    overhead_ppm: tuple[int, ...]
+    jobs: int
+    tenants: tuple[str, ...]
+    edges_ns: tuple[int, int, int]
+
+    def fields(self) -> dict[str, Any]:
+        """The header as the fields of a journal frame."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Header:
+        """Read the header back from the fields of a journal frame."""
+        values: dict[str, Any] = {}
+        for key, value in fields.items():
+            values[key] = tuple(value) if isinstance(value, list) else value
+        return cls(**values)
+
+    @property
+    def periods(self) -> int:
+        """Market periods of the whole run."""
+        first, last, step = self.edges_ns
+        return (last - first) // step
+
+
+#: Columns of the book per job, all int64: the receipts.
+RECEIPT: Final = (
+    "submit_ns",
+    "start_ns",
+    "end_ns",
+    "gpu_s",
+    "allocated_gpu_s",
+    "energy_wh",
+    *SHARED,
+    "revenue_micro_eur",
+)
+
+
+class Book:
+    """Accounts facts day by day; holds the columns from which every table is made.
+
+    Args:
+        header: what stays the same during the run.
+    """
+
+    def __init__(self, header: Header) -> None:
+        self.header = header
+        h = header
+        sites, pools, classes = len(h.sites), len(h.pools), len(h.classes)
+        periods = h.periods
+        self.periods = 0
+        self.meter = np.zeros((periods, sites, len(METERS)), np.int64)
+        self.contract = np.zeros((periods, len(h.contracts), 2), np.int64)
+        self.group = np.zeros((periods, pools, classes, len(GROUP_COLUMNS)), np.int64)
+        self.pool = np.zeros((periods, pools, len(POOL_COLUMNS)), np.int64)
+        # accounts, filled as days close
+        self.installed_s = np.zeros((periods, sites), np.int64)
+        self.fate_s = np.zeros((periods, sites, len(FATES)), np.int64)
+        self.useful_s = np.zeros((periods, sites, classes), np.int64)
+        self.overhead_s = np.zeros((periods, sites, classes), np.int64)
+        self.it_wh = np.zeros((periods, sites, classes + 1), np.int64)  # last: at rest
+        self.paid = np.zeros((periods, sites, len(PAID)), np.int64)
+        self.imbalance_wh = np.zeros((periods, sites), np.int64)
+        self.shared_total = np.zeros((periods, sites, len(SHARED)), np.int64)
+        self.shared = np.zeros((periods, sites, classes + 1, len(SHARED)), np.int64)
+        self.revenue = np.zeros((periods, sites, classes), np.int64)
+        self.integrals = Integrals(periods, pools, classes)
+        self._hours_rest = np.zeros((sites, len(FATES) + 2 * classes), np.int64)
+        self._it_rest = np.zeros((sites, classes + 1), np.int64)
+        self._money_rest = np.zeros((sites + 1, len(PAID) + len(h.contracts) * 2 + 2), np.int64)
+        # jobs
+        self.receipt = np.zeros((len(RECEIPT), h.jobs), np.int64)
+        self.receipt[1:3] = -1
+        self.ask: dict[str, Any] = {
+            "tenant": np.full(h.jobs, -1, np.int16),
+            "job_class": np.zeros(h.jobs, np.int8),
+            "mission": np.zeros(h.jobs, np.int8),
+            "accelerators": np.zeros(h.jobs, np.int32),
+            "held": np.zeros(h.jobs, np.int32),
+            "pool": np.full(h.jobs, -1, np.int8),
+            "end_state": np.zeros(h.jobs, np.int8),
+            "price_micro_eur": np.zeros(h.jobs, np.int64),
+        }
+        self.fate = np.zeros(h.jobs, np.uint8)  # last move of each job
+        self.open_t = np.full(h.jobs, -1, np.int64)
+        self.open_energy = np.zeros(h.jobs, np.int64)
+        self.segments = 0
+        self._waiting: list[Facts] = []
+
+    def tick(self, facts: Facts) -> None:
+        """Take in the facts of the next period; they are posted when the day closes."""
+        self._waiting.append(facts)
+
+    def close_day(self) -> None:
+        """Post everything taken in since the last close."""
+        if not self._waiting:
+            return
+        first, n = self.periods, len(self._waiting)
+        now = slice(first, first + n)
+        self.meter[now] = np.stack([f.meter for f in self._waiting])
+        if self.header.contracts:
+            self.contract[now] = np.stack([f.contracts for f in self._waiting])
+        self.group[now] = np.stack([f.groups for f in self._waiting])
+        self.pool[now] = np.stack([f.pools for f in self._waiting])
+        self.periods += n
+        self._post_hours(now)
+        self._post_energy(now)
+        for site in range(len(self.header.sites)):
+            self._post_money(now, site)
+        self._share_out(now)
+        self._post_asks()
+        self._post_moves(
+            {
+                name: np.concatenate([f.moves[name] for f in self._waiting])
+                for name in self._waiting[0].moves
+            },
+        )
+        self._waiting.clear()
+
+    def _of_site(self, site: int) -> list[int]:
+        return [i for i, s in enumerate(self.header.pool_site) if s == site]
+
+    def _post_hours(self, now: slice) -> None:
+        """Accelerator-seconds: what was installed, and what became of each."""
+        classes = len(self.header.classes)
+        for site in range(len(self.header.sites)):
+            pools = self._of_site(site)
+            pool = self.pool[now][:, pools].sum(axis=1)
+            group = self.group[now][:, pools].sum(axis=1)
+            used, paused, lost = (
+                group[..., _G[name]] for name in ("used_ns", "paused_ns", "lost_ns")
+            )
+            overhead = used * np.array(self.header.overhead_ppm) // _PPM
+            held = pool[:, _P["held_ns"]]
+            fates = np.stack(
+                [
+                    pool[:, _P["awaiting_ns"]],
+                    pool[:, _P["down_ns"]],
+                    pool[:, _P["service_ns"]] - held,
+                    held - used.sum(axis=1) - paused.sum(axis=1),
+                    paused.sum(axis=1),
+                    np.zeros(len(pool), np.int64),
+                    lost.sum(axis=1),
+                ],
+                axis=1,
+            )
+            fine = np.concatenate([fates, used - overhead - lost, overhead], axis=1)
+            whole, self._hours_rest[site] = quantised(fine, NS_PER_S, self._hours_rest[site])
+            n = len(FATES)
+            self.fate_s[now, site] = whole[:, :n]
+            self.useful_s[now, site] = whole[:, n : n + classes]
+            self.overhead_s[now, site] = whole[:, n + classes :]
+            self.installed_s[now, site] = pool[:, _P["installed_ns"]] // NS_PER_S
+
+    def _post_energy(self, now: slice) -> None:
+        for site in range(len(self.header.sites)):
+            used = self.group[now][:, self._of_site(site), :, _G["used_uwh"]].sum(axis=1)
+            idle = self.meter[now, site, _M["it_idle_uwh"], None]
+            fine = np.concatenate([used, idle], axis=1)
+            whole, self._it_rest[site] = quantised(fine, _PPM, self._it_rest[site])
+            self.it_wh[now, site] = whole
+
+    def _priced(self, site: int, column: int, wh: Ints, price: Ints | int) -> Ints:
+        each = np.broadcast_to(np.asarray(price, np.int64), wh.shape)
+        units, rest = spread(wh, each, _PPM, int(self._money_rest[site, column]))
+        self._money_rest[site, column] = rest
+        return units
+
+    def _post_money(self, now: slice, site: int) -> None:
+        """What the site paid, in micro-euro, and what follows from its import: carbon."""
+        h = self.header
+        meter = {name: self.meter[now, site, i] for name, i in _M.items()}
+        taken = np.zeros(len(meter["it_wh"]), np.int64)
+        guaranteed = np.zeros_like(taken)
+        ppa, curtailed = np.zeros_like(taken), np.zeros_like(taken)
+        extra = len(PAID)
+        for c, of in enumerate(h.contract_site):
+            if of != site:
+                continue
+            wh, cut = self.contract[now, c, 0], self.contract[now, c, 1]
+            taken += wh
+            guaranteed += wh if h.contract_guaranteed[c] else 0
+            ppa += self._priced(site, extra + 2 * c, wh, h.contract_price[c])
+            curtailed += self._priced(site, extra + 2 * c + 1, cut, h.contract_curtail[c])
+        net = meter["import_wh"] - meter["export_wh"]
+        off = net - taken - meter["day_ahead_wh"]
+        self.imbalance_wh[now, site] = off
+        paid = (
+            self._priced(site, 0, meter["day_ahead_wh"], meter["price_micro_eur"]),
+            self._priced(site, 1, off, meter["imbalance_price_micro_eur"]),
+            ppa,
+            curtailed,
+            self._priced(site, 4, meter["import_wh"], h.levy),
+            self._priced(site, 5, meter["export_wh"], h.export_margin),
+            self._priced(site, 6, meter["discharge_wh"], h.wear[site]),
+            self._priced(site, 7, meter["water_ml"], h.water_price[site]),
+            -self._priced(site, 8, meter["heat_wh"], h.heat_price[site]),
+        )
+        self.paid[now, site] = np.stack(paid, axis=1)
+        last = self._money_rest.shape[1] - 2
+        bare = np.maximum(meter["import_wh"] - np.minimum(guaranteed, meter["import_wh"]), 0)
+        self.shared_total[now, site] = np.stack(
+            [
+                self.paid[now, site].sum(axis=1),
+                self._priced(site, last, meter["import_wh"], meter["carbon_mg"]),
+                self._priced(site, last + 1, bare, meter["carbon_mg"]),
+                meter["water_ml"],
+            ],
+            axis=1,
+        )
+
+    def _share_out(self, now: slice) -> None:
+        """Spread what a site paid, emitted and drank over its IT energy, and run the integrals.
+
+        Rates are floored to whole trillionths and shares to whole units in Python's integers; what
+        that leaves stands in the rounding account of the period.
+        """
+        pools, classes = len(self.header.pools), len(self.header.classes)
+        rates = np.zeros((now.stop - now.start, pools, len(SHARED)), np.int64)
+        for site in range(len(self.header.sites)):
+            mine = self._of_site(site)
+            used = self.group[now][:, mine, :, _G["used_uwh"]].sum(axis=1)
+            idle = self.meter[now, site, _M["it_idle_uwh"]]
+            for k in range(now.stop - now.start):
+                energy = [*map(int, used[k]), int(idle[k])]
+                total = sum(energy)
+                if total == 0:
+                    continue
+                for c in range(len(SHARED)):
+                    rate = int(self.shared_total[now.start + k, site, c]) * FINE // total
+                    rates[k, mine, c] = rate
+                    for g in range(classes + 1):
+                        self.shared[now.start + k, site, g, c] = energy[g] * rate // FINE
+        self.integrals.extend(now.start, self.group[now][..., _G["energy_uwh"]], rates)
+
+    def _post_asks(self) -> None:
+        for facts in self._waiting:
+            asks = facts.asks
+            if len(asks["job"]):
+                job = asks["job"]
+                self.receipt[0, job] = asks["submit_ns"]
+                for name, column in self.ask.items():
+                    column[job] = asks[name]
+
+    def _post_moves(self, moves: dict[str, Any]) -> None:
+        """Close segments: match each close with the open before it, and write its receipt."""
+        if not len(moves["job"]):
+            return
+        order = np.argsort(moves["job"], kind="stable")
+        kind, job = moves["kind"][order], moves["job"][order].astype(np.int64)
+        t, energy = moves["t_ns"][order], moves["energy_uwh"][order]
+        opens = np.isin(kind, OPENS)
+        same = np.concatenate([[False], job[1:] == job[:-1]])
+        before = np.concatenate([[0], np.arange(len(job) - 1)])
+        close = np.flatnonzero(~opens)
+        follows = same[close]
+        start_t = np.where(follows, t[before[close]], self.open_t[job[close]])
+        start_energy = np.where(follows, energy[before[close]], self.open_energy[job[close]])
+        self._write(job[close], kind[close], start_t, start_energy, t[close], energy[close])
+        first = opens & ~same
+        fresh = job[first][self.receipt[1, job[first]] < 0]
+        self.receipt[1, fresh] = t[first][self.receipt[1, job[first]] < 0]
+        last = np.concatenate([job[1:] != job[:-1], [True]])
+        self.fate[job[last]] = kind[last]
+        still = last & opens
+        self.open_t[job[last & ~opens]] = -1
+        self.open_t[job[still]] = t[still]
+        self.open_energy[job[still]] = energy[still]
+
+    def _write(self, job: Ints, kind: Any, t0: Ints, e0: Ints, t1: Ints, e1: Ints) -> None:
+        """Add closed segments to their jobs' receipts."""
+        first, _, step = self.header.edges_ns
+        a = self.ask["accelerators"][job].astype(np.int64)
+        pool = self.ask["pool"][job].astype(np.int64)
+        group = self.ask["job_class"][job].astype(np.int64)
+        # a segment that closes on the last edge is read at the end of the last period
+        p0 = (t0 - first) // step
+        p1 = np.minimum((t1 - first) // step, self.periods)
+        shared = self.integrals.receipt(
+            a,
+            self.integrals.reading(np.minimum(p0, self.periods - 1), pool, group, e0),
+            self.integrals.reading(np.minimum(p1, self.periods - 1), pool, group, e1),
+        )
+        gpu_s = a * ((t1 - t0) // 1000) // _PPM
+        held_s = self.ask["held"][job] * ((t1 - t0) // 1000) // _PPM
+        # work whose nodes were taken away is not billed
+        billed = np.where(kind == EVICT, 0, gpu_s)
+        revenue = billed * self.ask["price_micro_eur"][job] // 3600
+        columns = [gpu_s, held_s, a * (e1 - e0) // _PPM, *shared.T, revenue]
+        for row, column in zip(self.receipt[3:], columns, strict=True):
+            np.add.at(row, job, column)
+        ended = np.isin(kind, (FINISH, LIMIT))
+        self.receipt[2, job[ended]] = t1[ended]
+        self.segments += len(job)
+        site = np.array(self.header.pool_site, np.int64)[pool]
+        at = np.minimum(p1, self.periods - 1)
+        np.add.at(self.revenue, (at, site, group), revenue)
+
+    def close(self, energy_uwh: Ints) -> None:
+        """Close the segments of jobs still running at the end, so that receipts sum to totals.
+
+        Args:
+            energy_uwh: int64[pools, classes], readings at the end.
+        """
+        self.close_day()
+        job = np.flatnonzero(self.open_t >= 0)
+        if not len(job):
+            return
+        end = np.full(len(job), self.header.edges_ns[0] + self.periods * self.header.edges_ns[2])
+        energy = energy_uwh[self.ask["pool"][job], self.ask["job_class"][job]]
+        kind = np.full(len(job), PAUSE, np.uint8)
+        self._write(job, kind, self.open_t[job], self.open_energy[job], end, energy)
+
+
+__all__ = ["FATES", "PAID", "RECEIPT", "Book", "Header"]

@@ -1,0 +1,126 @@
+"""What one tick tells the ledger: names and order of the numbers in a `facts` frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+
+#: Readings of a site over the tick, int64. Energy in Wh (IT at rest in micro-watt-hours), water in
+#: mL, prices in micro-euro per MWh, carbon intensities in mg per MWh.
+METERS: Final = (
+    "import_wh",
+    "export_wh",
+    "charge_wh",
+    "discharge_wh",
+    "it_wh",
+    "it_idle_uwh",
+    "network_wh",
+    "cooling_wh",
+    "auxiliary_wh",
+    "losses_wh",
+    "heat_wh",
+    "heat_demand_wh",
+    "water_ml",
+    "day_ahead_wh",
+    "planned_it_wh",
+    "price_micro_eur",
+    "imbalance_price_micro_eur",
+    "carbon_mg",
+    "guaranteed_wh",
+)
+
+#: Readings of a group of a pool over the tick, int64.
+GROUP_COLUMNS: Final = (
+    "used_ns",
+    "work_ns",
+    "paused_ns",
+    "lost_ns",
+    "used_uwh",
+    "energy_uwh",
+    "running",
+)
+
+#: Readings of a pool over the tick, int64.
+POOL_COLUMNS: Final = (
+    "installed_ns",
+    "awaiting_ns",
+    "down_ns",
+    "service_ns",
+    "held_ns",
+    "queued",
+    "queued_accelerators",
+)
+
+#: Columns of what happened to jobs: a segment opens or closes.
+MOVES: Final = {"kind": np.uint8, "job": np.int32, "t_ns": np.int64, "energy_uwh": np.int64}
+
+#: Columns of jobs that were submitted in the tick.
+ASK: Final = {
+    "job": np.int32,
+    "submit_ns": np.int64,
+    "tenant": np.int16,
+    "job_class": np.int8,
+    "mission": np.int8,
+    "accelerators": np.int32,
+    "held": np.int32,
+    "pool": np.int8,
+    "end_state": np.int8,
+    "price_micro_eur": np.int64,
+}
+
+#: Kinds of moves that open and that close a segment (the kernel's numbers).
+OPENS: Final = (1, 2, 3)
+FINISH: Final = 4
+LIMIT: Final = 5
+PAUSE: Final = 6
+EVICT: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was metered over one tick.
+
+    Attributes:
+        meter: int64[sites, len(METERS)].
+        contracts: int64[contracts, 2]: Wh taken and Wh curtailed, per power contract.
+        groups: int64[pools, classes, len(GROUP_COLUMNS)].
+        pools: int64[pools, len(POOL_COLUMNS)].
+        moves: columns `MOVES`, in order.
+        asks: columns `ASK`.
+    """
+
+    meter: Ints
+    contracts: Ints
+    groups: Ints
+    pools: Ints
+    moves: dict[str, npt.NDArray[np.generic]]
+    asks: dict[str, npt.NDArray[np.generic]]
+
+    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """The facts as the arrays of a journal frame."""
+        flat: dict[str, npt.NDArray[np.generic]] = {
+            "meter": self.meter,
+            "contracts": self.contracts,
+            "groups": self.groups,
+            "pools": self.pools,
+        }
+        flat |= {f"move.{name}": column for name, column in self.moves.items() if len(column)}
+        flat |= {f"ask.{name}": column for name, column in self.asks.items() if len(column)}
+        return flat
+
+    @classmethod
+    def of(cls, arrays: dict[str, npt.NDArray[np.generic]]) -> Facts:
+        """Read the facts back from the arrays of a journal frame."""
+        return cls(
+            meter=arrays["meter"].astype(np.int64),
+            contracts=arrays["contracts"].astype(np.int64),
+            groups=arrays["groups"].astype(np.int64),
+            pools=arrays["pools"].astype(np.int64),
+            moves={n: arrays.get(f"move.{n}", np.zeros(0, t)) for n, t in MOVES.items()},
+            asks={n: arrays.get(f"ask.{n}", np.zeros(0, t)) for n, t in ASK.items()},
+        )

@@ -1,0 +1,91 @@
+"""Conservation, to the last integer: what must be equal in every period, and in the receipts."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from gigafactory.engine.errors import Problem
+from gigafactory.ledger.book import RECEIPT, Book
+from gigafactory.ledger.facts import GROUP_COLUMNS, METERS
+from gigafactory.ledger.integrals import SHARED
+from gigafactory.ledger.tables import account_columns
+
+Ints = npt.NDArray[np.int64]
+
+
+def conservation(book: Book) -> tuple[list[Problem], dict[str, int]]:
+    """Check that the books balance.
+
+    Per site and period: accelerator-seconds sum to those installed; energy in equals energy out;
+    the contractual position equals import less export; what was shared out, with its rounding,
+    equals what was paid, emitted and drunk. Over the run: receipts plus rounding equal the totals
+    of active work, and rounding is less than one unit per segment and per period's share.
+
+    Returns:
+        ``(problems, rounding)``; `rounding` names what quantising left, in whole units.
+    """
+    problems: list[Problem] = []
+    rounding: dict[str, int] = {}
+    for site, name in enumerate(book.header.sites):
+        columns = account_columns(book, site)
+
+        def group(prefix: str, *without: str, columns: dict[str, Ints] = columns) -> Ints:
+            total = np.zeros(book.periods, np.int64)
+            for key, column in columns.items():
+                if key.startswith(prefix) and key not in without:
+                    total += column
+            return total
+
+        meter = {m: book.meter[: book.periods, site, i] for i, m in enumerate(METERS)}
+        into = meter["import_wh"] + meter["discharge_wh"]
+        out = group("energy.", "energy.import_wh", "energy.discharge_wh")
+        checks = {
+            "energy in = energy out": into - out,
+            "import - export = contracts": meter["import_wh"]
+            - meter["export_wh"]
+            - group("contract."),
+            "installed = fates": columns["hours.installed_gpu_s"]
+            - group("hours.", "hours.installed_gpu_s"),
+        }
+        for commodity in SHARED:
+            stem = commodity.rsplit("_micro_eur", 1)[0].rsplit("_mg", 1)[0].rsplit("_ml", 1)[0]
+            total = next(k for k in columns if k.startswith(f"{stem}.total"))
+            checks[f"{stem} shared = {stem} total"] = columns[total] - group(f"{stem}.", total)
+            key = next(k for k in columns if k.startswith(f"{stem}.rounding"))
+            rounding[f"{name}.{stem}"] = int(columns[key].sum())
+        for what, difference in checks.items():
+            for period in np.flatnonzero(difference)[:3]:
+                why = f"differs by {int(difference[period])} units in period {period}"
+                problems.append(Problem(f"ledger, site {name}", what, "", why))
+        off = np.abs(columns["hours.rounding_gpu_s"]).max(initial=0)
+        if off > len(columns):
+            why = f"rounding of {off} accelerator-seconds in one period is no rounding"
+            problems.append(Problem(f"ledger, site {name}", "hours.rounding", str(off), why))
+    problems += _receipts(book, rounding)
+    return problems, rounding
+
+
+def _receipts(book: Book, rounding: dict[str, int]) -> list[Problem]:
+    problems: list[Problem] = []
+    used = GROUP_COLUMNS.index("used_uwh")
+    energy_uwh = sum(int(x) for x in book.group[: book.periods, :, :, used].sum(axis=(1, 2)))
+    totals = {"energy_wh": energy_uwh // 10**6}
+    classes = len(book.header.classes)
+    for c, commodity in enumerate(SHARED):
+        totals[commodity] = int(book.shared[: book.periods, :, :classes, c].sum())
+    # one unit per segment, one per period, site and class for the floor of its share
+    parts = book.periods * len(book.header.sites) * classes
+    for commodity, total in totals.items():
+        left = total - int(book.receipt[RECEIPT.index(commodity)].sum())
+        rounding[f"receipts.{commodity}"] = left
+        if not -parts <= left <= book.segments + 1:
+            why = (
+                f"receipts leave {left} units of {total}, more than one per segment "
+                f"({book.segments})"
+            )
+            problems.append(Problem("ledger, receipts", commodity, str(left), why))
+    return problems
+
+
+__all__ = ["conservation"]
