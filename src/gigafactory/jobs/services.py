@@ -34,7 +34,7 @@ WEEKEND_SHAPE: Final = 0.85
 #: (ServeGen: 0.11 to 0.17 from one ten minutes to the next for models without idle windows).
 NOISE_SD: Final = 0.12
 NOISE_KEPT_PER_H: Final = 0.7
-NOISE_LIMIT_SD: Final = 2.5
+NOISE_LIMIT_SD: Final = 1.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +162,7 @@ def synthetic_rates(
 ) -> RateSeries:
     """Make a request rate with a daily and a weekly rhythm and correlated noise.
 
-    The rhythm times a lognormal noise (cut at 2.5 standard deviations) is raised to the power that
+    The rhythm times a lognormal noise (cut at 1.8 standard deviations) is raised to the power that
     makes the declared peak, rhythm's top times noise's limit, `peak_to_mean` times the mean. A long
     series comes close to its declared peak and never passes it.
 
@@ -206,8 +206,11 @@ def synthetic_rates(
 
 
 def _mean_of_power(week: npt.NDArray[np.float64], power: float) -> float:
-    spread = np.exp((power * NOISE_SD) ** 2 / 2)  # mean of the lognormal noise
-    return float((week**power).mean() * spread)
+    """Mean of (rhythm times cut lognormal noise) to a power, the noise over its distribution."""
+    z = np.linspace(-6.0, 6.0, 1201)
+    weight = np.exp(-(z**2) / 2.0)
+    noise = np.exp(power * NOISE_SD * np.clip(z, -NOISE_LIMIT_SD, NOISE_LIMIT_SD))
+    return float((week**power).mean() * (noise * weight).sum() / weight.sum())
 
 
 def _autoregressive(shocks: npt.NDArray[np.float64], kept: float) -> npt.NDArray[np.float64]:

@@ -88,7 +88,7 @@ class Sheet:
         column = _plain(self.table.column(name))
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
             blank = _mask(pc.is_null(column))
-            values = _floats(pc.cast(column, pa.float64()))
+            values = _floats(pc.cast(column, pa.float64(), safe=False))
             wrong = ~np.isfinite(values) & ~blank
         else:
             words = self.text(name)
@@ -249,7 +249,9 @@ def _csv(path: Path, head: bytes) -> Sheet:
             read_options=pa_csv.ReadOptions(use_threads=False),
             parse_options=pa_csv.ParseOptions(delimiter=split, invalid_row_handler=note),
             convert_options=pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True
+                column_types=dict.fromkeys(names, pa.string()),
+                strings_can_be_null=True,
+                null_values=[""],  # "nan" is not blank: it is wrong, and told
             ),
         )
     except (pa.ArrowException, OSError) as error:
