@@ -99,7 +99,7 @@ class Connection:
         The firm right of the phase in force, never above `usable_mw`; 0 before energisation. Dates
         are local days of the calendar's zone.
         """
-        limit: npt.NDArray[np.float64] = np.full(calendar.periods, self.firm_mw)
+        limit: npt.NDArray[np.float64] = np.full(calendar.periods, float(self.firm_mw))
         for phase in self.phases:
             limit[calendar.since(phase.start)] = phase.firm_mw
         np.minimum(limit, self.usable_mw, out=limit)
