@@ -171,6 +171,28 @@ def test_truncated_parquet_is_told(tmp_path: Path) -> None:
     assert "cut short" in told(path)[0]
 
 
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"submit": [[1], [2]]}, "lists or bytes"),
+        ({"submit": [b"a", b"b"]}, "lists or bytes"),
+        ({"submit": [True, False]}, "no instant"),
+        ({"submit": [None, None]}, "row 2: submit = None: is blank"),
+        ({"submit": pa.array([2**40, 0], pa.timestamp("s"))}, "outside the years"),
+        ({"submit": [10**10, 0]}, "neither seconds"),
+        ({"accelerators": ["8", "eight"]}, "row 2: accelerators = eight: is not a finite number"),
+        ({"accelerators": [3 * 10**9, 1]}, "not a whole number"),
+        ({"work_s": [float("inf"), -float("nan")]}, "not a finite number"),
+        ({"work_s": [1e12, 1.0]}, "longer than ten years"),
+    ],
+)
+def test_strange_columns_are_told(columns: dict[str, object], why: str, tmp_path: Path) -> None:
+    path = tmp_path / "jobs.parquet"
+    sound = {"submit": [NOON, NOON], "accelerators": [8, 8], "work_s": [60.0, 60.0]}
+    pq.write_table(pa.table(sound | columns), path)
+    assert why in "\n".join(told(path))
+
+
 def test_gzip_semicolons_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
     path = tmp_path / "jobs.csv.gz"
     text = "\ufeffsubmit;accelerators;work_s\n1769860800;8;60\n"

@@ -64,20 +64,12 @@ def scale_to_fleet(
     if not len(jobs):
         raise refuse("scale to fleet", "jobs", 0, "there are no jobs to scale")
     homes = _homes(jobs, accelerators, node_size, chips)
-    window_s = (end_ns - start_ns) / NS_PER_S
-    one_gpu_s = float(jobs.gpu_seconds().sum())
-    installed_gpu_s = accelerators * window_s
     size = original_accelerators or peak_accelerators(jobs)
-    copies = max(1, round(accelerators / size))
-    if offered is not None:
-        copies = max(1, round(offered * installed_gpu_s / one_gpu_s))
+    window_s = (end_ns - start_ns) / NS_PER_S
+    one_share = float(jobs.gpu_seconds().sum()) / (accelerators * window_s)
+    copies = max(1, round(accelerators / size if offered is None else offered / one_share))
     if copies * len(jobs) > JOBS_MAX:
-        most = JOBS_MAX // len(jobs) * one_gpu_s / installed_gpu_s
-        why = (
-            f"would take {copies:,} copies of {len(jobs):,} jobs, more than {JOBS_MAX:,} jobs; "
-            f"this trace can offer at most {most:.2g} of the fleet in this window"
-        )
-        raise refuse("scale to fleet", "offered", offered, why)
+        raise _too_many(jobs, copies, offered, one_share)
     shifts = _shifts(jobs, start_ns, end_ns, copies, seed)
     span_ns = end_ns - start_ns
     parts = [start_ns + (jobs.submit_ns + shift - start_ns) % span_ns for shift in shifts]
@@ -88,7 +80,6 @@ def scale_to_fleet(
     if chips is not None:
         names = tuple(chips)
         columns["chip"] = _dealt(homes, chips, copies, seed).astype(COLUMNS["chip"])
-    share = copies * one_gpu_s / installed_gpu_s
     folded = int(jobs.submit_ns[-1]) + shifts[0] >= end_ns
     return JobTable.of(
         submit_ns=np.concatenate(parts),
@@ -101,10 +92,19 @@ def scale_to_fleet(
         state=jobs.state,
         scaling=(
             *jobs.scaling,
-            *_said(jobs, copies, size, accelerators, share, shifts[0], folded, chips),
+            *_said(jobs, copies, size, accelerators, copies * one_share, shifts[0], folded, chips),
         ),
         **columns,
     )
+
+
+def _too_many(jobs: JobTable, copies: int, offered: float | None, one_share: float) -> BadInput:
+    most = JOBS_MAX // len(jobs) * one_share
+    why = (
+        f"would take {copies:,} copies of {len(jobs):,} jobs, more than {JOBS_MAX:,} jobs; this "
+        f"trace can offer at most {most:.2g} of the fleet in this window"
+    )
+    return refuse("scale to fleet", "offered", offered, why)
 
 
 def peak_accelerators(jobs: JobTable) -> int:

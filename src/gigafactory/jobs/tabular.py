@@ -30,6 +30,8 @@ Ints = npt.NDArray[np.int64]
 
 #: Bad rows told one by one; the rest is counted.
 ROWS_TOLD: Final = 20
+#: Seconds from 1970 to the edges of 64-bit nanoseconds, a little within.
+MAX_S: Final = 9_214_646_400
 _NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 _INSTANT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?\s?(Z|[+-]\d{2}:?\d{2})?$"
 _ZONED = r"(Z|[+-]\d{2}:?\d{2})$"
@@ -59,9 +61,17 @@ class Sheet:
         """Names of the columns."""
         return tuple(self.table.column_names)
 
+    def _column(self, name: str) -> pa.Array:
+        column = _plain(self.table.column(name))
+        kind = column.type
+        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            why = "holds lists or bytes; a column of plain numbers, text or instants is right"
+            raise refuse(str(self.path), name, kind, why)
+        return column
+
     def text(self, name: str) -> pa.Array:
         """A column as text, trimmed; blank is null."""
-        column = _plain(self.table.column(name))
+        column = self._column(name)
         if pa.types.is_floating(column.type):  # 3.0 is written 3, as a person would
             whole = pc.all(pc.equal(pc.round(column), column)).as_py()
             column = pc.cast(column, pa.int64()) if whole and len(column) else column
@@ -77,7 +87,7 @@ class Sheet:
         for row in at.tolist():
             reason = why if isinstance(why, str) else why(row)
             # Values are only shown for the rows that can be told; the others are counted.
-            value = str(column[row].as_py()) if len(self.faults) < 50 * ROWS_TOLD else ""
+            value = _shown(column[row]) if len(self.faults) < 50 * ROWS_TOLD else ""
             self.faults.append((int(self.rows[row]), name, value, reason))
 
     def numbers(self, name: str, *, needed: bool = True) -> tuple[Floats, Mask]:
@@ -85,7 +95,7 @@ class Sheet:
 
         Blank, NaN and infinite values come back as NaN; blank ones are bad when needed.
         """
-        column = _plain(self.table.column(name))
+        column = self._column(name)
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
             blank = _mask(pc.is_null(column))
             values = _floats(pc.cast(column, pa.float64(), safe=False))
@@ -109,9 +119,13 @@ class Sheet:
             zoned: text without a zone is bad; otherwise it is read as UTC.
             needed: blank is bad.
         """
-        column = _plain(self.table.column(name))
+        column = self._column(name)
         if pa.types.is_timestamp(column.type):
             blank = _mask(pc.is_null(column))
+            per_s = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
+            far = np.abs(_ints(pc.cast(column, pa.int64())) // per_s) > MAX_S
+            self.bad(far, name, "lies outside the years 1678 to 2262")
+            blank = blank | far
             ns = pc.cast(column, pa.timestamp("ns", tz=column.type.tz), safe=False)
             values = _ints(pc.cast(ns, pa.int64()))
         elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
@@ -121,23 +135,23 @@ class Sheet:
         else:
             values, blank = self._written(name, zoned)
         if needed:
-            self.bad(_mask(pc.is_null(self.text(name))), name, "is blank and has to be given")
+            written = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+            unset = pc.is_null(self.text(name) if written else column)
+            self.bad(_mask(unset), name, "is blank and has to be given")
         return np.where(blank, 0, values), blank
 
     def _counted(
         self, name: str, counts: Floats, exact: Ints | None, blank: Mask
     ) -> tuple[Ints, Mask]:
-        """Seconds (below 1e11) or nanoseconds (from 1e16) since 1970 as ns."""
+        """Seconds (below 9.2e9) or nanoseconds (from 1e16) since 1970 as ns."""
         size = np.abs(np.where(np.isnan(counts), 0.0, counts))
-        seconds, nanos = size < 1e11, (size >= 1e16) & (size < 9.2e18)
-        why = "is neither seconds (below 1e11) nor nanoseconds (from 1e16) since 1970"
+        seconds, nanos = size < 9.2e9, (size >= 1e16) & (size < 9.2e18)
+        why = "is neither seconds (below 9.2e9) nor nanoseconds (from 1e16) since 1970"
         self.bad(~seconds & ~nanos & ~blank, name, why)
         clean = np.nan_to_num(counts)
         whole = exact if exact is not None else np.where(nanos, clean, 0.0).astype(np.int64)
-        from_s = np.rint(np.where(seconds, clean, 0.0) * NS_PER_S).astype(np.float64)
-        values = np.where(
-            nanos, whole, np.where(np.abs(from_s) < 9.2e18, from_s, 0).astype(np.int64)
-        )
+        from_s = np.rint(np.where(seconds, clean, 0.0) * NS_PER_S).astype(np.int64)
+        values = np.where(nanos, whole, from_s)
         return values.astype(np.int64), blank | ~(seconds | nanos)
 
     def _written(self, name: str, zoned: bool) -> tuple[Ints, Mask]:
@@ -296,9 +310,17 @@ def ns_of(word: str) -> int:
     stamp = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", word))
     stamp = stamp.replace(tzinfo=stamp.tzinfo or UTC)
     micros = int((stamp - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
-    if abs(micros) > 9_214_646_400_000_000:
+    if abs(micros) > MAX_S * 1_000_000:
         raise ValueError(f"{word} lies outside the years 1678 to 2262")
     return micros * 1000
+
+
+def _shown(value: pa.Scalar) -> str:
+    """A value as text; an instant Python cannot hold is shown as its count."""
+    try:
+        return str(value.as_py())
+    except (OverflowError, ValueError):
+        return str(value.value)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.Array:
