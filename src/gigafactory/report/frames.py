@@ -214,9 +214,10 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
 def _timezone(summary: Mapping[str, Any], factory: Mapping[str, Any]) -> str:
     """Local time of the first site; the Dutch one where the run does not say."""
     sites = factory.get("sites")
+    first = next(iter(sites.values()), None) if isinstance(sites, dict) else None
     named: Any = summary.get("timezone")
-    if named is None and isinstance(sites, list) and sites and isinstance(sites[0], dict):
-        named = sites[0].get("timezone")
+    if named is None and isinstance(first, dict):
+        named = first.get("timezone")
     return str(named) if named else "Europe/Amsterdam"
 
 

@@ -310,7 +310,7 @@ def _tenant_weights() -> Floats:
 
 def _factory(sites: tuple[str, ...]) -> dict[str, Any]:
     site = {"timezone": "Europe/Amsterdam", "connection": {"import_limit": "150 MW"}}
-    return {"name": "made-up", "sites": [{"name": name, **site} for name in sites]}
+    return {"name": "made-up", "sites": dict.fromkeys(sites, site)}
 
 
 def _summary(
@@ -341,7 +341,11 @@ def _summary(
         "wall_s": 41.2,
         "peak_rss_mib": 1900.0,
         "jobs": _job_counts(jobs),
-        "accelerators": {"physical": count, "h100_equivalent": count * 1.0, "class": "gigafactory"},
+        "accelerators": {
+            "physical": count,
+            "h100_equivalent": float(count),
+            "class": "ai_gigafactory",
+        },
         "accelerator_hours": {key[6:]: float(column(key).sum()) for key in fates},
         "energy": energy,
         "pue": energy["site_mwh"] / energy["it_mwh"],

@@ -111,7 +111,7 @@ def _leaves(prefix: str, tree: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def _leaf(tell: Teller, key: str, value: object) -> Markup:
     if isinstance(value, bool):
-        word = tell.voice.say("word.yes" if value else "word.no")
+        word = tell.voice.say("word.yes") if value else tell.voice.say("word.no")
         return Markup('<span data-source="summary:{}">{}</span>').format(key, word)
     if isinstance(value, int | float):
         shown = tell.voice.number(float(value), 0 if float(value).is_integer() else 6)

@@ -58,9 +58,10 @@ def week_section(tell: Teller) -> Section:
     peak = float(shown.lines["import"].max())
     text = voice.say("figure.week.alt", first=first, last=last, peak=voice.number(peak, 1))
     caption = Caption("fig-week", voice.say("section.week"), text)
-    section.lead.append(
-        voice.markup("week.chosen" if week.chosen else "week.whole", first=first, last=last)
-    )
+    if week.chosen:
+        section.lead.append(voice.markup("week.chosen", first=first, last=last))
+    else:
+        section.lead.append(voice.markup("week.whole", first=first, last=last))
     section.lead.append(_week_in_words(tell, week))
     section.pictures.append(
         Picture(week_figure(shown, caption, voice), voice.markup("figure.week.caption"), held)

@@ -1,0 +1,25 @@
+"""Made-up run folders, written once for all tests of the room."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gigafactory.report import write_report
+from gigafactory.testing.run_folder import write_run_folder
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 70 days with a report in English; nobody may change it."""
+    folder = write_run_folder(tmp_path_factory.mktemp("runs") / "made-up-1", days=70, jobs=3_000)
+    write_report(folder)
+    return folder
+
+
+@pytest.fixture
+def copy(made_up: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return Path(shutil.copytree(made_up, tmp_path / "made-up-1"))
