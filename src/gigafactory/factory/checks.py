@@ -8,7 +8,6 @@ same thing twice.
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -48,13 +47,13 @@ class Found:
         path: where, in the factory file.
         value: what stands there.
         why: what is wrong and what would be right.
-        needs: the part of the file that must have been read whole for this to be sure, or "".
+        rests: further paths it was computed from; a placeholder there makes it unsure.
     """
 
     path: Path_
     value: object
     why: str
-    needs: str = ""
+    rests: tuple[Path_, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +87,16 @@ def check_built(
     """
     view = View(factory, chips)
     every = (*CHECKS, _unsourced) if strict else CHECKS
-    names = {path[-1] for path in guessed if path and isinstance(path[-1], str)}
-    problems: list[Problem] = []
-    for check in every:
-        for found in check(view):
-            below = any(found.path[: len(path)] == path for path in guessed)
-            if below or _unsure(found, guessed) or (found.needs and found.value in names):
-                continue
-            problems.append(document.problem(found.path, found.value, found.why))
-    return problems
+    return [
+        document.problem(found.path, found.value, found.why)
+        for check in every
+        for found in check(view)
+        if not any(_rests_on(path, guessed) for path in (found.path, *found.rests))
+    ]
 
 
-def _unsure(found: Found, guessed: frozenset[Path_]) -> bool:
-    """Whether a finding may only come from what could not be read."""
-    if found.needs == "sites":
-        return any(path == ("sites",) or path[-1:] == ("halls",) for path in guessed)
-    return bool(found.needs) and any(path[:1] == (found.needs,) for path in guessed)
+def _rests_on(path: Path_, guessed: frozenset[Path_]) -> bool:
+    return any(path[:length] in guessed for length in range(1, len(path) + 1))
 
 
 def _not_empty(view: View) -> Iterator[Found]:
@@ -150,10 +143,11 @@ def _references(view: View) -> Iterator[Found]:
     for at, pool in enumerate(factory.fleet):
         if pool.site not in sites:
             why = f"no such site; {nearest(pool.site, sites)}"
-            yield Found(("fleet", at, "site"), pool.site, why, "sites")
+            yield Found(("fleet", at, "site"), pool.site, why, (("sites", pool.site),))
         elif pool.hall not in sites[pool.site].halls:
             why = f"no such hall at {pool.site}; {nearest(pool.hall, sites[pool.site].halls)}"
-            yield Found(("fleet", at, "hall"), pool.hall, why, "sites")
+            rests = (("sites", pool.site, "halls", pool.hall),)
+            yield Found(("fleet", at, "hall"), pool.hall, why, rests)
         if pool.chip not in view.chips:
             why = f"is not in the accelerator catalogue; {nearest(pool.chip, view.chips)}"
             yield Found(("fleet", at, "chip"), pool.chip, why)
@@ -162,7 +156,7 @@ def _references(view: View) -> Iterator[Found]:
     for place, name in placed:
         if name not in sites:
             why = f"no such site; {nearest(name, sites)}"
-            yield Found(("energy", *place, "site"), name, why, "sites")
+            yield Found(("energy", *place, "site"), name, why, (("sites", name),))
     for name in factory.finance.capex.chip_price_eur:
         if name not in view.chips:
             why = f"is not in the accelerator catalogue; {nearest(name, view.chips)}"
@@ -172,6 +166,9 @@ def _references(view: View) -> Iterator[Found]:
 
 def _fleet_references(view: View) -> Iterator[Found]:
     installed = sorted({pool.chip for pool in view.factory.fleet})
+    rests: tuple[Path_, ...] = tuple(
+        ("fleet", at, "chip") for at in range(max(len(view.factory.fleet), 1))
+    )
     for at, tenant in enumerate(view.factory.tenants):
         asked = [(("work", of), work.chips) for of, work in enumerate(tenant.work)]
         asked += [(("services", of), service.chips) for of, service in enumerate(tenant.services)]
@@ -179,7 +176,7 @@ def _fleet_references(view: View) -> Iterator[Found]:
             for of, chip in enumerate(chips):
                 if chip not in installed:
                     why = f"the fleet has no such accelerator; {nearest(chip, installed)}"
-                    yield Found(("tenants", at, *path, "chips", of), chip, why, "fleet")
+                    yield Found(("tenants", at, *path, "chips", of), chip, why, rests)
 
 
 def _racks(view: View) -> Iterator[Found]:
@@ -191,8 +188,9 @@ def _racks(view: View) -> Iterator[Found]:
                     f"{hall.cooling} cooling carries at most {limit:g} kW per rack; give at most "
                     f"{limit:g} kW or another cooling"
                 )
-                path = ("sites", name, "halls", hall_name, "rack_power_max")
-                yield Found(path, f"{hall.rack_power_kw_max:g} kW", why)
+                path = ("sites", name, "halls", hall_name)
+                found = f"{hall.rack_power_kw_max:g} kW"
+                yield Found((*path, "rack_power_max"), found, why, ((*path, "cooling"),))
     for at, pool in enumerate(view.factory.fleet):
         chip = view.chip_of(pool)
         halls = view.factory.sites[pool.site].halls if pool.site in view.factory.sites else {}
@@ -269,7 +267,8 @@ def _deliveries(pool: Pool, at: int) -> Iterator[Found]:
     for of, (one, after) in enumerate(pairwise(pool.deliveries), start=1):
         if after.date <= one.date:
             why = f"must come after the delivery before it ({one.date})"
-            yield Found(("fleet", at, "deliveries", of, "date"), after.date, why)
+            rests = (("fleet", at, "deliveries", of - 1, "date"),)
+            yield Found(("fleet", at, "deliveries", of, "date"), after.date, why, rests)
 
 
 def _demand(view: View) -> Iterator[Found]:
@@ -287,7 +286,7 @@ def _demand(view: View) -> Iterator[Found]:
                 yield Found((*path, "monthly"), len(work.monthly), why)
             if work.accelerators_max is not None and work.accelerators_max > fleet:
                 why = f"is larger than the fleet of {fleet} accelerators"
-                yield Found((*path, "accelerators_max"), work.accelerators_max, why, "fleet")
+                yield Found((*path, "accelerators_max"), work.accelerators_max, why, (("fleet",),))
         for of, service in enumerate(tenant.services):
             path = ("tenants", at, "services", of)
             total += service.accelerators_peak * service.mean_fraction / fleet if fleet else 0.0
@@ -297,7 +296,7 @@ def _demand(view: View) -> Iterator[Found]:
                     f"with its headroom needs {needed:.0f}, but the fleet has {fleet} accelerators"
                 )
                 place = (*path, "accelerators_peak")
-                yield Found(place, service.accelerators_peak, why, "fleet")
+                yield Found(place, service.accelerators_peak, why, (("fleet",),))
             if service.replica_accelerators > service.accelerators_peak:
                 why = f"is more than the service's peak of {service.accelerators_peak}"
                 yield Found((*path, "replica_accelerators"), service.replica_accelerators, why)
@@ -306,7 +305,7 @@ def _demand(view: View) -> Iterator[Found]:
             f"the shares and the mean of the services come to {total:.1%} of the installed "
             "accelerator-hours; they must not exceed 100 %"
         )
-        yield Found(("tenants",), f"{total:.1%}", why, "fleet")
+        yield Found(("tenants",), f"{total:.1%}", why, (("fleet",),))
 
 
 def _connections(view: View) -> Iterator[Found]:
@@ -332,11 +331,13 @@ def _connections(view: View) -> Iterator[Found]:
         for of, (one, after) in enumerate(pairwise(line.phases), start=1):
             if after.from_ <= one.from_:
                 why = f"must start after the phase before it ({one.from_}); phases may not overlap"
-                yield Found((*path, "phases", of, "from"), after.from_, why)
+                rests = ((*path, "phases", of - 1, "from"),)
+                yield Found((*path, "phases", of, "from"), after.from_, why, rests)
         for of, phase in enumerate(line.phases):
             if line.energised is not None and phase.from_ < line.energised:
                 why = f"starts before the connection is energised ({line.energised})"
-                yield Found((*path, "phases", of, "from"), phase.from_, why)
+                rests = ((*path, "energised"),)
+                yield Found((*path, "phases", of, "from"), phase.from_, why, rests)
 
 
 def _timezones(view: View) -> Iterator[Found]:
@@ -354,25 +355,33 @@ def _energy(view: View) -> Iterator[Found]:
             why = f"must be below soc_max ({battery.soc_max:.0%})"
             path: Path_ = ("energy", "batteries", at, "soc_min")
             yield Found(path, f"{battery.soc_min:.0%}", why)
-    ppas = view.factory.energy.ppas
-    for at, ppa in enumerate(ppas):
+    for at, ppa in enumerate(view.factory.energy.ppas):
         path = ("energy", "ppas", at)
+        start = ((*path, "from"),)
         if ppa.until <= ppa.from_:
-            yield Found((*path, "until"), ppa.until, f"must be after from ({ppa.from_})")
-        if ppa.commissioned > ppa.from_ and ppa.commissioned != dt.date.max:
+            yield Found((*path, "until"), ppa.until, f"must be after from ({ppa.from_})", start)
+        if ppa.commissioned > ppa.from_:
             why = f"the plant does not exist yet when the contract starts ({ppa.from_})"
-            yield Found((*path, "commissioned"), ppa.commissioned, why)
-        for other in ppas[:at]:
-            if other.name != ppa.name:
-                continue
-            if other.from_ < ppa.until and ppa.from_ < other.until:
-                why = (
-                    f"overlaps the earlier contract of the same name ({other.from_} to "
-                    f"{other.until}); its energy would be counted twice"
-                )
-                yield Found((*path, "from"), ppa.from_, why)
-            else:
-                yield Found((*path, "name"), ppa.name, "is the name of an earlier one; use another")
+            yield Found((*path, "commissioned"), ppa.commissioned, why, start)
+        yield from _same_contract(view, at, path)
+
+
+def _same_contract(view: View, at: int, path: Path_) -> Iterator[Found]:
+    ppas = view.factory.energy.ppas
+    ppa = ppas[at]
+    for of, other in enumerate(ppas[:at]):
+        if other.name != ppa.name:
+            continue
+        before = ("energy", "ppas", of)
+        if other.from_ < ppa.until and ppa.from_ < other.until:
+            why = (
+                f"overlaps the earlier contract of the same name ({other.from_} to {other.until}); "
+                "its energy would be counted twice"
+            )
+            rests = ((*path, "until"), (*before, "from"), (*before, "until"))
+            yield Found((*path, "from"), ppa.from_, why, rests)
+        else:
+            yield Found((*path, "name"), ppa.name, "is the name of an earlier one; use another")
 
 
 def _policy(view: View) -> Iterator[Found]:
@@ -391,7 +400,9 @@ def _policy(view: View) -> Iterator[Found]:
     order = policy.victim_order
     if sorted(order) != sorted(CLASSES):
         why = f"must name every class once: {', '.join(CLASSES)}"
-        yield Found(("policy", "victim_order"), ", ".join(order), why)
+        place: Path_ = ("policy", "victim_order")
+        rests = tuple((*place, at) for at in range(len(order)))
+        yield Found(place, ", ".join(order), why, rests)
 
 
 def _ranges(view: View) -> Iterator[Found]:

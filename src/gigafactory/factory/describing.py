@@ -31,8 +31,8 @@ def reference_markdown() -> str:
         "",
         "Every setting of a factory file, from the models that read it. A quantity with a unit is",
         'written as text, such as `"150 MW"`; a bare number there is an error. `<name>` stands for',
-        "a name you choose, `[]` for each item of a list. Every block may also have `sources`: for",
-        "a key (or `*` for the whole block) the text `source, year, measured|published|assumption`.",
+        "a name you choose, `[]` for each item of a list. Every block may also have `sources`:",
+        "for a key (or `*` for the whole block) `source, year, measured|published|assumption`.",
         "",
     ]
     for top in settings(Factory).values():
@@ -62,6 +62,7 @@ def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:
 def _tell(described: dict[str, Any], one: Setting) -> None:
     """Write the default as it would stand in a file, and give the field a title a person reads."""
     described["title"] = one.key.replace("_", " ")
+    described["description"] = one.meaning
     if "default" in described and one.shape.kind == "figure" and one.default is not None:
         assert one.shape.figure is not None
         described["default"] = one.shape.figure.write(one.default)

@@ -69,7 +69,9 @@ class Figure:
             hint = f"{value * 100:g} %" if math.isfinite(value) else "90 %"
             raise _wrong(f'{value!r} has no unit; write for example "{hint}"')
         try:
-            return units.parse(value, self.dimension) * self.scale
+            number = units.parse(value, self.dimension)
+            # rounded, so that what is written back reads as the same number
+            return number if self.scale == 1.0 else round(number * self.scale, 9)
         except ValueError as wrong:
             raise _wrong(str(wrong)) from None
 
@@ -84,8 +86,9 @@ class Figure:
         return int(value) if self.whole else float(value)
 
     def _shown(self, number: float) -> str:
-        written = self.write(number)
-        return str(written) if isinstance(written, str) else f"{written:g}"
+        if self.dimension == "fraction":
+            return f"{number * 100:g} %"
+        return f"{number:g} {self.unit}".strip()
 
     def write(self, number: float) -> str | float:
         """Write the number back as it may stand in a file, so that `read` returns it."""
@@ -145,9 +148,12 @@ def _percent(fraction: float) -> str:
         short = f"{near:.{digits}f}".rstrip("0").rstrip(".") if digits else f"{near:.0f}"
         if float(short) * 0.01 == fraction:
             return short
-    for candidate in (near, math.nextafter(near, -math.inf), math.nextafter(near, math.inf)):
-        if candidate * 0.01 == fraction:
-            return repr(candidate)
+    lower = higher = near
+    for _ in range(4):  # a percentage read from a file lies within a few steps of the product
+        for candidate in (lower, higher):
+            if candidate * 0.01 == fraction:
+                return repr(candidate)
+        lower, higher = math.nextafter(lower, -math.inf), math.nextafter(higher, math.inf)
     return repr(near)
 
 

@@ -22,6 +22,9 @@ from gigafactory.engine.errors import Problem
 #: Where a value stands: keys of mappings and indices of lists, from the top.
 Path_ = tuple[str | int, ...]
 
+#: A problem found on the way: place, path, value, why. Its path is written out once all is read.
+_Told = tuple[str, Path_, str, str]
+
 #: The plain words that are not text: kind, form and first characters.
 SCALARS: tuple[tuple[str, str, str], ...] = (
     ("bool", r"^(?:true|false)$", "tf"),
@@ -148,7 +151,12 @@ def read_text(text: str, where: str) -> Document:
             why = "must hold settings (key: value) at its top"
             document.problems.append(Problem(where, "", "", why))
         else:
-            document.data = _mapping(document, node, ())
+            told: list[_Told] = []
+            document.data = _mapping(document, node, (), told)
+            document.problems += [
+                Problem(at, dotted(document.data, path), value, why)
+                for at, path, value, why in told
+            ]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f"{where}:{mark.line + 1}" if mark else where
@@ -162,36 +170,38 @@ def read_text(text: str, where: str) -> Document:
     return document
 
 
-def _value(document: Document, node: yaml.Node, path: Path_) -> Any:
+def _value(document: Document, node: yaml.Node, path: Path_, told: list[_Told]) -> Any:
     document.places[path] = f"{document.where}:{node.start_mark.line + 1}"
     if isinstance(node, yaml.MappingNode):
-        return _mapping(document, node, path)
+        return _mapping(document, node, path, told)
     if isinstance(node, yaml.SequenceNode):
-        return [_value(document, item, (*path, at)) for at, item in enumerate(node.value)]
-    return _scalar(document, node, path)
+        return [_value(document, item, (*path, at), told) for at, item in enumerate(node.value)]
+    return _scalar(document, node, path, told)
 
 
-def _mapping(document: Document, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
+def _mapping(
+    document: Document, node: yaml.MappingNode, path: Path_, told: list[_Told]
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
     document.places.setdefault(path, f"{document.where}:{node.start_mark.line + 1}")
     for key_node, value_node in node.value:
         line = f"{document.where}:{key_node.start_mark.line + 1}"
         if not isinstance(key_node, yaml.ScalarNode):
-            document.problems.append(Problem(line, _plain(path), "", "a key must be plain text"))
+            told.append((line, path, "", "a key must be plain text"))
             continue
         key = str(key_node.value)
         here = (*path, key)
         if key in found:
             first = document.places[here]
             why = f"is given twice (first at {first}); keep one of them"
-            document.problems.append(Problem(line, _plain(here), "", why))
+            told.append((line, here, "", why))
             continue
-        found[key] = _value(document, value_node, here)
+        found[key] = _value(document, value_node, here, told)
         document.places[here] = line
     return found
 
 
-def _scalar(document: Document, node: yaml.Node, path: Path_) -> Any:
+def _scalar(document: Document, node: yaml.Node, path: Path_, told: list[_Told]) -> Any:
     kind = node.tag.rpartition(":")[2]
     text = str(node.value)
     try:
@@ -212,9 +222,5 @@ def _scalar(document: Document, node: yaml.Node, path: Path_) -> Any:
     if kind in {"str", "int", "float", "timestamp"}:
         return text
     why = f"the tag {node.tag} is not used here; write plain text or a number"
-    document.problems.append(Problem(document.places[path], _plain(path), text, why))
+    told.append((document.places[path], path, text, why))
     return text
-
-
-def _plain(path: Path_) -> str:
-    return ".".join(map(str, path))

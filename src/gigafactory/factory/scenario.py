@@ -271,9 +271,9 @@ def _split(value: Any) -> tuple[float, str]:
 def _say_source(parent: Any, path: Path_, scenario: Scenario, old: Any) -> None:
     """Note in the block's sources that a scenario changed this setting, and from what."""
     block = shape_at(Factory, path[:-1])
-    if block is None or block.model is None or "sources" not in settings(block.model):
-        return
     key = str(path[-1])
+    if block is None or block.model is None or not {key, "sources"} <= settings(block.model).keys():
+        return
     known = parent.get("sources")
     known = dict(known) if isinstance(known, Mapping) else {}
     year = read_citation(str(known.get(key, known.get("*", ""))))[1] or 2026

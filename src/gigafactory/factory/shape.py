@@ -132,7 +132,7 @@ def placeholder(shape: Shape) -> Any:
         "list": [],
         "table": {},
         "choice": shape.choices[0] if shape.choices else "",
-        "text": "unreadable",
+        "text": "XX",  # passes as a name, a country and any text
         "flag": False,
         "day": dt.date(1970, 1, 1),
         "time": dt.datetime(1970, 1, 1),  # noqa: DTZ001  (local time; its zone is the site's)

@@ -169,7 +169,8 @@ def down_accelerators(
         years = (start_ns[:-1] - begin_ns) / (NS_PER_DAY * _DAYS_PER_YEAR)
         share = 1.0 - (1.0 - event.failures_per_year) ** np.maximum(years, 0.0)
         share[(start_ns[:-1] < begin_ns) | (start_ns[:-1] >= end_ns)] = 0.0
-        nodes = np.floor(installed / chip.node_size * share).astype(np.int64)
+        # a whole node must not be saved by the last bit of a power
+        nodes = np.floor(installed / chip.node_size * share + 1e-9).astype(np.int64)
         lost = np.maximum(lost, nodes * chip.node_size)
     return lost
 

@@ -52,7 +52,8 @@ def validate(
         except ValidationError as error:
             for found in error.errors(include_url=False):
                 spot = _spot(model, found)
-                problems.append(_told(document, spot, found))
+                if spot.path not in guessed:
+                    problems.append(_told(document, spot, found))
                 guessed.add(spot.path)
                 _repair(data, spot, found["type"])
     return None, problems, frozenset(guessed)
@@ -101,7 +102,9 @@ def _told(document: Document, spot: _Spot, found: ErrorDetails) -> Problem:
 
 def _why(kind: str, shape: Shape | None, value: object, message: str) -> str:
     if shape is not None and kind == "literal_error":
-        return f"must be one of {', '.join(shape.choices)}; {nearest(str(value), shape.choices)}"
+        hint = nearest(str(value), shape.choices)
+        hint = f"; {hint}" if hint.startswith("did") else ""
+        return f"must be one of {', '.join(shape.choices)}{hint}"
     if kind.startswith("union_tag") and shape is not None:
         kinds = [name for name, _ in shape.variants]
         return f"needs a kind, one of {', '.join(kinds)}"
