@@ -16,7 +16,7 @@ COLOURS: Final[Mapping[str, tuple[str, str]]] = {
     "ink": ("#1a1f26", "#e8eaed"),
     "soft": ("#555d68", "#a9b1bc"),
     "rule": ("#cfd4da", "#3b424c"),
-    "paper": ("#fefefe", "#14171b"),
+    "paper": ("#ffffff", "#14171b"),
     "panel": ("#f4f5f7", "#1d2126"),
     "accent": ("#0b5c8a", "#7fc1ea"),
     "alarm": ("#a3262a", "#f08a80"),

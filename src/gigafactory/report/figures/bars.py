@@ -50,7 +50,7 @@ def stacks_figure(stacks: Sequence[Stack], bins: Bins, caption: Caption, voice: 
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots(len(stacks), 1, squeeze=False)[:, 0]
-        figure.subplots_adjust(left=0.055, right=0.775, top=0.945, bottom=0.06, hspace=0.26)
+        figure.subplots_adjust(left=0.055, right=0.755, top=0.945, bottom=0.06, hspace=0.26)
         for one, stack in zip(axes, stacks, strict=True):
             _stack(one, stack, len(bins), voice)
             _foot(one, bins, voice)

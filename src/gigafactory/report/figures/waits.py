@@ -54,7 +54,7 @@ def waits_figure(rows: Sequence[ClassWaits], caption: Caption, voice: Voice) -> 
 
     def paint(figure: Figure) -> None:
         left, right = figure.subplots(
-            1, 2, sharey=True, gridspec_kw={"width_ratios": (1.0, 4.6), "wspace": 0.07}
+            1, 2, sharey=True, gridspec_kw={"width_ratios": (1.0, 4.6), "wspace": 0.17}
         )
         height = figure.get_figheight()
         figure.subplots_adjust(left=0.19, right=0.985, top=1 - 0.34 / height, bottom=0.36 / height)

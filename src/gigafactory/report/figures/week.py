@@ -60,7 +60,7 @@ def week_figure(week: WeekOfPower, caption: Caption, voice: Voice) -> Markup:
         axes = figure.subplots(
             panels, 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
         )[:, 0]
-        figure.subplots_adjust(left=0.055, right=0.79, top=0.955, bottom=0.065, hspace=0.24)
+        figure.subplots_adjust(left=0.055, right=0.775, top=0.955, bottom=0.065, hspace=0.24)
         _stack(axes[0], week, voice)
         if week.battery is not None:
             _battery(axes[1], week.hours, week.battery, voice)

@@ -250,7 +250,7 @@ def _footprint_table(tell: Teller, columns: dict[str, tuple[str, Floats]]) -> Ta
     for place, first in enumerate(tell.bins.first_day):
         name = bin_name(first, tell.bins.kind, voice)
         if tell.bins.kind == "month":
-            name = f"{voice.say(f'month.{first.month}')} {first.year}"
+            name = f"{voice.say(f'month.{first.month}')}\u00a0{first.year}"
         cells = [tell.found(float(v[place]), f"series:{column}") for column, v in columns.values()]
         rows.append([name, *cells])
     sums = [tell.found(float(v.sum()), f"series:{column}") for column, v in columns.values()]
