@@ -284,14 +284,14 @@ def _demand(view: View) -> Iterator[Found]:
             if work.monthly is not None and (len(work.monthly) != 12 or not sum(work.monthly)):
                 why = "must be twelve weights, January to December, not all zero"
                 yield Found((*path, "monthly"), len(work.monthly), why)
-            if work.accelerators_max is not None and work.accelerators_max > fleet:
+            if work.accelerators_max is not None and 0 < fleet < work.accelerators_max:
                 why = f"is larger than the fleet of {fleet} accelerators"
                 yield Found((*path, "accelerators_max"), work.accelerators_max, why, (("fleet",),))
         for of, service in enumerate(tenant.services):
             path = ("tenants", at, "services", of)
             total += service.accelerators_peak * service.mean_fraction / fleet if fleet else 0.0
             needed = service.accelerators_peak * (1.0 + service.headroom)
-            if needed > fleet:
+            if 0 < fleet < needed:
                 why = (
                     f"with its headroom needs {needed:.0f}, but the fleet has {fleet} accelerators"
                 )

@@ -28,7 +28,7 @@ class LotVerdict:
         lot: number of the lot.
         phase_1, phase_2: enough H100-equivalents for the phase.
         it_load: enough IT load when fully operational; None when it was not given.
-        asked_phase_1, asked_phase_2: H100-equivalents the phases ask.
+        asked_phase_1_h100_equivalents, asked_phase_2_h100_equivalents: size the phases ask.
         asked_it_load_mw: IT load the lot asks, MW.
         source, year, state: where the thresholds come from.
     """
@@ -37,8 +37,8 @@ class LotVerdict:
     phase_1: bool
     phase_2: bool
     it_load: bool | None
-    asked_phase_1: float
-    asked_phase_2: float
+    asked_phase_1_h100_equivalents: float
+    asked_phase_2_h100_equivalents: float
     asked_it_load_mw: float
     source: str
     year: int
@@ -75,8 +75,8 @@ def tender_lots(
             phase_1=h100_equivalents >= rule["h100_equivalents"]["phase_1"],
             phase_2=h100_equivalents >= rule["h100_equivalents"]["phase_2"],
             it_load=None if it_load_mw is None else it_load_mw >= rule["it_load_mw"],
-            asked_phase_1=rule["h100_equivalents"]["phase_1"],
-            asked_phase_2=rule["h100_equivalents"]["phase_2"],
+            asked_phase_1_h100_equivalents=rule["h100_equivalents"]["phase_1"],
+            asked_phase_2_h100_equivalents=rule["h100_equivalents"]["phase_2"],
             asked_it_load_mw=rule["it_load_mw"],
             source=rule["source"],
             year=rule["year"],

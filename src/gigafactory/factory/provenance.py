@@ -66,7 +66,7 @@ def sources(factory: Factory) -> list[SourceRow]:
     for leaf in leaves(factory):
         source, year, state = read_citation(source_of(leaf))
         path = named(factory, leaf.path)
-        rows.append(SourceRow(path, leaf.value, leaf.figure.unit, source, year, state))
+        rows.append(SourceRow(path, leaf.value, leaf.unit, source, year, state))
     return rows
 
 

@@ -149,7 +149,8 @@ class Leaf:
         blocks: every block on the way, outermost first, with its depth in the path.
         setting: the setting it belongs to (of the innermost block).
         given: whether the file gave it (False: it is the model's default).
-        value: the number.
+        value: the number, in its unit.
+        unit: that unit, "" for a count or ratio.
         figure: how it is read and written.
     """
 
@@ -158,6 +159,7 @@ class Leaf:
     setting: Setting
     given: bool
     value: float
+    unit: str
     figure: Figure
 
 
@@ -187,7 +189,7 @@ def _value_leaves(
     if value is None:
         return
     if shape.kind == "figure" and shape.figure is not None:
-        yield Leaf(path, blocks, one, given, value, shape.figure)
+        yield Leaf(path, blocks, one, given, value, shape.figure.unit, shape.figure)
     elif shape.kind == "block":
         yield from _block_leaves(value, path, blocks)
     elif shape.kind == "list" and shape.item is not None:
