@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 
 import pytest
 
 from gigafactory.units import SCALES
 from tests.tidy.house import Module, modules
+from tests.tidy.without_unit import ALLOWED
 
 #: Units a name may end in. "_per_" joins two; a bound or a case may follow ("_max", "_low").
 UNITS = {key.split("_", 1)[1] for key in SCALES if "_" in key} | {
@@ -47,9 +49,8 @@ DIMENSIONLESS = {
 }
 #: A name that begins so is a number without a dimension whatever follows.
 BEGINS = ("share_", "fraction_", "number_", "intervals_")
-#: Fields, or whole records, whose names may stand without a unit, and why. One that is no longer
-#: needed fails, so the list only shrinks.
-ALLOWED: dict[str, str] = {}
+#: A name that ends so is a factor.
+ENDS = ("_times",)
 #: Records whose number has its unit in a field beside it.
 CARRIES_ITS_UNIT = {"unit", "dimension"}
 
@@ -62,7 +63,9 @@ _FLOAT = re.compile(r"\b(float|float64|float32)\b")
 
 def named_well(name: str) -> bool:
     """Whether a number's name ends in a unit or is known to need none."""
-    return bool(_NAME.search(name) or _BARE.search(name) or name.startswith(BEGINS))
+    return bool(
+        _NAME.search(name) or _BARE.search(name) or name.startswith(BEGINS) or name.endswith(ENDS)
+    )
 
 
 def is_record(node: ast.ClassDef) -> bool:
@@ -74,8 +77,23 @@ def is_record(node: ast.ClassDef) -> bool:
     )
 
 
-def nameless(module: Module) -> list[str]:
+def floats_by_another_name(of: Iterable[Module]) -> frozenset[str]:
+    """Names the modules give to float types, such as ``Floats = npt.NDArray[np.float64]``."""
+    return frozenset(
+        target.id
+        for module in of
+        for node in module.tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+        and isinstance(node.value, ast.Subscript | ast.BinOp)
+        and _FLOAT.search(ast.unparse(node.value))
+    )
+
+
+def nameless(module: Module, floats: Iterable[str] = ()) -> list[str]:
     """Public float fields of the module's records whose names carry no unit."""
+    a_float = re.compile("|".join([_FLOAT.pattern, *(rf"\b{name}\b" for name in sorted(floats))]))
     found = []
     for node in ast.walk(module.tree):
         if not isinstance(node, ast.ClassDef) or node.name.startswith("_") or not is_record(node):
@@ -90,13 +108,14 @@ def nameless(module: Module) -> list[str]:
         found += [
             f"{module.name}:{node.name}.{name}"
             for name, kind in fields.items()
-            if not name.startswith("_") and _FLOAT.search(kind) and not named_well(name)
+            if not name.startswith("_") and a_float.search(kind) and not named_well(name)
         ]
     return found
 
 
 def test_public_numbers_say_their_unit() -> None:
-    found = [field for module in modules() for field in nameless(module)]
+    floats = floats_by_another_name(modules())
+    found = [field for module in modules() for field in nameless(module, floats)]
     bare = [field for field in found if not {field, field.rpartition(".")[0]} & set(ALLOWED)]
     assert not bare, "\n".join(bare)
     used = {name for field in found for name in (field, field.rpartition(".")[0])}
@@ -127,3 +146,13 @@ def test_a_name_without_a_unit_is_seen(name: str) -> None:
 def test_a_number_with_its_unit_beside_it_passes() -> None:
     record = "@dataclass\nclass A:\n    unit: str\n    value: float\n"
     assert nameless(Module.of("plant/a.py", record)) == []
+
+
+def test_a_float_by_another_name_is_seen() -> None:
+    types = Module.of(
+        "grid/types.py", "Floats = npt.NDArray[np.float64]\nNames = tuple[str, ...]\n"
+    )
+    floats = floats_by_another_name([types])
+    assert floats == {"Floats"}
+    record = "@dataclass\nclass A:\n    power: Floats\n    names: Names\n"
+    assert nameless(Module.of("plant/a.py", record), floats) == ["plant/a.py:A.power"]

@@ -1,0 +1,52 @@
+"""Numbers whose names may stand without a unit, and why: a field, or a whole record.
+
+An entry that is no longer needed fails the test, so the list only shrinks by itself; adding to it
+is a choice that needs a reason.
+"""
+
+from __future__ import annotations
+
+_KEYS = "the unit is in each key or column name"
+_SIGNAL = "in the unit of the signal, which the record names"
+_RATIO = "a ratio of two numbers in the same unit; the word is the field's own"
+_CARNOT = "share of Carnot's coefficient of performance; the word is the field's own"
+_PANEL = "numbers to draw; their unit is in the panel's title"
+
+ALLOWED: dict[str, str] = {
+    "adapters/datasets.py:Dataset.about_mb": "MB is a size in bytes and no unit of the model",
+    "engine/journal.py:Frame.arrays": _KEYS,
+    "grid/files.py:Laid.columns": _KEYS,
+    "grid/files.py:TimeTable.columns": _KEYS,
+    "grid/weather.py:Weather.solar": "a capacity factor, as in the signals of the same name",
+    "grid/weather.py:Weather.wind_offshore": "a capacity factor, as in the signals",
+    "grid/weather.py:Weather.wind_onshore": "a capacity factor, as in the signals",
+    "jobs/calibration.py:Calibration.odds": "probabilities by end state",
+    "jobs/calibration.py:Calibration.published": "figures as published, each key with its unit",
+    "jobs/calibration.py:WorkType.batch_mean": "a mean number of jobs",
+    "jobs/calibration.py:WorkType.together": "a share of jobs, between 0 and 1",
+    "jobs/generate.py:Demand.monthly": "twelve weights without a dimension",
+    "jobs/services.py:Served.beyond": "a number of requests, beside `requests`",
+    "jobs/services.py:Service.headroom": _RATIO,
+    "jobs/services.py:Service.peak_to_mean": _RATIO,
+    "planner/energy.py:DayInput.capacity": "a number of accelerators",
+    "planner/energy.py:SiteShape.site_per_it": _RATIO,
+    "planner/forecast.py:Forecast.values": _SIGNAL,
+    "planner/forecast.py:ForecastError.bias": _SIGNAL,
+    "planner/forecast.py:ForecastError.mae": _SIGNAL,
+    "planner/forecast.py:ForecastError.pinball": _SIGNAL,
+    "planner/forecast.py:Method": _SIGNAL,
+    "plant/heat.py:HeatNetwork.quality": _CARNOT,
+    "plant/heat.py:HomesCheck.homes_always": "a number of homes, counted, not measured",
+    "plant/thermal.py:CoolingDesign.chiller_quality": _CARNOT,
+    "plant/thermal.py:CoolingDesign.flow_floor": _RATIO,
+    "plant/thermal.py:CoolingDesign.wetting": _RATIO,
+    "report/figures/bars.py:Stack.layers": _PANEL,
+    "report/figures/cost.py:CostPart": "EUR per GPU-hour, as the record's docstring says first",
+    "report/figures/week.py:WeekOfPower": _PANEL,
+    "report/figures/year.py:Panel.cells": _PANEL,
+    "report/frames.py:Series.columns": _KEYS,
+    "report/receipts.py:Receipts.amounts": _KEYS,
+    "runtime/compare.py:Row": "the unit is the end of the row's key",
+    "runtime/folder.py:Snapshot.arrays": _KEYS,
+    "runtime/loop.py:Trace.senses": "one column per sense, whose name has the unit",
+}
