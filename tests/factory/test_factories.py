@@ -6,7 +6,6 @@ import datetime as dt
 import json
 import math
 
-import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -254,6 +253,7 @@ def _bundled_data(folder, name):
 
 
 def test_the_schema_accepts_what_is_bundled_and_refuses_what_is_not():
+    jsonschema = pytest.importorskip("jsonschema", reason="the validator of JSON Schema is absent")
     schema = json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
@@ -269,6 +269,7 @@ def test_the_schema_accepts_what_is_bundled_and_refuses_what_is_not():
 
 
 def test_the_scenario_schema_accepts_what_is_bundled():
+    jsonschema = pytest.importorskip("jsonschema", reason="the validator of JSON Schema is absent")
     schema = scenario_schema()
     validator = jsonschema.Draft202012Validator(schema)
     for name in bundled_scenarios():

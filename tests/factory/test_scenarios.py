@@ -20,7 +20,10 @@ from gigafactory.factory import (
     load_scenario,
     sources,
 )
+from gigafactory.factory.sites import GridConnection
+from gigafactory.factory.timeline import connection_limit_mw
 from gigafactory.grid.calendar import MarketCalendar
+from gigafactory.grid.connection import Connection, Phase
 
 NL = "Europe/Amsterdam"
 
@@ -324,3 +327,34 @@ def test_instants_of_local_days_around_the_change_of_clocks():
 def test_a_scenario_nobody_has():
     with pytest.raises(BadInput, match="did you mean heat-wave"):
         load_scenario("heatwave")
+
+
+@given(
+    energised=st.one_of(st.none(), st.integers(0, 20)),
+    phases=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 140)), max_size=3),
+    circuits=st.integers(1, 3),
+    n_minus_1=st.booleans(),
+)
+def test_the_limit_is_that_of_the_grid_room(energised, phases, circuits, n_minus_1):
+    first = dt.date(2025, 3, 20)
+    days = sorted(dict(phases).items())
+    site = FACTORY.sites["maasvlakte"]
+    line = GridConnection.model_validate({
+        "voltage": "380 kV", "capacity": "200 MVA", "circuits": circuits,
+        "circuit_capacity": "90 MVA", "n_minus_1": n_minus_1, "firm": "140 MW",
+        "mv_lv_impact": "0 MW", "mv_lv_assumption": "none",
+        "energised": None if energised is None else first + dt.timedelta(days=energised),
+        "phases": [
+            {"from": first + dt.timedelta(days=day), "firm": f"{firm} MW"} for day, firm in days
+        ],
+    })  # fmt: skip
+    twin = Connection(
+        line.voltage_kv, line.capacity_mva, line.power_factor, line.circuits,
+        line.circuit_capacity_mva, line.firm_mw, n_minus_1=line.n_minus_1,
+        energised=line.energised,
+        phases=tuple(Phase(phase.from_, phase.firm_mw) for phase in line.phases),
+    )  # fmt: skip
+    days_run = MarketCalendar.of(first, 25)
+    changed = site.model_copy(update={"connection": line})
+    found = connection_limit_mw("maasvlakte", changed, None, days_run.start_ns)
+    assert np.array_equal(found, twin.limit_mw(days_run))

@@ -360,9 +360,9 @@ def _energy(view: View) -> Iterator[Found]:
         start = ((*path, "from"),)
         if ppa.until <= ppa.from_:
             yield Found((*path, "until"), ppa.until, f"must be after from ({ppa.from_})", start)
-        if ppa.commissioned > ppa.from_:
-            why = f"the plant does not exist yet when the contract starts ({ppa.from_})"
-            yield Found((*path, "commissioned"), ppa.commissioned, why, start)
+        if ppa.commissioned >= ppa.until:
+            why = f"the plant would only exist after the contract ends ({ppa.until})"
+            yield Found((*path, "commissioned"), ppa.commissioned, why, ((*path, "until"),))
         yield from _same_contract(view, at, path)
 
 

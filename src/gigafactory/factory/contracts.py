@@ -62,7 +62,9 @@ class Ppa(SourcedBlock):
     from_: Day = setting("First local day of the contract.", key="from")
     until: Day = setting("First local day after the contract.")
     guarantees_of_origin: Flag = setting("The guarantees of origin come with the energy.", True)
-    commissioned: Day = setting("Day the plant went, or goes, into operation.")
+    commissioned: Day = setting(
+        "Day the plant goes into operation; nothing is delivered before it."
+    )
     curtail_eur_per_mwh: CostEURPerMWh = setting(
         "Paid to the producer for each MWh the buyer asks not to be produced.", key="curtail"
     )
