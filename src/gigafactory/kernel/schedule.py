@@ -279,6 +279,17 @@ def _scan(s: State, first: int, tested: int, t: int) -> int:
 
 
 @compiled
+def _scan_on(s: State, first: int, priority: int, tested: int, t: int) -> None:
+    """Backfill from job `first` to the end of its queue, then along the queues below."""
+    v = s.v[0]
+    tested = _scan(s, first, tested, t)
+    for k in range(1, priority + 1):
+        if tested >= v.depth:
+            return
+        tested = _scan(s, s.queue[priority - k].head, tested, t)
+
+
+@compiled
 def schedule(s: State, t: int) -> None:
     """One pass: start the queue in order, then backfill behind the first job that does not fit."""
     v = s.v[0]
@@ -298,12 +309,7 @@ def schedule(s: State, t: int) -> None:
     see_room(s)
     if v.held >= v.in_service * v.node_size:
         return
-    top = s.ask[head].priority
-    tested = _scan(s, s.ask[head].next, 0, t)
-    for k in range(1, top + 1):
-        if tested >= v.depth:
-            return
-        tested = _scan(s, s.queue[top - k].head, tested, t)
+    _scan_on(s, s.ask[head].next, s.ask[head].priority, 0, t)
 
 
 @compiled
@@ -311,7 +317,7 @@ def consider_arrival(s: State, j: int, t: int) -> None:
     """Try the one job that just arrived behind a blocked head.
 
     No whole nodes came free, no node got shared and no power was set since the last pass, so
-    nothing else can have become startable: testing it alone gives the schedule of a whole pass.
+    nothing before it can have become startable; nor behind it, unless it now shares a node.
     """
     v = s.v[0]
     if v.held >= v.in_service * v.node_size:
@@ -321,4 +327,7 @@ def consider_arrival(s: State, j: int, t: int) -> None:
         ahead += s.queue[p].length
     if ahead - 1 < v.depth:
         see_limits(s, t)
-        _scan(s, j, ahead - 1, t)
+        tested = _scan(s, j, ahead - 1, t)
+        if v.shadow_valid == 0 and s.ask[j].priority > 0 and tested < v.depth:
+            below = s.ask[j].priority - 1
+            _scan_on(s, s.queue[below].head, below, tested, t)

@@ -223,7 +223,9 @@ class Book:
             used, paused, lost = (
                 group[..., _G[name]] for name in ("used_ns", "paused_ns", "lost_ns")
             )
-            overhead = used * np.array(self.header.overhead_ppm) // _PPM
+            # a site's accelerator-nanoseconds times a million do not fit in 64 bits: split first
+            ppm = np.array(self.header.overhead_ppm)
+            overhead = used // _PPM * ppm + used % _PPM * ppm // _PPM
             held = pool[:, _P["held_ns"]]
             fates = np.stack(
                 [
@@ -247,7 +249,7 @@ class Book:
 
     def _post_energy(self, now: slice) -> None:
         for site in range(len(self.header.sites)):
-            used = self.group[now][:, self._of_site(site), :, _G["used_uwh"]].sum(axis=1)
+            used = self.group[now, ..., _G["used_uwh"]][:, self._of_site(site)].sum(axis=1)
             idle = self.meter[now, site, _M["it_idle_uwh"], None]
             fine = np.concatenate([used, idle], axis=1)
             whole, self._it_rest[site] = quantised(fine, _PPM, self._it_rest[site])
@@ -312,7 +314,7 @@ class Book:
         rates = np.zeros((now.stop - now.start, pools, len(SHARED)), np.int64)
         for site in range(len(self.header.sites)):
             mine = self._of_site(site)
-            used = self.group[now][:, mine, :, _G["used_uwh"]].sum(axis=1)
+            used = self.group[now, ..., _G["used_uwh"]][:, mine].sum(axis=1)
             idle = self.meter[now, site, _M["it_idle_uwh"]]
             for k in range(now.stop - now.start):
                 energy = [*map(int, used[k]), int(idle[k])]

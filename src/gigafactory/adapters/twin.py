@@ -1,0 +1,414 @@
+"""The twin: a factory made of the kernel's pools and the plant's physics, behind the same doors.
+
+It obeys an intent for a period, lets the kernel run every job event in it, and is then metered: IT
+energy by exact integration, cooling, losses and water by the plant's formulas at the IT load found
+(tabulated per period on a grid of loads and read off in between; site power is convex, so reading a
+chord never understates it), the battery after the load is known, so that it defends the connection
+limit. Meter readings are whole units; what quantising leaves is carried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gigafactory.kernel import Pool, Records
+from gigafactory.ledger import METERS, Carry, Facts
+from gigafactory.plant.battery import Battery, fit, step
+from gigafactory.units import NS_PER_H
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_AT = {name: i for i, name in enumerate(METERS)}
+_CARRIED = (
+    "charge",
+    "discharge",
+    "cooling",
+    "auxiliary",
+    "losses",
+    "heat",
+    "water",
+    "network",
+    "day_ahead",
+)
+
+#: Real numbers that describe a period of a site, beside what the ledger counts.
+SENSES = (
+    "price_eur_per_mwh",
+    "imbalance_eur_per_mwh",
+    "temperature_c",
+    "wet_bulb_c",
+    "limit_mw",
+    "soc_mwh",
+    "ppa_available_mw",
+    "heat_demand_mw",
+    "envelope_mw",
+)
+
+
+@dataclass(slots=True)
+class TwinSite:
+    """The plant of a site; arrays over the P periods of the run.
+
+    Attributes:
+        it_grid_mw: rising IT loads, from 0, [K].
+        cooling_mw: cooling power at each load, [P, K].
+        losses_mw: electrical losses, [P, K].
+        water_m3_per_h: fresh water, [P, K].
+        heat_mw: heat that can be handed to a network, [P, K].
+        auxiliary_mw: everything else.
+        heat_demand_mw: what the network takes, [P]; 0 without one.
+        limit_mw: import limit, [P].
+        export_mw: export limit.
+        fabric_w: fabric power per accelerator in service.
+        battery: the battery, or none.
+        soc_mwh: its state of charge.
+        signals: per period and `SENSES` name, what the world says.
+        carbon_kg_per_mwh: location-based intensity, [P].
+    """
+
+    it_grid_mw: Array
+    cooling_mw: Array
+    losses_mw: Array
+    water_m3_per_h: Array
+    heat_mw: Array
+    auxiliary_mw: float
+    heat_demand_mw: Array
+    limit_mw: Array
+    export_mw: float
+    fabric_w: float
+    battery: Battery | None
+    soc_mwh: float
+    price_eur_per_mwh: Array
+    imbalance_eur_per_mwh: Array
+    temperature_c: Array
+    wet_bulb_c: Array
+    carbon_kg_per_mwh: Array
+    carries: dict[str, Carry] = field(default_factory=lambda: {n: Carry() for n in _CARRIED})
+    it_rest_uwh: int = 0
+    idle_rest: int = 0
+    limit_missed_wh: int = 0
+
+    def it_allowed_mw(self, period: int, room_mw: float) -> float:
+        """Largest IT load whose site power stays within `room_mw`, in a period; not below 0."""
+        grid = self.it_grid_mw
+        load = grid + self.cooling_mw[period] + self.losses_mw[period] + self.auxiliary_mw
+        if room_mw <= load[0]:
+            return 0.0
+        if room_mw >= load[-1]:
+            return float("inf")
+        return float(np.interp(room_mw, load, grid))
+
+
+@dataclass(frozen=True, slots=True)
+class SiteOrder:
+    """What a site is told for a period.
+
+    Attributes:
+        charge_mw: battery charge wanted.
+        discharge_mw: battery discharge wanted.
+        contract_share: share of each contract's output taken, in the order of the run's contracts;
+            nan for contracts of other sites.
+        day_ahead_mw: position bought day-ahead.
+        planned_it_mw: IT power the plan reserved.
+        envelope_mw: IT power allowed (for the record).
+        speed: speed per group (for the record).
+    """
+
+    charge_mw: float
+    discharge_mw: float
+    contract_share: Array
+    day_ahead_mw: float
+    planned_it_mw: float
+    envelope_mw: float
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlace:
+    """A pool in the twin: its kernel, where it stands, and its accelerators over time.
+
+    Attributes:
+        kernel: the pool.
+        site: site number.
+        installed: accelerators delivered, int64[P].
+        usable: nodes energised and whole, int64[P].
+        down: accelerators broken, int64[P].
+        jobs: job numbers of the run, by job number in the pool, int32.
+        asks: columns of facts about its jobs, by job number in the pool.
+    """
+
+    kernel: Pool
+    site: int
+    installed: Ints
+    usable: Ints
+    down: Ints
+    jobs: npt.NDArray[np.int32]
+    asks: dict[str, npt.NDArray[Any]]
+
+
+class Twin:
+    """The simulated factory.
+
+    Args:
+        pools: pools with their jobs loaded.
+        sites: their plants.
+        edges_ns: edges of the periods, [P+1].
+        contract_mw: output of each contract, [contracts, P].
+        contract_site: site of each.
+        contract_guaranteed: whether guarantees of origin come with it.
+        classes: how many of the kernel's groups are in use.
+    """
+
+    def __init__(
+        self,
+        pools: list[PoolPlace],
+        sites: list[TwinSite],
+        edges_ns: Ints,
+        contract_mw: Array,
+        contract_site: tuple[int, ...],
+        contract_guaranteed: tuple[bool, ...],
+        classes: int,
+    ) -> None:
+        self.pools, self.sites, self.edges_ns = pools, sites, edges_ns
+        self.contract_mw, self.contract_site = contract_mw, contract_site
+        self.contract_guaranteed, self.classes = contract_guaranteed, classes
+        self.contract_carries = [(Carry(), Carry()) for _ in contract_site]
+        self._asked = [0] * len(pools)
+
+    def meter(
+        self, period: int, records: list[Records], orders: list[SiteOrder]
+    ) -> tuple[Facts, Array]:
+        """Close a period the pools have been advanced through, and read every meter.
+
+        Args:
+            period: its number.
+            records: what happened to jobs, per pool.
+            orders: what each site was told.
+
+        Returns:
+            The facts, and float64[sites, len(SENSES)].
+        """
+        start, end = int(self.edges_ns[period]), int(self.edges_ns[period + 1])
+        readings = [place.kernel.read() for place in self.pools]
+        groups = np.stack(
+            [
+                np.stack(
+                    [
+                        r.groups.used_ns,
+                        r.groups.work_ns,
+                        r.groups.paused_ns,
+                        r.groups.lost_ns,
+                        r.groups.used_uwh,
+                        r.groups.energy_uwh,
+                        r.groups.running,
+                    ],
+                    axis=1,
+                )
+                for r in readings
+            ]
+        )
+        pools = np.zeros((len(self.pools), 7), np.int64)
+        for i, (place, r) in enumerate(zip(self.pools, readings, strict=True)):
+            installed = int(place.installed[period]) * (end - start)
+            down = int(place.down[period]) * (end - start)
+            waiting = installed - down - r.service_ns
+            queue = place.kernel.state.queue
+            pools[i] = (
+                installed,
+                waiting,
+                down,
+                r.service_ns,
+                r.held_ns,
+                int(queue["length"].sum()),
+                0,
+            )
+        meter = np.zeros((len(self.sites), len(METERS)), np.int64)
+        senses = np.zeros((len(self.sites), len(SENSES)))
+        contracts = np.zeros((len(self.contract_site), 2), np.int64)
+        for s in range(len(self.sites)):
+            mine = [i for i, place in enumerate(self.pools) if place.site == s]
+            used_uwh = int(groups[mine, :, 4].sum())
+            idle_fine = sum(
+                (readings[i].service_ns - int(groups[i, :, 0].sum()))
+                * self.pools[i].kernel.spec.idle_power_mw
+                for i in mine
+            )
+            service_ns = sum(readings[i].service_ns for i in mine)
+            self._read_site(
+                s,
+                period,
+                orders[s],
+                used_uwh,
+                idle_fine,
+                service_ns,
+                meter[s],
+                senses[s],
+                contracts,
+            )
+        moves, asks = self._job_facts(records)
+        named = groups[:, : self.classes]
+        return Facts(meter, contracts, named, pools, moves, asks), senses
+
+    def _read_site(
+        self,
+        s: int,
+        period: int,
+        order: SiteOrder,
+        used_uwh: int,
+        idle_fine: int,
+        service_ns: int,
+        meter: Ints,
+        senses: Array,
+        contracts: Ints,
+    ) -> None:
+        site = self.sites[s]
+        hours = (int(self.edges_ns[period + 1]) - int(self.edges_ns[period])) / NS_PER_H
+        idle_uwh, site.idle_rest = divmod(idle_fine + site.idle_rest, 3_600_000_000)
+        it_wh, site.it_rest_uwh = divmod(used_uwh + idle_uwh + site.it_rest_uwh, 1_000_000)
+        it_mw = (used_uwh + idle_uwh) / 1e12 / hours
+        grid = site.it_grid_mw
+        cooling = float(np.interp(it_mw, grid, site.cooling_mw[period]))
+        losses = float(np.interp(it_mw, grid, site.losses_mw[period]))
+        energised = site.limit_mw[period] > 0 or it_mw > 0
+        auxiliary = site.auxiliary_mw if energised else 0.0
+        if not energised:
+            cooling = losses = 0.0
+        load = it_mw + cooling + losses + auxiliary
+        charge, discharge = self._battery(site, period, load, order, hours)
+        wanted = site.heat_demand_mw[period]
+        heat = min(float(np.interp(it_mw, grid, site.heat_mw[period])), float(wanted))
+        water = float(np.interp(it_mw, grid, site.water_m3_per_h[period])) if it_mw > 0 else 0.0
+        wh = hours * 1e6
+        c = site.carries
+        values = {
+            "charge_wh": c["charge"].take(charge * wh),
+            "discharge_wh": c["discharge"].take(discharge * wh),
+            "it_wh": it_wh,
+            "it_idle_uwh": idle_uwh,
+            "network_wh": c["network"].take(service_ns / NS_PER_H * site.fabric_w),
+            "cooling_wh": c["cooling"].take(cooling * wh),
+            "auxiliary_wh": c["auxiliary"].take(auxiliary * wh),
+            "losses_wh": c["losses"].take(losses * wh),
+            "heat_wh": c["heat"].take(heat * wh),
+            "heat_demand_wh": round(wanted * wh),
+            "water_ml": c["water"].take(water * hours * 1e6),
+            "day_ahead_wh": c["day_ahead"].take(order.day_ahead_mw * wh),
+            "planned_it_wh": round(order.planned_it_mw * wh),
+            "price_micro_eur": round(site.price_eur_per_mwh[period] * 1e6),
+            "imbalance_price_micro_eur": round(site.imbalance_eur_per_mwh[period] * 1e6),
+            "carbon_mg": round(site.carbon_kg_per_mwh[period] * 1e6),
+        }
+        net = (
+            values["it_wh"]
+            + values["cooling_wh"]
+            + values["auxiliary_wh"]
+            + values["losses_wh"]
+            + values["charge_wh"]
+            - values["discharge_wh"]
+        )
+        values["import_wh"], values["export_wh"] = max(net, 0), max(-net, 0)
+        site.limit_missed_wh += max(net - int(site.limit_mw[period] * wh) - 2, 0)
+        available = 0.0
+        for k, of in enumerate(self.contract_site):
+            if of != s:
+                continue
+            output = float(self.contract_mw[k, period])
+            available += output
+            taken, cut = self.contract_carries[k]
+            contracts[k, 0] = taken.take(output * order.contract_share[k] * wh)
+            contracts[k, 1] = cut.take(output * (1.0 - order.contract_share[k]) * wh)
+            if self.contract_guaranteed[k]:
+                values["guaranteed_wh"] = values.get("guaranteed_wh", 0) + int(contracts[k, 0])
+        for name, value in values.items():
+            meter[_AT[name]] = value
+        senses[:] = (
+            site.price_eur_per_mwh[period],
+            site.imbalance_eur_per_mwh[period],
+            site.temperature_c[period],
+            site.wet_bulb_c[period],
+            site.limit_mw[period],
+            site.soc_mwh,
+            available,
+            wanted,
+            order.envelope_mw,
+        )
+
+    @staticmethod
+    def _battery(
+        site: TwinSite, period: int, load_mw: float, order: SiteOrder, hours: float
+    ) -> tuple[float, float]:
+        """Charge and discharge as ordered, changed where the connection's limits ask it."""
+        battery = site.battery
+        if battery is None:
+            return 0.0, 0.0
+        limit = float(site.limit_mw[period])
+        wish = order.charge_mw - order.discharge_mw
+        wish = min(wish, limit - load_mw)  # never import above the limit
+        wish = max(wish, -load_mw - site.export_mw)  # nor export above its own
+        charge, discharge = fit(battery, site.soc_mwh, max(wish, 0.0), max(-wish, 0.0), hours)
+        site.soc_mwh = step(battery, site.soc_mwh, charge, discharge, hours)
+        return charge, discharge
+
+    def _job_facts(
+        self, records: list[Records]
+    ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, npt.NDArray[Any]]]:
+        """Moves and asks of the period, pools in order, with the run's job numbers."""
+        moves: dict[str, npt.NDArray[Any]] = {
+            "kind": np.concatenate([r.kind for r in records]),
+            "job": np.concatenate(
+                [p.jobs[r.job] for p, r in zip(self.pools, records, strict=True)]
+            ),
+            "t_ns": np.concatenate([r.t_ns for r in records]),
+            "energy_uwh": np.concatenate([r.energy1_uwh for r in records]),
+        }
+        parts: dict[str, list[npt.NDArray[Any]]] = {}
+        for i, place in enumerate(self.pools):
+            first, last = self._asked[i], int(place.kernel.state.v[0]["arrival"])
+            self._asked[i] = last
+            for name, column in place.asks.items():
+                parts.setdefault(name, []).append(column[first:last])
+        return moves, {name: np.concatenate(columns) for name, columns in parts.items()}
+
+    def energy_uwh(self) -> Ints:
+        """Energy integrals of every pool and group now, int64[pools, groups]."""
+        return np.stack([p.kernel.state.group["energy"].astype(np.int64) for p in self.pools])
+
+    def snapshot(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        """The state as arrays of plain numbers and plain fields."""
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for i, place in enumerate(self.pools):
+            for name, array in place.kernel.snapshot().items():
+                arrays[f"pool{i}.{name}"] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        fields: dict[str, Any] = {
+            "asked": self._asked,
+            "sites": [
+                {
+                    "soc": s.soc_mwh,
+                    "it_rest": s.it_rest_uwh,
+                    "idle_rest": s.idle_rest,
+                    "missed": s.limit_missed_wh,
+                    "carries": {n: c.rest for n, c in s.carries.items()},
+                }
+                for s in self.sites
+            ],
+            "contracts": [[a.rest, b.rest] for a, b in self.contract_carries],
+        }
+        return arrays, fields
+
+    def restore(self, arrays: Any, fields: Any) -> None:
+        """Put back what `snapshot` gave."""
+        for i, place in enumerate(self.pools):
+            for name, array in place.kernel.snapshot().items():
+                array.reshape(-1).view(np.uint8)[...] = arrays[f"pool{i}.{name}"]
+        self._asked = list(fields["asked"])
+        for site, saved in zip(self.sites, fields["sites"], strict=True):
+            site.soc_mwh, site.it_rest_uwh = saved["soc"], saved["it_rest"]
+            site.idle_rest, site.limit_missed_wh = saved["idle_rest"], saved["missed"]
+            for name, rest in saved["carries"].items():
+                site.carries[name].rest = rest
+        for (a, b), (x, y) in zip(self.contract_carries, fields["contracts"], strict=True):
+            a.rest, b.rest = x, y

@@ -1,0 +1,311 @@
+"""The command line: thin; every command calls one function of the rooms below.
+
+Exit codes: 0 done, 1 failed or found a fault, 2 bad input (every problem printed, nothing written),
+130 interrupted (what was done is kept).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from tqdm import tqdm
+
+from gigafactory import __version__
+from gigafactory.adapters import datasets
+from gigafactory.engine.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    BadInput,
+    Problem,
+    refuse,
+)
+from gigafactory.engine.journal import Damaged
+from gigafactory.engine.manifest import write_manifest
+from gigafactory.factory import (
+    bundled,
+    check_factory,
+    fleet_h100_equivalents,
+    init_text,
+    json_schema,
+    load_factory,
+    load_scenario,
+    scenario_schema,
+)
+from gigafactory.runtime.folder import DiskFull, RunFolder
+
+app = typer.Typer(
+    name="gigafactory",
+    help="Plans, runs and accounts for an AI gigafactory.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Public traces that can be downloaded.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Lang = Annotated[str, typer.Option("--lang", help="Language of the report: en or nl.")]
+RunArgument = Annotated[str, typer.Argument(help="A run folder, or latest.")]
+
+
+def _say(text: str = "") -> None:
+    typer.echo(text)
+
+
+class Bar:
+    """Says what is going on, and how long it will still take."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def stage(self, what: str) -> None:
+        """Print the stage of work that begins."""
+        self._close()
+        typer.echo(f"  {what} ...", err=True)
+
+    def days(self, done: int, total: int) -> None:
+        """Move the bar."""
+        if self._bar is None:
+            self._bar = tqdm(
+                total=total,
+                initial=done - 1,
+                unit="day",
+                file=sys.stderr,
+                desc="  simulated",
+                bar_format="{desc}: {n_fmt}/{total_fmt} days |{bar:30}| {remaining} left",
+                mininterval=0.5,
+            )
+        self._bar.update(1)
+        if done == total:
+            self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Argument(help="Name of the factory.")],
+    out: Annotated[Path | None, typer.Option(help="File to write; NAME.yaml by default.")] = None,
+) -> None:
+    """Write a commented factory file to start from."""
+    path = out or Path(f"{name}.yaml")
+    text = init_text(name)
+    if path.exists():
+        raise refuse(str(path), "", None, "exists already; choose another name with --out")
+    path.write_text(text, "utf-8")
+    _say(f"Wrote {path}. Check it with: gigafactory check {path}")
+
+
+@app.command()
+def schema(
+    scenario: Annotated[bool, typer.Option("--scenario", help="That of a scenario.")] = False,
+) -> None:
+    """Print the JSON Schema of a factory file."""
+    _say(json.dumps(scenario_schema() if scenario else json_schema(), indent=2))
+
+
+@app.command()
+def check(
+    factory: Annotated[str, typer.Argument(help="A bundled factory or a file.")],
+    scenario: Annotated[str | None, typer.Option(help="A scenario to apply.")] = None,
+    strict: Annotated[bool, typer.Option(help="Ask a source for every figure.")] = False,
+) -> None:
+    """Check a factory file and print every problem at once."""
+    applied = load_scenario(scenario) if scenario else None
+    problems = check_factory(factory, applied, strict=strict)
+    if problems:
+        raise BadInput(problems)
+    found = load_factory(factory, applied)
+    worth = fleet_h100_equivalents(found)
+    count = sum(p.accelerators for p in found.fleet)
+    _say(
+        f"{factory}: no problems. {count:,} accelerators, {worth:,.0f} H100-equivalents, "
+        f"{len(found.sites)} site(s), {len(found.tenants)} tenants."
+    )
+
+
+@app.command()
+def run(
+    factory: Annotated[str | None, typer.Argument(help="A bundled factory or a file.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="A bundled scenario or a file.")] = None,
+    jobs: Annotated[str | None, typer.Option(help="A job file; generated without one.")] = None,
+    scale_to_fleet: Annotated[
+        bool, typer.Option("--scale-to-fleet", help="Replicate the job file to suit the fleet.")
+    ] = False,
+    prices: Annotated[
+        str | None, typer.Option(help="A price file; weather is looked for beside it.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="First local day, such as 2025-01-01.")] = None,
+    days: Annotated[int | None, typer.Option(help="Local days; a year by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random stream.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME-N by default.")] = None,
+    lang: Lang = "en",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the folder only.")] = False,
+    resume: Annotated[str | None, typer.Option(help="Go on with an interrupted run.")] = None,
+) -> None:
+    """Simulate a factory and write its report."""
+    from gigafactory.report import path_lines, summary_table
+    from gigafactory.runtime.run import Quiet, RunOptions, resume_run, start_run
+
+    if lang not in {"en", "nl"}:
+        raise refuse("--lang", "", lang, "is en or nl")
+    tell = Quiet() if quiet else Bar()
+    if resume is not None:
+        outcome = resume_run(resume, tell)
+    else:
+        if factory is None:
+            raise refuse("FACTORY", "", None, f"is missing; bundled: {', '.join(bundled())}")
+        options = RunOptions(
+            factory, scenario, jobs, scale_to_fleet, prices, start, days, seed, lang
+        )
+        outcome = start_run(options, tell, out=out)
+    if quiet:
+        _say(str(outcome.folder))
+    else:
+        _say(summary_table(outcome.summary, lang))
+        _say(path_lines(outcome.folder, lang))
+    if not outcome.complete:
+        _say(
+            f"Interrupted after {outcome.summary['days_done']} of {outcome.summary['days']} days. "
+            f"Resume with: gigafactory run --resume {outcome.folder}"
+        )
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+@app.command()
+def report(path: RunArgument = "latest", lang: Lang = "en") -> None:
+    """Write the report of a finished run again, in another language if asked."""
+    from gigafactory.report import write_report
+
+    folder = RunFolder.open(path).path
+    written = write_report(folder, lang)
+    digest = json.loads((folder / "summary.json").read_text("utf-8"))["digest"]
+    write_manifest(folder, {"digest": digest})
+    _say(str(written))
+
+
+@app.command()
+def verify(path: RunArgument = "latest") -> None:
+    """Prove a run: every byte, the journal's chain, conservation to the last integer."""
+    from gigafactory.runtime.replay import verify as prove
+
+    folder, problems, proved = prove(path)
+    if problems:
+        _fail(problems)
+    _say(f"{folder}: every byte is as it was written and the journal's chain holds.")
+    _say(f"Energy, accelerator-hours and money balance in all {proved['periods']:,} periods;")
+    _say(f"receipts of {proved['segments']:,} segments and rounding sum to the totals:")
+    for name, units in proved["rounding"].items():
+        _say(f"  {name:<40} {units:>12,}")
+    _say(f"Digest {proved['digest']}")
+    _say("Without a copy of this digest kept elsewhere, this shows damage, not forgery.")
+
+
+@app.command()
+def replay(path: RunArgument = "latest") -> None:
+    """Rebuild the ledger from the journal and compare it byte for byte."""
+    from gigafactory.runtime.replay import DERIVED
+    from gigafactory.runtime.replay import replay as rebuild
+
+    folder, problems = rebuild(path)
+    if problems:
+        _fail(problems)
+    _say(f"{folder}: {', '.join(DERIVED)} rebuilt from the journal, byte for byte the same.")
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A run folder.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+) -> None:
+    """Compare the summaries of two runs."""
+    from gigafactory.runtime.compare import compare as rows_of
+    from gigafactory.runtime.compare import render
+
+    a, b = RunFolder.open(first).path, RunFolder.open(second).path
+    _say(render(rows_of(a, b), a.name, b.name))
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the public traces that can be downloaded."""
+    for entry in datasets.catalogue().values():
+        _say(f"{entry.name:<24} {entry.licence:<14} {entry.title}")
+
+
+@data_app.command("get")
+def data_get(
+    name: Annotated[str, typer.Argument(help="A name from the list.")],
+    to: Annotated[Path | None, typer.Option(help="Folder; the user's data folder else.")] = None,
+    url: Annotated[str | None, typer.Option(help="Another address than the origin's.")] = None,
+) -> None:
+    """Download a public trace from its origin, resuming and checking it."""
+    bar: Any = None
+
+    def progress(done: int, total: int | None) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(total=total, unit="B", unit_scale=True, file=sys.stderr, desc=name)
+        bar.update(done - bar.n)
+
+    try:
+        fetched = datasets.get(name, to, url=url, progress=progress)
+    finally:
+        if bar is not None:
+            bar.close()
+    _say(str(fetched.path))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    _say(__version__)
+
+
+def _fail(problems: list[Problem]) -> None:
+    for problem in problems:
+        typer.echo(str(problem), err=True)
+    raise typer.Exit(EXIT_FAILED)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; what goes wrong is told in plain words.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        result = app(args=argv, standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except BadInput as bad:
+        for problem in bad.problems:
+            typer.echo(str(problem), err=True)
+        plural = "problem" if len(bad.problems) == 1 else "problems"
+        typer.echo(f"{len(bad.problems)} {plural}.", err=True)
+        code = EXIT_BAD_INPUT
+    except (Damaged, DiskFull, datasets.DownloadError) as trouble:
+        typer.echo(str(trouble), err=True)
+        code = EXIT_FAILED
+    except typer.Exit as leave:
+        code = leave.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("Stopped. An interrupted run goes on with: gigafactory run --resume", err=True)
+        code = EXIT_INTERRUPTED
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # wrong use of the command line
+            error.show()
+            code = EXIT_BAD_INPUT
+        else:
+            raise
+    return code
+
+
+__all__ = ["app", "main"]

@@ -1,0 +1,151 @@
+"""How a plan meets the present, period by period: nodes in service, speeds, power budgets.
+
+In order: what the connection and the battery allow now is the envelope; a plan that defers work
+may lower it; running work is throttled, first victims first, down to each class's floor; what still
+does not fit is left to the pools to pause, by their budgets; when resting nodes alone exceed the
+envelope, nodes leave service. Pure: numbers in, numbers out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """A pool as the responder sees it.
+
+    Attributes:
+        running: int64[groups], active accelerators.
+        nodes: nodes that could be in service (installed, energised, not broken).
+        in_service: nodes in service now.
+        node_size: accelerators per node.
+        waiting: whether jobs wait in its queue.
+        idle_mw: milliwatts per accelerator at rest.
+        power_mw: int64[groups, steps], milliwatts per active accelerator by speed step.
+    """
+
+    running: Ints
+    nodes: int
+    in_service: int
+    node_size: int
+    waiting: bool
+    idle_mw: int  # units-ok: milliwatt, the kernel's integer unit
+    power_mw: Ints  # units-ok: milliwatt, the kernel's integer unit
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What the pools of a site are told for a period.
+
+    Attributes:
+        envelope_mw: IT power allowed, milliwatts.
+        nodes: nodes in service, per pool.
+        speed: speed step per group, int64[groups].
+        budget_mw: power budget per pool, milliwatts; None where no limit can be reached.
+    """
+
+    envelope_mw: int  # units-ok: milliwatt, the kernel's integer unit
+    nodes: tuple[int, ...]
+    speed: Ints
+    budget_mw: tuple[int | None, ...]  # units-ok: milliwatt, the kernel's integer unit
+
+
+class Responder:
+    """Turns an envelope into speeds and budgets.
+
+    Args:
+        full_speed: the speed step that is full speed.
+        victims: group numbers, first to be throttled first.
+        floor: lowest speed step per group, int64[groups].
+    """
+
+    def __init__(self, full_speed: int, victims: tuple[int, ...], floor: Ints) -> None:
+        self.full_speed = full_speed
+        self.victims = victims
+        self.floor = floor
+
+    def decide(self, envelope_mw: float, planned_speed: Ints, pools: list[PoolView]) -> Intent:
+        """Decide for one period.
+
+        Args:
+            envelope_mw: IT power allowed, MW; infinite for no limit.
+            planned_speed: speed step per group wanted by the plan, int64[groups].
+            pools: the pools behind one connection.
+
+        Returns:
+            The intent. Budgets sum to the envelope; each is at least what its nodes draw at rest,
+            unless resting nodes alone exceed the envelope.
+        """
+        most = sum(p.nodes * p.node_size * int(p.power_mw[:, -1].max()) for p in pools)
+        nodes = tuple(p.nodes for p in pools)
+        if envelope_mw * 1e9 >= most:
+            return Intent(most, nodes, planned_speed, (None,) * len(pools))
+        envelope = max(int(envelope_mw * 1e9), 0)
+        nodes = self._nodes(envelope, pools)
+        rest = [n * p.node_size * p.idle_mw for n, p in zip(nodes, pools, strict=True)]
+        speed = self._speeds(envelope - sum(rest), planned_speed, pools)
+        active = [self._active(p, speed) for p in pools]
+        return Intent(envelope, nodes, speed, self._split(envelope, rest, active, nodes, pools))
+
+    def _nodes(self, envelope: int, pools: list[PoolView]) -> tuple[int, ...]:
+        """Nodes in service: all, or as many as can rest within nine tenths of the envelope."""
+        rest = sum(p.nodes * p.node_size * p.idle_mw for p in pools)
+        if rest <= envelope:
+            return tuple(p.nodes for p in pools)
+        return tuple(int(p.nodes * (envelope * 0.9 / rest)) for p in pools)
+
+    @staticmethod
+    def _active(pool: PoolView, speed: Ints) -> int:
+        """Milliwatts above rest of what runs in a pool at given speeds."""
+        return sum(
+            int(pool.running[g]) * (int(pool.power_mw[g, speed[g]]) - pool.idle_mw)
+            for g in range(len(pool.running))
+        )
+
+    def _speeds(self, room: int, planned: Ints, pools: list[PoolView]) -> Ints:
+        """Slow groups down, first victims first, until what runs fits the room."""
+        speed = planned.copy()
+        over = sum(self._active(p, speed) for p in pools) - room
+        for g in self.victims:
+            if over <= 0:
+                break
+            before = sum(int(p.running[g]) * int(p.power_mw[g, speed[g]]) for p in pools)
+            low, high = int(min(self.floor[g], speed[g])), int(speed[g])
+            while low < high:  # the fastest step that saves enough, or the floor
+                middle = (low + high + 1) // 2
+                draw = sum(int(p.running[g]) * int(p.power_mw[g, middle]) for p in pools)
+                if before - draw >= over:
+                    low = middle
+                else:
+                    high = middle - 1
+            speed[g] = low
+            over -= before - sum(int(p.running[g]) * int(p.power_mw[g, low]) for p in pools)
+        return speed
+
+    @staticmethod
+    def _split(
+        envelope: int,
+        rest: list[int],
+        active: list[int],
+        nodes: tuple[int, ...],
+        pools: list[PoolView],
+    ) -> tuple[int | None, ...]:
+        """Give each pool what it draws and a share of the room, by how much more it could use."""
+        room = envelope - sum(rest) - sum(active)
+        if room < 0:  # to be paused: every pool gives up the same share of what is active
+            kept = max(envelope - sum(rest), 0)
+            total = sum(active)
+            return tuple(r + a * kept // total for r, a in zip(rest, active, strict=True))
+        wants = []
+        for pool, n in zip(pools, nodes, strict=True):
+            free = max(n * pool.node_size - int(pool.running.sum()), 0)
+            want = free * (int(pool.power_mw[:, -1].max()) - pool.idle_mw)
+            wants.append(want if pool.waiting else want // 4)
+        total = sum(wants) or 1
+        return tuple(r + a + room * w // total for r, a, w in zip(rest, active, wants, strict=True))

@@ -1,0 +1,340 @@
+"""The loop: observe, decide, journal the intent, act, meter, journal the facts, account.
+
+In `simulate` one tick is a market period: the kernel makes its decisions on starts and victims
+inside it, under the intent that was journaled before. A plan is made per local day from what is
+known at its first instant. The journal is synced at the end of each day: in a simulation nothing
+moves that could not be moved again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gigafactory.adapters.twin import SENSES, SiteOrder
+from gigafactory.engine.journal import Journal
+from gigafactory.grid import MarketCalendar, Signals
+from gigafactory.kernel import FULL_SPEED, Records
+from gigafactory.ledger import METERS, Book, Facts
+from gigafactory.planner import DayInput, Information, Intent, Plan, PoolView, forecast
+from gigafactory.planner.energy import DAY_STEPS, STEPS, TAIL_STEPS
+from gigafactory.plant.battery import limits
+from gigafactory.plant.thermal import overhead
+from gigafactory.runtime.wiring import CLASSES, REALTIME, SiteWires, World
+from gigafactory.units import NS_PER_H
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Trace:
+    """Real numbers of the run that the ledger does not keep; rebuilt from the journal on replay.
+
+    Attributes:
+        senses: float64[P, sites, len(SENSES)].
+        speed: int64[P, sites, classes], speed steps in force.
+        plans: status of each day's plan per site.
+    """
+
+    senses: Array
+    speed: Ints
+    plans: list[list[str]]
+
+    @classmethod
+    def empty(cls, periods: int, sites: int) -> Trace:
+        """A trace with room for a run."""
+        return cls(
+            np.zeros((periods, sites, len(SENSES))),
+            np.full((periods, sites, len(CLASSES)), FULL_SPEED, np.int64),
+            [],
+        )
+
+
+class Loop:
+    """Turns a world day by day.
+
+    Args:
+        world: the wired factory.
+        calendar: its market periods.
+        signals: what the outside does; plans see only what is known at their instant.
+        journal: open for appending.
+        book: accounts facts.
+        trace: takes what the ledger does not keep.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        calendar: MarketCalendar,
+        signals: Signals,
+        journal: Journal,
+        book: Book,
+        trace: Trace,
+    ) -> None:
+        self.world, self.calendar, self.signals = world, calendar, signals
+        self.journal, self.book, self.trace = journal, book, trace
+        groups = len(CLASSES)
+        self.arrived = np.zeros((groups, calendar.periods))
+        self.backlog = np.zeros((len(world.sites), groups))
+        self._site_of_pool = [place.site for place in world.twin.pools]
+        self._told: list[tuple[int, tuple[int, ...], int | None] | None] = [None] * len(
+            world.twin.pools
+        )
+
+    def run(self, first_day: int, stop: Callable[[int], bool]) -> int:
+        """Turn from a day on, until the end or until `stop(days done)` says so.
+
+        Returns:
+            Number of days done in all.
+        """
+        for day in range(first_day, self.calendar.days):
+            self._turn(day)
+            if stop(day + 1):
+                return day + 1
+        return self.calendar.days
+
+    def _turn(self, day: int) -> None:
+        periods = self.calendar.day_slice(day)
+        plans = [self._plan(s, periods) for s in range(len(self.world.sites))]
+        self.trace.plans.append([p.status for p in plans])
+        arrays = {
+            f"{name}.{s}": getattr(plan, name)
+            for s, plan in enumerate(plans)
+            for name in ("it_mw", "charge_mw", "discharge_mw", "day_ahead_mw", "contract_share")
+        }
+        self.journal.append(
+            "plan",
+            int(self.calendar.start_ns[periods.start]),
+            {"day": day, "status": [p.status for p in plans]},
+            arrays,
+        )
+        for period in range(periods.start, periods.stop):
+            self._tick(period, period - periods.start, plans)
+        self.book.close_day()
+        self.journal.sync()
+
+    # --- plan ---------------------------------------------------------------------------------
+
+    def _plan(self, s: int, periods: slice) -> Plan:
+        """What is known at the first instant of the day, and the plan made from it."""
+        world, calendar = self.world, self.calendar
+        wire, twin = world.sites[s], world.twin.sites[s]
+        now = int(calendar.start_ns[periods.start])
+        info = Information(
+            self.signals,
+            calendar,
+            now,
+            {f"arrived_{label}": self.arrived[g] for g, label in enumerate(CLASSES)},
+        )
+        n = periods.stop - periods.start
+        horizon = n + 4 * TAIL_STEPS
+
+        def expect(name: str) -> Array:
+            return _steps(forecast(info, name, horizon).median(), n)
+
+        hours = np.zeros(STEPS)
+        hours[:n], hours[DAY_STEPS:] = 0.25, 1.0
+        # a restriction in force now is taken to last; one that is not yet in force is not known
+        base = _steps(wire.base_limit_mw[periods.start : periods.start + horizon], n)
+        usual, present = wire.base_limit_mw[periods.start], twin.limit_mw[periods.start]
+        limit = base * (present / usual if usual > 0 else 1.0)
+        usable = sum(
+            int(world.twin.pools[i].usable[periods.start])
+            * world.twin.pools[i].kernel.spec.node_size
+            for i in wire.pools
+        )
+        rest_w = sum(
+            int(world.twin.pools[i].usable[periods.start])
+            * world.twin.pools[i].kernel.spec.node_size
+            * wire.rest_w[k]
+            for k, i in enumerate(wire.pools)
+        )
+        arrivals = np.array([expect(f"arrived_{label}") for label in CLASSES])
+        arrivals[:, DAY_STEPS:] *= 4.0  # per hour, from per quarter
+        offset = self._offset(wire, expect("temperature"), expect("wet_bulb"), rest_w / 1e6)
+        contracts = [k for k, of in enumerate(world.twin.contract_site) if of == s]
+        output = np.array(
+            [
+                expect(world.contract_kind[k])
+                * _steps(world.contract_cap_mw[k][periods.start : periods.start + horizon], n)
+                for k in contracts
+            ]
+        ).reshape(len(contracts), STEPS)
+        floor = twin.battery.soc_min_mwh if twin.battery else 0.0
+        return wire.planner.plan(
+            DayInput(
+                periods=n,
+                hours=hours,
+                price_eur_per_mwh=expect("price"),
+                limit_mw=limit,
+                export_mw=wire.export_mw,
+                offset_mw=offset,
+                rest_mw=np.full(STEPS, rest_w / 1e6),
+                capacity=np.full(STEPS, float(usable)),
+                contract_mw=output,
+                soc_mwh=twin.soc_mwh - floor,
+                backlog_gpu_h=np.maximum(self.backlog[s], 0.0),
+                arrivals_gpu_h=np.maximum(arrivals, 0.0),
+            )
+        )
+
+    @staticmethod
+    def _offset(wire: SiteWires, air: Array, damp: Array, rest_mw: float) -> Array:
+        """What a site draws beside its slope times IT power above rest, at the expected load."""
+        likely = min(max(rest_mw * 2.5, 0.0), wire.design.it_design_mw)
+        over = overhead(wire.design, wire.electrical, likely, air, np.minimum(damp, air))
+        slope = wire.planner.shape.site_per_it
+        return over.overhead_mw - (slope - 1.0) * likely
+
+    # --- tick ---------------------------------------------------------------------------------
+
+    def _tick(self, period: int, step: int, plans: list[Plan]) -> None:
+        twin = self.world.twin
+        intents, orders = [], []
+        for s, plan in enumerate(plans):
+            intent, order = self._decide(s, period, step, plan)
+            intents.append(intent)
+            orders.append(order)
+            self.trace.speed[period, s] = intent.speed
+        self.journal.append(
+            "intent",
+            int(twin.edges_ns[period]),
+            {},
+            {
+                "speed": np.stack([i.speed for i in intents]).astype(np.int16),
+                "nodes": np.concatenate([np.array(i.nodes, np.int32) for i in intents]),
+                "budget": np.concatenate(
+                    [np.array([-1 if b is None else b for b in i.budget_mw]) for i in intents]
+                ),
+                "battery": np.array([[o.charge_mw, o.discharge_mw] for o in orders]),
+            },
+        )
+        for s, intent in enumerate(intents):
+            self._act(s, intent)
+        until = int(twin.edges_ns[period + 1])
+        records: list[Records] = [place.kernel.advance(until) for place in twin.pools]
+        facts, senses = twin.meter(period, records, orders)
+        self.trace.senses[period] = senses
+        self.journal.append(
+            "facts", int(twin.edges_ns[period]), {}, {**facts.arrays(), "sense": senses}
+        )
+        self.book.tick(facts)
+        self._learn(period, facts)
+
+    def _decide(self, s: int, period: int, step: int, plan: Plan) -> tuple[Intent, SiteOrder]:
+        """Meet the plan with what the connection, the battery and the pools say now."""
+        world = self.world
+        wire, site = world.sites[s], world.twin.sites[s]
+        views = [self._view(i, period) for i in wire.pools]
+        hours = float(world.twin.edges_ns[period + 1] - world.twin.edges_ns[period]) / NS_PER_H
+        charge, discharge = float(plan.charge_mw[step]), float(plan.discharge_mw[step])
+        limit = float(site.limit_mw[period])
+        drawn_mw = sum(int(world.twin.pools[i].kernel.state.v[0]["draw"]) for i in wire.pools) / 1e9
+        support = 0.0
+        if site.battery is not None:
+            most = limits(site.battery, site.soc_mwh, hours)[1]
+            support = min(discharge, most)
+            if drawn_mw > site.it_allowed_mw(period, limit + support):
+                support = most  # battery first: before anybody is slowed down
+        allowed = site.it_allowed_mw(period, limit + support)
+        envelope = min(allowed, float(plan.envelope_mw[step]))
+        wanted = np.ceil(plan.speed[:, step] * FULL_SPEED - 1e-6).astype(np.int64)
+        intent = world.responder.decide(envelope, wanted, views)
+        share = np.full(len(world.twin.contract_site), np.nan)
+        mine = [k for k, of in enumerate(world.twin.contract_site) if of == s]
+        share[mine] = plan.contract_share[:, step]
+        order = SiteOrder(
+            charge_mw=0.0 if support > discharge else charge,
+            discharge_mw=max(discharge, support) if support > discharge else discharge,
+            contract_share=share,
+            day_ahead_mw=float(plan.day_ahead_mw[step]),
+            planned_it_mw=float(plan.it_mw[step]),
+            envelope_mw=intent.envelope_mw / 1e9,
+        )
+        return intent, order
+
+    def _view(self, i: int, period: int) -> PoolView:
+        place = self.world.twin.pools[i]
+        state = place.kernel.state
+        return PoolView(
+            running=state.group["running"][: len(CLASSES)].copy(),
+            nodes=int(place.usable[period]),
+            in_service=int(state.v[0]["in_service"]),
+            node_size=place.kernel.spec.node_size,
+            waiting=bool(state.queue["length"].any()),
+            idle_mw=place.kernel.spec.idle_power_mw,
+            power_mw=self.world.power_mw[i],
+        )
+
+    def _act(self, s: int, intent: Intent) -> None:
+        """Tell the pools what they have not been told already."""
+        speed = np.full(8, FULL_SPEED, np.int64)
+        speed[: len(CLASSES)] = intent.speed
+        # a service serves fewer requests when it is slowed down, but lasts as long
+        speed[REALTIME] = FULL_SPEED
+        key = tuple(intent.speed.tolist())
+        for k, i in enumerate(self.world.sites[s].pools):
+            kernel = self.world.twin.pools[i].kernel
+            told = (intent.nodes[k], key, intent.budget_mw[k])
+            before = self._told[i]
+            if told == before and intent.budget_mw[k] is None:
+                continue
+            if before is None or before[0] != told[0]:
+                kernel.set_service(intent.nodes[k])
+            if before is None or before[1] != key:
+                watts = self.world.power_mw[i][np.arange(len(CLASSES)), intent.speed]
+                kernel.set_groups(
+                    speed,
+                    np.concatenate([watts, np.zeros(3, np.int64)]),
+                    self.world.checkpoint_ns,
+                )
+            kernel.set_budget(intent.budget_mw[k])
+            self._told[i] = told
+
+    def _learn(self, period: int, facts: Facts) -> None:
+        """Keep what the next plan may know: work that came in, work that was done."""
+        jobs = facts.asks["job"]
+        need = self.world.need_gpu_h[jobs]
+        group = facts.asks["job_class"].astype(np.int64)
+        self.arrived[:, period] = np.bincount(group, weights=need, minlength=len(CLASSES))
+        site = np.array(self._site_of_pool)[facts.asks["pool"].astype(np.int64)]
+        np.add.at(self.backlog, (site, group), need)
+        done = (facts.groups[:, : len(CLASSES), 1] - facts.groups[:, : len(CLASSES), 3]) / NS_PER_H
+        for i, of in enumerate(self._site_of_pool):
+            self.backlog[of] -= done[i]
+
+    # --- snapshot -----------------------------------------------------------------------------
+
+    def snapshot(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        """State of the loop and the twin; the book is rebuilt from the journal instead."""
+        arrays, fields = self.world.twin.snapshot()
+        return {**arrays, "arrived": self.arrived, "backlog": self.backlog}, fields
+
+    def restore(self, arrays: Any, fields: Any) -> None:
+        """Put back what `snapshot` gave."""
+        self.world.twin.restore(arrays, fields)
+        self.arrived[...] = arrays["arrived"]
+        self.backlog[...] = arrays["backlog"]
+
+
+def _steps(values: Array, n: int) -> Array:
+    """Lay values per market period out over a plan's steps: `n` periods, then hourly means.
+
+    What lies beyond the end of the calendar repeats the last value.
+    """
+    want = n + 4 * TAIL_STEPS
+    if len(values) < want:
+        values = np.concatenate([values, np.full(want - len(values), values[-1])])
+    out = np.zeros(STEPS)
+    out[:n] = values[:n]
+    out[n:DAY_STEPS] = values[n - 1]
+    out[DAY_STEPS:] = values[n:want].reshape(TAIL_STEPS, 4).mean(axis=1)
+    return out
+
+
+__all__ = ["METERS", "Loop", "Trace"]

@@ -1,0 +1,292 @@
+"""What a run leaves behind: the tables, the summary, and where each figure came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gigafactory.adapters.twin import SENSES
+from gigafactory.factory.models import Factory
+from gigafactory.factory.provenance import sources
+from gigafactory.finance import CAVEAT, YearTotals, lcoc
+from gigafactory.grid import MarketCalendar, Signals
+from gigafactory.jobs import JobTable, Mission
+from gigafactory.kernel import FULL_SPEED
+from gigafactory.ledger import METERS, Book, account_table, conservation, job_table, transfer_table
+from gigafactory.ledger.book import FATES, PAID, RECEIPT
+from gigafactory.ledger.facts import GROUP_COLUMNS, POOL_COLUMNS
+from gigafactory.ledger.integrals import SHARED
+from gigafactory.ledger.tables import job_states
+from gigafactory.plant import Chip, h100_equivalents
+from gigafactory.runtime.loop import Trace
+from gigafactory.runtime.wiring import CLASSES
+from gigafactory.units import NS_PER_H
+
+YEAR_H = 8766.0
+_M = {name: i for i, name in enumerate(METERS)}
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    # one row-group layout, no statistics of this machine: the same table gives the same bytes
+    pq.write_table(table, path, compression="zstd", compression_level=3, row_group_size=1 << 20)
+
+
+def write_tables(
+    folder: Path,
+    book: Book,
+    trace: Trace,
+    factory: Factory,
+    signals: Signals,
+) -> None:
+    """Write every table of a run: series, receipts, accounts, transfers, sources."""
+    chips = {i: p.chip for i, p in enumerate(factory.fleet)}
+    missions = tuple(m.label for m in Mission)
+    _write(series_table(book, trace), folder / "series.parquet")
+    _write(job_table(book, missions, chips), folder / "jobs.parquet")
+    _write(account_table(book), folder / "accounts.parquet")
+    _write(transfer_table(book), folder / "transfers.parquet")
+    _write(source_table(factory, signals), folder / "sources.parquet")
+
+
+def series_table(book: Book, trace: Trace) -> pa.Table:
+    """One row per site and period, in real numbers for reading and drawing."""
+    n = book.periods
+    first, _, step = book.header.edges_ns
+    start = first + step * np.arange(n, dtype=np.int64)
+    hours = step / NS_PER_H
+    parts = []
+    for s, name in enumerate(book.header.sites):
+        pools = [i for i, of in enumerate(book.header.pool_site) if of == s]
+        meter = {m: book.meter[:n, s, i] / (1e6 * hours) for m, i in _M.items()}
+        senses = {m: trace.senses[:n, s, i] for i, m in enumerate(SENSES)}
+        taken = [k for k, of in enumerate(book.header.contract_site) if of == s]
+        group = book.group[:n][:, pools].sum(axis=1)
+        columns: dict[str, npt.NDArray[Any]] = {
+            "start_ns": start,
+            "end_ns": start + step,
+            **{k: v for k, v in senses.items() if k.endswith(("mwh", "_c", "_mw"))},
+            "it_mw": meter["it_wh"],
+            "network_mw": meter["network_wh"],
+        }
+        for g, label in enumerate(CLASSES):
+            columns[f"it_{label}_mw"] = book.it_wh[:n, s, g] / (1e6 * hours)
+        columns["it_idle_mw"] = book.it_wh[:n, s, len(CLASSES)] / (1e6 * hours)
+        for name_ in ("cooling", "auxiliary", "losses", "import", "export", "charge", "discharge"):
+            columns[f"{name_}_mw"] = meter[f"{name_}_wh"]
+        columns["heat_mw"] = meter["heat_wh"]
+        columns["ppa_mw"] = book.contract[:n, taken, 0].sum(axis=1) / (1e6 * hours)
+        columns["day_ahead_mw"] = meter["day_ahead_wh"]
+        columns["imbalance_mw"] = book.imbalance_wh[:n, s] / (1e6 * hours)
+        columns["water_m3"] = book.meter[:n, s, _M["water_ml"]] / 1e6
+        columns["co2_location_kg"] = book.shared_total[:n, s, 1] / 1e6
+        columns["co2_market_kg"] = book.shared_total[:n, s, 2] / 1e6
+        energy = [i for i, p in enumerate(PAID) if p not in {"water", "heat"}]
+        columns["energy_eur"] = book.paid[:n, s][:, energy].sum(axis=1) / 1e6
+        for g, label in enumerate(CLASSES):
+            columns[f"speed_{label}"] = trace.speed[:n, s, g] / FULL_SPEED
+            used = group[:, g, GROUP_COLUMNS.index("used_ns")]
+            columns[f"running_{label}"] = used / step
+        queued = book.pool[:n][:, pools, POOL_COLUMNS.index("queued")]
+        waiting = book.pool[:n][:, pools, POOL_COLUMNS.index("queued_accelerators")]
+        columns["queued_jobs"] = queued.sum(axis=1)
+        columns["queued_accelerators"] = waiting.sum(axis=1)
+        columns["hours_installed"] = book.installed_s[:n, s] / 3600
+        for i, fate in enumerate(FATES):
+            columns[f"hours_{fate}"] = book.fate_s[:n, s, i] / 3600
+        columns["hours_useful"] = book.useful_s[:n, s].sum(axis=1) / 3600
+        columns["hours_overhead"] = book.overhead_s[:n, s].sum(axis=1) / 3600
+        label_of = pa.DictionaryArray.from_arrays(np.zeros(n, np.int32), pa.array([name]))
+        parts.append(pa.table({"site": label_of, **columns}))
+    return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+
+
+def source_table(factory: Factory, signals: Signals) -> pa.Table:
+    """Every figure a run rests on, with its source, year and verification state."""
+    rows = [
+        (r.path, r.value, r.unit, r.source, r.year, r.state or "assumption")
+        for r in sources(factory)
+    ]
+    rows += [
+        (r.figure, r.value, r.unit, r.source + (f". {r.note}" if r.note else ""), r.year, r.state)
+        for r in signals.sources()
+    ]
+    names = ("figure", "value", "unit", "source", "year", "state")
+    return pa.table({name: [row[i] for row in rows] for i, name in enumerate(names)})
+
+
+def _waits(book: Book) -> dict[str, dict[str, float]]:
+    out: dict[str, dict[str, float]] = {}
+    submit, start = (book.receipt[RECEIPT.index(k)] for k in ("submit_ns", "start_ns"))
+    for g, label in enumerate(CLASSES):
+        mine = (book.ask["job_class"] == g) & (book.ask["pool"] >= 0) & (start >= 0)
+        if not mine.any():
+            continue
+        wait = (start[mine] - submit[mine]) / 1e9
+        p50, p95 = np.quantile(wait, (0.5, 0.95))
+        out[label] = {"mean": float(wait.mean()), "p50": float(p50), "p95": float(p95)}
+    return out
+
+
+def _jobs(book: Book) -> dict[str, Any]:
+    asked = book.ask["pool"] >= 0
+    counts = np.bincount(job_states(book)[asked], minlength=6)
+    names = ("queued", "running", "completed", "cancelled", "failed", "timeout")
+    jobs: dict[str, Any] = {"total": int(asked.sum())}
+    jobs |= {name: int(n) for name, n in zip(names, counts, strict=True)}
+    jobs["refused"] = 0
+    jobs["lost"] = jobs["total"] - int(counts.sum())
+    jobs["not_yet_submitted"] = int((~asked).sum())
+    jobs["wait_s"] = _waits(book)
+    return jobs
+
+
+def _site_design_mw(factory: Factory, catalogue: Mapping[str, Chip]) -> float:
+    return (
+        sum(
+            p.accelerators
+            * (
+                max(catalogue[p.chip].work_w.values())
+                + factory.sites[p.site].network.watt_per_accelerator_w
+            )
+            for p in factory.fleet
+        )
+        / 1e6
+    )
+
+
+def summarise(
+    *,
+    name: str,
+    seed: int,
+    book: Book,
+    trace: Trace,
+    calendar: MarketCalendar,
+    factory: Factory,
+    catalogue: Mapping[str, Chip],
+    signals: Signals,
+    table: JobTable,
+    digest: str,
+    notes: tuple[str, ...],
+    limit_missed_wh: int,
+) -> dict[str, Any]:
+    """The summary: stable, documented keys (`docs/reference/summary.md`)."""
+    n = book.periods
+    energy = {
+        key: float(book.meter[:n, :, _M[f"{key}_wh"]].sum()) / 1e6
+        for key in ("import", "export", "cooling", "losses", "auxiliary", "charge", "discharge",
+                    "day_ahead", "network")
+    }  # fmt: skip
+    it = float(book.meter[:n, :, _M["it_wh"]].sum()) / 1e6
+    site = it + energy["cooling"] + energy["losses"] + energy["auxiliary"]
+    heat = float(book.meter[:n, :, _M["heat_wh"]].sum()) / 1e6
+    water = float(book.meter[:n, :, _M["water_ml"]].sum()) / 1e6
+    paid = {p: float(book.paid[:n, :, i].sum()) / 1e6 for i, p in enumerate(PAID)}
+    energy_eur = sum(v for k, v in paid.items() if k not in {"water", "heat"})
+    revenue = float(book.receipt[RECEIPT.index("revenue_micro_eur")].sum()) / 1e6
+    hours = {fate: float(book.fate_s[:n, :, i].sum()) / 3600 for i, fate in enumerate(FATES)}
+    useful = float(book.useful_s[:n].sum()) / 3600
+    overhead = float(book.overhead_s[:n].sum()) / 3600
+    installed = float(book.installed_s[:n].sum()) / 3600
+    span_h = n * (book.header.edges_ns[2] / NS_PER_H)
+    year = YEAR_H / span_h if span_h else 0.0
+    sold = float(book.receipt[RECEIPT.index("gpu_s")].sum()) / 3600
+    totals = YearTotals(
+        sold_gpu_h=sold * year,
+        energy_eur=energy_eur * year,
+        water_eur=paid["water"] * year,
+        heat_eur=-paid["heat"] * year,
+        it_design_mw=_site_design_mw(factory, catalogue),
+    )
+    parts = lcoc(factory, catalogue, totals)
+    ends = {c: sum(part[c] for part in parts.values()) for c in ("low", "base", "high")}
+    counts: dict[str, int] = {}
+    for pool in factory.fleet:
+        counts[pool.chip] = counts.get(pool.chip, 0) + pool.accelerators
+    equivalents = h100_equivalents(counts, catalogue)
+    problems, rounding = conservation(book)
+    by_class = {
+        label: float(book.useful_s[:n, :, g].sum()) / 3600 for g, label in enumerate(CLASSES)
+    }
+    return {
+        "name": name,
+        "seed": seed,
+        "start": calendar.local_dates[0].isoformat(),
+        "days": calendar.days,
+        "days_done": len(trace.plans),
+        "complete": len(trace.plans) == calendar.days,
+        "timezone": calendar.timezone,
+        "synthetic": signals.price.state == "synthetic" or table.state == "synthetic",
+        "digest": digest,
+        "accelerators": {
+            "physical": sum(counts.values()),
+            "h100_equivalent": equivalents,
+            "class": _class_of(equivalents),
+        },
+        "jobs": {**_jobs(book), "origin": table.origin, "scaling": list(table.scaling)},
+        "accelerator_hours": {
+            "installed": installed,
+            **hours,
+            "useful": useful,
+            "overhead": overhead,
+            "useful_by_class": by_class,
+            "sold": sold,
+        },
+        "energy": {
+            "it_mwh": it,
+            "site_mwh": site,
+            **{f"{k}_mwh": v for k, v in energy.items()},
+            "ppa_mwh": float(book.contract[:n, :, 0].sum()) / 1e6,
+            "ppa_curtailed_mwh": float(book.contract[:n, :, 1].sum()) / 1e6,
+            "imbalance_mwh": float(book.imbalance_wh[:n].sum()) / 1e6,
+            "beyond_limit_mwh": limit_missed_wh / 1e6,
+        },
+        "pue": site / it if it else None,
+        "wue_l_per_kwh": water / it if it else None,
+        "erf": heat / site if site else None,
+        "water_m3": water,
+        "heat_mwh": heat,
+        "co2_kg": {
+            "location": float(book.shared_total[:n, :, 1].sum()) / 1e6,
+            "market": float(book.shared_total[:n, :, 2].sum()) / 1e6,
+        },
+        "money": {
+            "energy_eur": energy_eur,
+            "revenue_eur": revenue,
+            "water_eur": paid["water"],
+            "heat_eur": -paid["heat"],
+            "paid_eur": paid,
+        },
+        "lcoc_eur_per_gpu_h": ends if parts else {"low": None, "base": None, "high": None},
+        "lcoc": {"components": parts, "caveat": CAVEAT},
+        "plans": {
+            status: sum(row.count(status) for row in trace.plans)
+            for status in sorted({s for row in trace.plans for s in row})
+        },
+        "conservation": {
+            "holds": not problems,
+            "problems": [str(p) for p in problems],
+            "segments": book.segments,
+            "rounding": rounding,
+            "shared": list(SHARED),
+        },
+        "notes": list(notes),
+    }
+
+
+def _class_of(equivalents: float) -> str:
+    from gigafactory.factory import classify
+
+    return classify(equivalents)
+
+
+def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write `summary.json`, keys in the order given."""
+    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "summary.json").write_text(text + "\n", "utf-8")

@@ -1,0 +1,470 @@
+"""A run from beginning to end: inputs in, a run folder out; to be stopped and resumed at will."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import numpy as np
+
+from gigafactory import __version__
+from gigafactory.engine.clock import Stopwatch
+from gigafactory.engine.errors import refuse
+from gigafactory.engine.journal import Journal, frames
+from gigafactory.engine.manifest import write_manifest
+from gigafactory.factory import (
+    Factory,
+    Scenario,
+    factory_text,
+    load_factory,
+    load_scenario,
+    scenario_text,
+)
+from gigafactory.grid import MarketCalendar, Signals, synthetic_signals
+from gigafactory.grid.files import read_columns
+from gigafactory.grid.real import real_signals_from_folder
+from gigafactory.jobs import JobTable, offered_share
+from gigafactory.kernel.jit import is_cached
+from gigafactory.ledger import Book
+from gigafactory.plant import Chip, load_catalogue
+from gigafactory.report import write_report
+from gigafactory.runtime.folder import (
+    RunFolder,
+    drop_snapshots,
+    guard_disk,
+    load_snapshot,
+    save_snapshot,
+)
+from gigafactory.runtime.loop import Loop, Trace
+from gigafactory.runtime.outputs import summarise, write_summary, write_tables
+from gigafactory.runtime.replay import account
+from gigafactory.runtime.wiring import World, build
+from gigafactory.runtime.workload import generated_jobs, jobs_from_file
+
+DEFAULT_START = dt.date(2025, 1, 1)
+#: Seconds on the wall between two snapshots; a run shorter than that makes none but when stopped.
+SNAPSHOT_S = 60.0
+_BYTES_PER_JOB = 220
+_BYTES_PER_PERIOD = 6_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What was asked for; kept in the run folder, so that a run can be resumed.
+
+    Attributes:
+        factory: bundled name or path.
+        scenario: bundled name or path; None for an undisturbed world.
+        jobs: a job file; None for the generated year.
+        scale_to_fleet: replicate the job file until it suits the fleet.
+        prices: a price file; weather and the like are looked for beside it. None: synthetic.
+        start: first local day, ISO; None for the default (the last whole year of a price file).
+        days: number of local days; None for a year.
+        seed: of every random stream.
+        lang: language of the report.
+    """
+
+    factory: str
+    scenario: str | None = None
+    jobs: str | None = None
+    scale_to_fleet: bool = False
+    prices: str | None = None
+    start: str | None = None
+    days: int | None = None
+    seed: int = 0
+    lang: str = "en"
+
+
+class Progress(Protocol):
+    """Who is told how far a run is."""
+
+    def stage(self, what: str) -> None:
+        """A new stage of work begins."""
+
+    def days(self, done: int, total: int) -> None:
+        """So many days have been simulated."""
+
+
+class Quiet:
+    """Tells nobody."""
+
+    def stage(self, what: str) -> None:
+        """Say nothing."""
+
+    def days(self, done: int, total: int) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        folder: where everything stands.
+        summary: the summary.
+        complete: False when it was interrupted.
+    """
+
+    folder: Path
+    summary: dict[str, Any]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything a run is made of, read and checked."""
+
+    options: RunOptions
+    factory: Factory
+    scenario: Scenario | None
+    catalogue: dict[str, Chip]
+    calendar: MarketCalendar
+    signals: Signals
+    table: JobTable
+    notes: tuple[str, ...]
+
+
+def read_inputs(options: RunOptions, progress: Progress) -> Inputs:
+    """Read and check everything a run needs.
+
+    Raises:
+        BadInput: with every problem of the first input that has any; nothing is written.
+    """
+    progress.stage("reading the factory")
+    scenario = load_scenario(options.scenario) if options.scenario else None
+    factory = load_factory(options.factory, scenario)
+    catalogue = load_catalogue()
+    calendar = _calendar(options, factory)
+    place = next(iter(factory.sites.values())).place
+    progress.stage("reading prices and weather" if options.prices else "making prices and weather")
+    if options.prices:
+        path = Path(options.prices)
+        signals = real_signals_from_folder(
+            calendar, path.parent, path, options.seed, place.latitude, place.longitude
+        )
+    else:
+        signals = synthetic_signals(calendar, options.seed, place.latitude, place.longitude)
+    notes: tuple[str, ...] = ()
+    progress.stage("reading jobs" if options.jobs else "making jobs")
+    if options.jobs:
+        table, notes = jobs_from_file(
+            Path(options.jobs),
+            factory,
+            catalogue,
+            calendar,
+            scale=options.scale_to_fleet,
+            seed=options.seed,
+        )
+    else:
+        table = generated_jobs(factory, catalogue, calendar, options.seed)
+    inside = (table.submit_ns >= calendar.begin_ns) & (table.submit_ns < calendar.end_ns)
+    if not inside.all():
+        left = int((~inside).sum())
+        notes = (*notes, f"{left} jobs are submitted outside the days of the run and left out")
+        table = table.take(np.flatnonzero(inside))
+    if not len(table):
+        raise refuse(options.jobs or "jobs", "submit", None, "no job is submitted during the run")
+    accelerators = sum(p.accelerators for p in factory.fleet)
+    share = offered_share(table, accelerators, calendar.begin_ns, calendar.end_ns)
+    notes = (
+        *table.scaling,
+        f"{len(table):,} jobs offer {share:.1%} of the installed accelerator-hours",
+        *notes,
+    )
+    return Inputs(options, factory, scenario, catalogue, calendar, signals, table, notes)
+
+
+def _calendar(options: RunOptions, factory: Factory) -> MarketCalendar:
+    timezone = next(iter(factory.sites.values())).timezone
+    start = DEFAULT_START
+    if options.start:
+        try:
+            start = dt.date.fromisoformat(options.start)
+        except ValueError:
+            raise refuse("--start", "", options.start, "is a date such as 2025-01-01") from None
+    elif options.prices:
+        start = _last_whole_year(Path(options.prices))
+    days = options.days
+    if days is None:
+        days = (dt.date(start.year + 1, start.month, min(start.day, 28)) - start).days
+    if not 1 <= days <= 366 * 3:
+        raise refuse("--days", "", days, "is from 1 to 1098 days")
+    return MarketCalendar.of(start, days, timezone)
+
+
+def _last_whole_year(prices: Path) -> dt.date:
+    """First day of the last calendar year a price file covers; its first day where it has none."""
+    table = read_columns(prices)
+    texts = [str(value)[:13] for value in table.column(0).to_pylist()]
+    by_year: dict[str, list[str]] = {}
+    for text in texts:
+        by_year.setdefault(text[:4], []).append(text)
+    for year in sorted(by_year, reverse=True):
+        stamps = by_year[year]
+        if min(stamps)[5:10] == "01-01" and max(stamps)[5:10] == "12-31" and len(stamps) >= 8700:
+            return dt.date(int(year), 1, 1)
+    try:
+        return dt.date.fromisoformat(min(texts)[:10]) + dt.timedelta(days=1)
+    except ValueError:
+        raise refuse(str(prices), "", None, "holds no times; say --start") from None
+
+
+def _sha256(path: str | None) -> str | None:
+    if path is None:
+        return None
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def start_run(
+    options: RunOptions,
+    progress: Progress | None = None,
+    *,
+    base: Path = Path("runs"),
+    out: Path | None = None,
+) -> Outcome:
+    """Run a factory and leave a run folder.
+
+    Args:
+        options: what to run.
+        progress: who is told how far it is.
+        base: folder of numbered run folders.
+        out: this folder instead.
+
+    Raises:
+        BadInput: something given cannot be used; nothing is written then.
+        DiskFull: the disk filled up; the run can be resumed.
+    """
+    tell = progress or Quiet()
+    watch = Stopwatch()
+    inputs = read_inputs(options, tell)
+    world = _build(inputs, tell)
+    need = _BYTES_PER_JOB * len(inputs.table) + _BYTES_PER_PERIOD * inputs.calendar.periods
+    place = RunFolder.new(base, inputs.factory.name, out, need_bytes=need)
+    folder = place.path
+    with guard_disk(folder, f"gigafactory run --resume {folder}"):
+        _keep_inputs(folder, inputs)
+        with Journal.create(place.journal) as journal:
+            journal.append(
+                "begin",
+                inputs.calendar.begin_ns,
+                {
+                    "format": 1,
+                    "seed": options.seed,
+                    "factory": hashlib.sha256(factory_text(inputs.factory).encode()).hexdigest(),
+                    "scenario": options.scenario and scenario_text(inputs.scenario),  # type: ignore[arg-type]
+                    "jobs": _sha256(options.jobs),
+                    "prices": _sha256(options.prices),
+                    "header": world.header.fields(),
+                },
+            )
+            book = Book(world.header)
+            trace = Trace.empty(inputs.calendar.periods, len(world.sites))
+            loop = Loop(world, inputs.calendar, inputs.signals, journal, book, trace)
+            return _turn(folder, inputs, loop, 0, tell, watch)
+
+
+def resume_run(path: str | Path, progress: Progress | None = None) -> Outcome:
+    """Go on with a run that was interrupted, from its last snapshot or else from its beginning.
+
+    The finished run has the digest it would have had without the interruption.
+
+    Raises:
+        BadInput: there is no such run, it is finished, or its inputs have changed since.
+    """
+    tell = progress or Quiet()
+    watch = Stopwatch()
+    place = RunFolder.open(path)
+    folder = place.path
+    kept = json.loads((folder / "run.json").read_text("utf-8"))
+    summary = folder / "summary.json"
+    if summary.is_file() and json.loads(summary.read_text("utf-8")).get("complete"):
+        raise refuse(str(folder), "", None, "this run is finished; there is nothing to resume")
+    options = RunOptions(**kept["options"])
+    for what, given, then in (
+        ("jobs", options.jobs, kept["jobs_sha256"]),
+        ("prices", options.prices, kept["prices_sha256"]),
+    ):
+        if given and (not Path(given).is_file() or _sha256(given) != then):
+            why = "has changed or gone since the run began; it cannot be resumed from it"
+            raise refuse(given, what, None, why)
+    again = dataclasses.replace(
+        options,
+        factory=str(folder / "factory.yaml"),
+        scenario=None,
+    )
+    inputs = read_inputs(again, tell)
+    if options.scenario:
+        # its changes are in the factory file already; only its events still hold
+        inputs = dataclasses.replace(inputs, scenario=load_scenario(folder / "scenario.yaml"))
+    inputs = dataclasses.replace(inputs, options=options)
+    world = _build(inputs, tell)
+    snapshot = load_snapshot(folder)
+    book = Book(world.header)
+    trace = Trace.empty(inputs.calendar.periods, len(world.sites))
+    with guard_disk(folder, f"gigafactory run --resume {folder}"):
+        if snapshot is None:
+            first = next(frames(place.journal))
+            second = next((f for f in frames(place.journal) if f.index == 1), None)
+            position = second.offset if second else place.journal.stat().st_size
+            journal, day = Journal.resume(place.journal, position, first.head), 0
+        else:
+            position, head = snapshot.fields["position"], snapshot.fields["head"]
+            journal, day = Journal.resume(place.journal, position, head), snapshot.day
+            tell.stage("reading the journal")
+            account(place.journal, book, trace, until=position)
+        with journal:
+            loop = Loop(world, inputs.calendar, inputs.signals, journal, book, trace)
+            if snapshot is not None:
+                loop.restore(snapshot.arrays, snapshot.fields["state"])
+            return _turn(folder, inputs, loop, day, tell, watch)
+
+
+def _build(inputs: Inputs, tell: Progress) -> World:
+    if is_cached():
+        tell.stage("wiring the factory")
+    else:
+        tell.stage("compiling the scheduler to machine code (first run only, about half a minute)")
+    source = inputs.options.jobs or "generated jobs"
+    return build(
+        inputs.factory,
+        inputs.scenario,
+        inputs.calendar,
+        inputs.signals,
+        inputs.table,
+        inputs.catalogue,
+        source,
+    )
+
+
+def _keep_inputs(folder: Path, inputs: Inputs) -> None:
+    (folder / "factory.yaml").write_text(factory_text(inputs.factory), "utf-8")
+    if inputs.scenario is not None:
+        (folder / "scenario.yaml").write_text(scenario_text(inputs.scenario), "utf-8")
+    options = inputs.options
+    absolute = dataclasses.replace(
+        options,
+        jobs=options.jobs and str(Path(options.jobs).resolve()),
+        prices=options.prices and str(Path(options.prices).resolve()),
+        start=inputs.calendar.local_dates[0].isoformat(),
+        days=inputs.calendar.days,
+    )
+    kept = {
+        "version": __version__,
+        "options": dataclasses.asdict(absolute),
+        "jobs_sha256": _sha256(options.jobs),
+        "prices_sha256": _sha256(options.prices),
+    }
+    (folder / "run.json").write_text(json.dumps(kept, indent=2) + "\n", "utf-8")
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a wish to stop after the day at hand; a second stops at once."""
+    asked = False
+
+    def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    try:
+        before = signal.signal(signal.SIGINT, ask)
+    except ValueError:  # not the main thread: whoever runs us handles signals
+        yield lambda: False
+        return
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _turn(
+    folder: Path, inputs: Inputs, loop: Loop, first: int, tell: Progress, watch: Stopwatch
+) -> Outcome:
+    calendar = inputs.calendar
+    last_s = watch.elapsed_s()
+
+    def save(done: int) -> None:
+        arrays, state = loop.snapshot()
+        loop.journal.sync()
+        save_snapshot(
+            folder,
+            done,
+            arrays,
+            {"position": loop.journal.position, "head": loop.journal.head, "state": state},
+        )
+
+    tell.stage("simulating")
+    with _interruptible() as stop_asked:
+
+        def after_day(done: int) -> bool:
+            nonlocal last_s
+            tell.days(done, calendar.days)
+            stop = stop_asked() and done < calendar.days
+            if stop or watch.elapsed_s() - last_s > SNAPSHOT_S:
+                save(done)
+                last_s = watch.elapsed_s()
+            return stop
+
+        done = loop.run(first, after_day)
+    complete = done == calendar.days
+    energy = loop.world.twin.energy_uwh()[:, : len(loop.world.header.classes)]
+    if complete:
+        loop.journal.append("end", int(calendar.end_ns), {}, {"energy_uwh": energy})
+        loop.journal.sync()
+    loop.book.close(energy)
+    summary = _finish(folder, inputs, loop, tell, watch)
+    return Outcome(folder, summary, complete)
+
+
+def _finish(
+    folder: Path, inputs: Inputs, loop: Loop, tell: Progress, watch: Stopwatch
+) -> dict[str, Any]:
+    tell.stage("writing tables")
+    write_tables(folder, loop.book, loop.trace, inputs.factory, inputs.signals)
+    summary = summarise(
+        name=inputs.factory.name,
+        seed=inputs.options.seed,
+        book=loop.book,
+        trace=loop.trace,
+        calendar=inputs.calendar,
+        factory=inputs.factory,
+        catalogue=inputs.catalogue,
+        signals=inputs.signals,
+        table=inputs.table,
+        digest=loop.journal.head,
+        notes=inputs.notes,
+        limit_missed_wh=sum(s.limit_missed_wh for s in loop.world.twin.sites),
+    )
+    write_summary(folder, summary)
+    tell.stage("writing the report")
+    write_report(folder, inputs.options.lang)
+    summary["wall_s"] = round(watch.elapsed_s(), 2)
+    summary["peak_rss_mib"] = round(_peak_rss_mib(), 1)
+    write_summary(folder, summary)
+    loop.journal.close()
+    if summary["complete"]:
+        drop_snapshots(folder)
+    write_manifest(folder, {"digest": loop.journal.head})
+    return summary
+
+
+def _peak_rss_mib() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1024 / (1024 if sys.platform == "darwin" else 1)

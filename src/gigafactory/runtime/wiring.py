@@ -1,0 +1,469 @@
+"""Wiring: a checked factory, a calendar, signals and jobs become a world the loop can turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gigafactory.adapters.twin import PoolPlace, Twin, TwinSite
+from gigafactory.factory.models import Factory, Site
+from gigafactory.factory.models import Pool as FleetPool
+from gigafactory.factory.scenario import Scenario
+from gigafactory.factory.timeline import Timeline, compile_timeline, connection_limit_mw
+from gigafactory.grid import MarketCalendar, Signals
+from gigafactory.grid.ppa import Ppa
+from gigafactory.jobs import JobClass, JobTable
+from gigafactory.kernel import FULL_SPEED, Pool, PoolSpec
+from gigafactory.ledger import Header
+from gigafactory.planner import EnergyPlanner, GroupShape, Responder, SiteShape
+from gigafactory.plant import Chip
+from gigafactory.plant.battery import Battery
+from gigafactory.plant.power import PowerCurve, curve_for
+from gigafactory.plant.thermal import CoolingDesign, Electrical, overhead, typical, wet_bulb_c
+from gigafactory.runtime.workload import Routed, route
+from gigafactory.units import NS_PER_S
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+CLASSES = tuple(c.label for c in JobClass)
+REALTIME = int(JobClass.INFERENCE_REALTIME)
+#: Loads at which the plant's physics is tabulated, from none to full.
+GRID_POINTS = 13
+#: Weather a plan assumes for the slope of site power in IT power: means of De Bilt, 2018 to 2025.
+MEAN_TEMPERATURE_C, MEAN_WET_BULB_C = 11.5, 9.1
+
+
+@dataclass(frozen=True, slots=True)
+class SiteWires:
+    """What the loop needs of a site beside the twin.
+
+    Attributes:
+        name: of the site.
+        pools: pool numbers.
+        planner: its energy LP.
+        design: cooling plant.
+        electrical: power chain.
+        base_limit_mw: contractual import limit per period, events apart, [P].
+        rest_w: watts an accelerator in service draws at rest, fabric included, per pool.
+        export_mw: export right.
+    """
+
+    name: str
+    pools: tuple[int, ...]
+    planner: EnergyPlanner
+    design: CoolingDesign
+    electrical: Electrical
+    base_limit_mw: Array
+    rest_w: tuple[float, ...]
+    export_mw: float
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A factory ready to run.
+
+    Attributes:
+        twin: the simulated factory.
+        header: what the book must know.
+        sites: wires per site.
+        responder: turns envelopes into speeds and budgets.
+        power_mw: per pool, int64[classes, FULL_SPEED + 1], milliwatts by speed step.
+        overhead_ppm: per class, checkpointing share of run time.
+        need_gpu_h: per job, accelerator-hours at full speed, [n].
+        job_class: class of each job.
+        submit_ns: submission of each job.
+        contract_kind: signal that drives each power contract.
+        contract_cap_mw: capacity in force per contract and period, [contracts, P].
+    """
+
+    twin: Twin
+    header: Header
+    sites: tuple[SiteWires, ...]
+    responder: Responder
+    power_mw: tuple[Ints, ...]
+    checkpoint_ns: Ints
+    need_gpu_h: Array
+    job_class: npt.NDArray[np.int8]
+    submit_ns: Ints
+    contract_kind: tuple[str, ...]
+    contract_cap_mw: Array
+
+
+def build(
+    factory: Factory,
+    scenario: Scenario | None,
+    calendar: MarketCalendar,
+    signals: Signals,
+    table: JobTable,
+    catalogue: Mapping[str, Chip],
+    source: str,
+) -> World:
+    """Wire a world.
+
+    Args:
+        factory: checked, the scenario's changes in it.
+        scenario: its events hold.
+        calendar: market periods of the run.
+        signals: what the outside does.
+        table: what is asked.
+        catalogue: accelerators.
+        source: where the jobs come from, for problems.
+    """
+    line = compile_timeline(factory, calendar.start_ns, scenario, catalogue)
+    routed = route(table, factory, catalogue, source)
+    names = list(factory.sites)
+    pools, powers = [], []
+    for i, (pool, mine) in enumerate(zip(factory.fleet, routed, strict=True)):
+        chip = catalogue[pool.chip]
+        fabric_w = factory.sites[pool.site].network.watt_per_accelerator_w
+        powers.append(_power_table(chip, fabric_w))
+        pools.append(
+            _place(factory, calendar, line, table, chip, mine, i, names.index(pool.site), powers[i])
+        )
+    ppas = [
+        Ppa(p.name, p.technology, p.capacity_mw, p.price_eur_per_mwh, p.from_, p.until,
+            p.commissioned, p.guarantees_of_origin, curtail_eur_per_mwh=p.curtail_eur_per_mwh)
+        for p in factory.energy.ppas
+    ]  # fmt: skip
+    kinds = tuple(
+        {"offshore_wind": "wind_offshore", "onshore_wind": "wind_onshore"}.get(
+            p.technology, p.technology
+        )
+        for p in ppas
+    )
+    whole = np.ones(calendar.periods)
+    caps = np.array([p.available_mw(calendar, whole) for p in ppas]).reshape(-1, calendar.periods)
+    factor = np.array([getattr(signals, kind).values for kind in kinds]).reshape(caps.shape)
+    sites, wires = [], []
+    for s, (name, site) in enumerate(factory.sites.items()):
+        mine_pools = tuple(i for i, p in enumerate(factory.fleet) if p.site == name)
+        plant, wire = _site(factory, name, site, mine_pools, catalogue, calendar, signals, line)
+        sites.append(plant)
+        wires.append(wire)
+        _energise(factory, pools, mine_pools, plant, wire, powers)
+        assert s == names.index(name)
+    twin = Twin(
+        pools,
+        sites,
+        calendar.start_ns,
+        caps * factor,
+        tuple(names.index(p.site) for p in factory.energy.ppas),
+        tuple(p.guarantees_of_origin for p in ppas),
+        len(CLASSES),
+    )
+    overhead_ppm, checkpoint_ns = _checkpoints(factory)
+    need = np.minimum(table.work_ns, table.walltime_ns)
+    return World(
+        twin=twin,
+        header=_header(factory, calendar, table, names, overhead_ppm),
+        sites=tuple(wires),
+        responder=_responder(factory, catalogue),
+        power_mw=tuple(powers),
+        checkpoint_ns=checkpoint_ns,
+        need_gpu_h=table.accelerators * (need / (3600 * NS_PER_S)),
+        job_class=table.job_class,
+        submit_ns=table.submit_ns,
+        contract_kind=kinds,
+        contract_cap_mw=caps,
+    )
+
+
+def _power_table(chip: Chip, fabric_w: float) -> Ints:
+    """Milliwatts an active accelerator draws, fabric included, by class and speed step."""
+    steps = np.arange(FULL_SPEED + 1) / FULL_SPEED
+    table = np.zeros((len(CLASSES), FULL_SPEED + 1))
+    for g, label in enumerate(CLASSES):
+        work_w = chip.work_w.get(label, chip.idle_w)
+        dynamic = curve_for(chip.name, label).dynamic_at(steps)
+        table[g] = chip.idle_w + dynamic * (work_w - chip.idle_w) + fabric_w
+    return np.rint(table * 1000).astype(np.int64)
+
+
+def _place(
+    factory: Factory,
+    calendar: MarketCalendar,
+    line: Timeline,
+    table: JobTable,
+    chip: Chip,
+    mine: Routed,
+    pool: int,
+    site: int,
+    power_mw: Ints,
+) -> PoolPlace:
+    spec = factory.fleet[pool]
+    fabric_w = factory.sites[spec.site].network.watt_per_accelerator_w
+    jobs = mine.jobs
+    kernel = Pool(
+        PoolSpec(
+            nodes=spec.accelerators // chip.node_size,
+            node_size=chip.node_size,
+            idle_power_mw=round((chip.idle_w + fabric_w) * 1000),
+            depth=factory.policy.backfill_depth,
+            victims=_victims(factory),
+        ),
+        origin_ns=calendar.begin_ns,
+        end_ns=calendar.end_ns,
+        submit_ns=table.submit_ns[jobs],
+        need_ns=table.work_ns[jobs],
+        walltime_ns=table.walltime_ns[jobs],
+        accelerators=table.accelerators[jobs],
+        priority=table.priority[jobs],
+        group=table.job_class[jobs],
+    )
+    kernel.set_groups(
+        np.full(8, FULL_SPEED, np.int64),
+        np.concatenate([power_mw[:, -1], np.zeros(3, np.int64)]),
+    )
+    installed = line.installed[spec.name]
+    down = line.down[spec.name]
+    usable = (installed - down) // chip.node_size
+    return PoolPlace(kernel, site, installed, usable, down, jobs, mine.asks)
+
+
+def _victims(factory: Factory) -> tuple[int, ...]:
+    named = [CLASSES.index(label) for label in factory.policy.victim_order]
+    return tuple(named + [g for g in range(len(CLASSES)) if g not in named])
+
+
+def _design(site: Site, it_design_mw: float) -> tuple[CoolingDesign, Electrical]:
+    c = site.cooling
+    changes = {
+        "approach_k": c.approach_k,
+        "chiller_cop_max": c.chiller_cop,
+        "fan_fraction": c.fan_fraction,
+        "pump_fraction": c.pump_fraction,
+        "cycles": c.cycles_of_concentration,
+        "indoor_fraction": c.indoor_fraction,
+        "delta_t_k": c.delta_t_k,
+        "drift_fraction": c.drift_fraction,
+    }
+    design = typical(c.technology, it_design_mw, c.supply_c, **changes)
+    electrical = Electrical(
+        c.ups_efficiency, c.transformer_loss_fraction, c.distribution_loss_fraction
+    )
+    return design, electrical
+
+
+def _site(
+    factory: Factory,
+    name: str,
+    site: Site,
+    pools: tuple[int, ...],
+    catalogue: Mapping[str, Chip],
+    calendar: MarketCalendar,
+    signals: Signals,
+    line: Timeline,
+) -> tuple[TwinSite, SiteWires]:
+    fleet = [factory.fleet[i] for i in pools]
+    fabric_w = site.network.watt_per_accelerator_w
+    full_w = sum(
+        p.accelerators * (max(catalogue[p.chip].work_w.values()) + fabric_w) for p in fleet
+    )
+    design_mw = full_w / 1e6
+    design, electrical = _design(site, design_mw)
+    grid = np.linspace(0.0, design_mw, GRID_POINTS)
+    air = signals.temperature.values + line.temperature_add_k[name]
+    damp = wet_bulb_c(air, signals.humidity.values)
+    over = overhead(design, electrical, grid[None, :], air[:, None], damp[:, None])
+    demand = np.zeros(calendar.periods)
+    if site.heat is not None:
+        wanted = site.heat.peak_demand_mw * signals.heat_demand.values
+        demand = np.minimum(wanted, site.heat.power_mw_max)
+    battery = _battery(factory, name)
+    twin = TwinSite(
+        it_grid_mw=grid,
+        cooling_mw=over.cooling_mw,
+        losses_mw=over.losses_mw,
+        water_m3_per_h=over.water_m3_per_h,
+        heat_mw=over.heat_rejected_mw,
+        auxiliary_mw=site.auxiliary_mw,
+        heat_demand_mw=demand,
+        limit_mw=line.connection_limit_mw[name],
+        export_mw=site.connection.export_mw,
+        fabric_w=fabric_w,
+        battery=battery,
+        soc_mwh=(battery.soc_min_mwh + battery.soc_max_mwh) / 2 if battery else 0.0,
+        price_eur_per_mwh=line.price_adjust(signals.price.values),
+        imbalance_eur_per_mwh=signals.imbalance.values,
+        temperature_c=air,
+        wet_bulb_c=damp,
+        carbon_kg_per_mwh=signals.carbon.values,
+    )
+    shape = _shape(factory, fleet, catalogue, design, electrical, battery, name)
+    wire = SiteWires(
+        name=name,
+        pools=pools,
+        planner=EnergyPlanner(shape),
+        design=design,
+        electrical=electrical,
+        base_limit_mw=connection_limit_mw(name, site, None, calendar.start_ns),
+        rest_w=tuple(catalogue[p.chip].idle_w + fabric_w for p in fleet),
+        export_mw=site.connection.export_mw,
+    )
+    return twin, wire
+
+
+def _battery(factory: Factory, site: str) -> Battery | None:
+    """The batteries of a site as one: powers and energies add, efficiencies weigh by energy."""
+    mine = [b for b in factory.energy.batteries if b.site == site]
+    if not mine:
+        return None
+    energy = sum(b.energy_mwh for b in mine)
+
+    def mean(values: list[float]) -> float:
+        return sum(v * b.energy_mwh for v, b in zip(values, mine, strict=True)) / energy
+
+    return Battery(
+        power_mw=sum(b.power_mw for b in mine),
+        energy_mwh=energy,
+        charge_efficiency=mean([b.efficiency_charge for b in mine]),
+        discharge_efficiency=mean([b.efficiency_discharge for b in mine]),
+        soc_min_mwh=sum(b.soc_min * b.energy_mwh for b in mine),
+        soc_max_mwh=sum(b.soc_max * b.energy_mwh for b in mine),
+        wear_eur_per_mwh=mean([b.wear_eur_per_mwh for b in mine]),
+    )
+
+
+def _floor(factory: Factory, label: str, curves: list[PowerCurve]) -> float:
+    """Slowest speed of a class: the policy's, or where no curve reaches it the slowest they do."""
+    asked = {str(k): v for k, v in factory.policy.speed_min.items()}.get(label, 1.0)
+    return float(max([asked, *(c.speed_min for c in curves)]))
+
+
+def _shape(
+    factory: Factory,
+    fleet: list[FleetPool],
+    catalogue: Mapping[str, Chip],
+    design: CoolingDesign,
+    electrical: Electrical,
+    battery: Battery | None,
+    site: str,
+) -> SiteShape:
+    delays = {str(k): v for k, v in factory.policy.delay_cost_eur_per_gpu_h.items()}
+    groups = []
+    for label in CLASSES:
+        able = [p for p in fleet if catalogue[p.chip].can(label)] or fleet
+        curves = [curve_for(p.chip, label) for p in able]
+        low = _floor(factory, label, curves)
+        speeds = (low, (1.0 + low) / 2, 1.0) if low < 0.999 else (0.999, 1.0)
+        watts = [0.0] * len(speeds)
+        for pool, curve in zip(able, curves, strict=True):
+            chip = catalogue[pool.chip]
+            span = chip.work_w.get(label, chip.idle_w) - chip.idle_w
+            share = pool.accelerators / sum(p.accelerators for p in able)
+            for k, speed in enumerate(speeds):
+                watts[k] += share * span * float(curve.dynamic_at(speed))
+        delay = delays.get(label, 1.0)
+        groups.append(GroupShape(label, speeds, tuple(watts), delay))
+    ends = overhead(
+        design,
+        electrical,
+        np.array([0.0, design.it_design_mw]),
+        MEAN_TEMPERATURE_C,
+        MEAN_WET_BULB_C,
+    ).overhead_mw
+    ppas = factory.energy.ppas
+    market = factory.energy.market
+    return SiteShape(
+        groups=tuple(groups),
+        battery_mw=battery.power_mw if battery else 0.0,
+        battery_mwh=battery.soc_max_mwh - battery.soc_min_mwh if battery else 0.0,
+        charge_efficiency=battery.charge_efficiency if battery else 1.0,
+        discharge_efficiency=battery.discharge_efficiency if battery else 1.0,
+        wear_eur_per_mwh=battery.wear_eur_per_mwh if battery else 0.0,
+        contracts=sum(p.site == site for p in ppas),
+        contract_price_eur_per_mwh=tuple(p.price_eur_per_mwh for p in ppas if p.site == site),
+        contract_curtail_eur_per_mwh=tuple(p.curtail_eur_per_mwh for p in ppas if p.site == site),
+        levy_eur_per_mwh=market.supply_margin_eur_per_mwh + market.energy_tax_eur_per_mwh,
+        export_margin_eur_per_mwh=market.export_margin_eur_per_mwh,
+        site_per_it=1.0 + float(ends[1] - ends[0]) / design.it_design_mw,
+    )
+
+
+def _energise(
+    factory: Factory,
+    pools: list[PoolPlace],
+    mine: tuple[int, ...],
+    plant: TwinSite,
+    wire: SiteWires,
+    powers: list[Ints],
+) -> None:
+    """Nodes that await power: what the connection's phase cannot carry at full work.
+
+    A connection that carries all (or `oversubscription` times what it carries) leaves nothing
+    waiting; short cuts are met by throttling and pausing, not by leaving racks dark.
+    """
+    over = factory.policy.oversubscription
+    full_mw = sum(pools[i].installed * (float(powers[i][:, -1].max()) / 1e9) for i in mine)
+    load = plant.it_grid_mw + plant.cooling_mw.max(axis=0) + plant.losses_mw.max(axis=0)
+    room = np.interp(wire.base_limit_mw - plant.auxiliary_mw, load, plant.it_grid_mw)
+    room = np.where(wire.base_limit_mw >= load[-1] + plant.auxiliary_mw, np.inf, room)
+    share = np.clip(room * over / np.maximum(full_mw, 1e-9), 0.0, 1.0)
+    share[wire.base_limit_mw <= plant.auxiliary_mw] = 0.0
+    for i in mine:
+        place = pools[i]
+        place.usable[:] = np.minimum(
+            place.usable,
+            np.floor(place.installed / place.kernel.spec.node_size * share + 1e-9).astype(np.int64),
+        )
+
+
+def _checkpoints(factory: Factory) -> tuple[tuple[int, ...], Ints]:
+    """Per class, millionths of run time spent saving, and the interval in nanoseconds."""
+    ppm, interval = [], np.zeros(8, np.int64)
+    savings = {str(k): v for k, v in factory.policy.checkpoint.items()}
+    for g, label in enumerate(CLASSES):
+        saving = savings.get(label)
+        ppm.append(round(1e6 * saving.cost_s / saving.interval_s) if saving else 0)
+        interval[g] = round(saving.interval_s * 1e9) if saving else 0
+    return tuple(ppm), interval
+
+
+def _responder(factory: Factory, catalogue: Mapping[str, Chip]) -> Responder:
+    floor = np.zeros(len(CLASSES), np.int64)
+    for g, label in enumerate(CLASSES):
+        curves = [curve_for(p.chip, label) for p in factory.fleet if catalogue[p.chip].can(label)]
+        floor[g] = int(np.ceil(_floor(factory, label, curves) * FULL_SPEED - 1e-9))
+    return Responder(FULL_SPEED, _victims(factory), floor)
+
+
+def _header(
+    factory: Factory,
+    calendar: MarketCalendar,
+    table: JobTable,
+    names: list[str],
+    overhead_ppm: tuple[int, ...],
+) -> Header:
+    def micro(value: float) -> int:
+        return round(value * 1e6)
+
+    batteries = [_battery(factory, name) for name in names]
+    market = factory.energy.market
+    levy = market.supply_margin_eur_per_mwh + market.energy_tax_eur_per_mwh
+    sites = factory.sites.values()
+    step = calendar.period_s * NS_PER_S
+    ppas = factory.energy.ppas
+    return Header(
+        sites=tuple(names),
+        pools=tuple(p.name for p in factory.fleet),
+        pool_site=tuple(names.index(p.site) for p in factory.fleet),
+        classes=CLASSES,
+        contracts=tuple(p.name for p in ppas),
+        contract_site=tuple(names.index(p.site) for p in ppas),
+        contract_price=tuple(micro(p.price_eur_per_mwh) for p in ppas),
+        contract_curtail=tuple(micro(p.curtail_eur_per_mwh) for p in ppas),
+        contract_guaranteed=tuple(p.guarantees_of_origin for p in ppas),
+        levy=micro(levy),
+        export_margin=micro(market.export_margin_eur_per_mwh),
+        wear=tuple(micro(b.wear_eur_per_mwh) if b else 0 for b in batteries),
+        water_price=tuple(micro(s.water.price_eur_per_m3) for s in sites),
+        heat_price=tuple(micro(s.heat.price_eur_per_mwh) if s.heat else 0 for s in sites),
+        overhead_ppm=overhead_ppm,
+        jobs=len(table),
+        tenants=table.tenants,
+        edges_ns=(calendar.begin_ns, calendar.end_ns, step),
+    )
