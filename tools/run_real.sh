@@ -11,7 +11,8 @@ if [ -z "$data" ]; then
   exit 2
 fi
 jobs=$data/compute/philly_jobs.parquet
-prices=$data/grid
+# The weather and the carbon of the same folder are found beside the prices.
+prices=$data/grid/nl_dayahead_hourly_2019_2025.csv.gz
 for needed in "$jobs" "$prices"; do
   if [ ! -e "$needed" ]; then
     echo "run-real: GIGAFACTORY_DATA is $data, but $needed does not exist there." >&2
