@@ -152,21 +152,21 @@ def run(
     resume: Annotated[str | None, typer.Option(help="Go on with an interrupted run.")] = None,
 ) -> None:
     """Simulate a factory and write its report."""
-    from gigafactory.report import path_lines, summary_table
+    from gigafactory.report import path_lines, summary_table, write_report
     from gigafactory.runtime.run import Quiet, RunOptions, resume_run, start_run
 
     if lang not in {"en", "nl"}:
         raise refuse("--lang", "", lang, "is en or nl")
     tell = Quiet() if quiet else Bar()
     if resume is not None:
-        outcome = resume_run(resume, tell)
+        outcome = resume_run(resume, tell, reporter=write_report)
     else:
         if factory is None:
             raise refuse("FACTORY", "", None, f"is missing; bundled: {', '.join(bundled())}")
         options = RunOptions(
             factory, scenario, jobs, scale_to_fleet, prices, start, days, seed, lang
         )
-        outcome = start_run(options, tell, out=out)
+        outcome = start_run(options, tell, out=out, reporter=write_report)
     if quiet:
         _say(str(outcome.folder))
     else:

@@ -1,8 +1,8 @@
-"""Units: names, scales, the door where text becomes a number, and the door where a number becomes an integer.
+"""Units: names, scales, and the door where text becomes a number.
 
-Inside the house every quantity is a plain float (or an integer in the ledger) whose name ends in its
-unit: ``power_mw``, ``energy_mwh``, ``price_eur_per_mwh``, ``water_m3``, ``co2_kg``. Text with a unit
-(``"150 MW"``, ``"4 h"``) is accepted only at the door and parsed here, once.
+Inside the house every quantity is a plain float (or an integer in the ledger) whose name ends in
+its unit: ``power_mw``, ``energy_mwh``, ``price_eur_per_mwh``, ``water_m3``, ``co2_kg``. Text with a
+unit (``"150 MW"``, ``"4 h"``) is accepted only at the door and parsed here, once.
 
 Knows no factory, job or market. Imports nothing from the house.
 """
@@ -70,13 +70,15 @@ def parse(text: object, dimension: str) -> float:
     scales = SCALES[dimension]
     right = ", ".join(scales)
     if isinstance(text, bool) or not isinstance(text, str):
-        raise ValueError(f"{text!r} has no unit; write for example \"{text} {next(iter(scales))}\"")
+        raise ValueError(f'{text!r} has no unit; write for example "{text} {next(iter(scales))}"')
     match = _QUANTITY.match(text)
     if match is None:
         raise ValueError(f"{text!r} is not a number with a unit; known units here: {right}")
     number, unit = match.groups()
     if unit not in scales:
-        raise ValueError(f"{text!r}: the unit {unit!r} does not fit here; known units here: {right}")
+        raise ValueError(
+            f"{text!r}: the unit {unit!r} does not fit here; known units here: {right}"
+        )
     value = float(number.replace("_", "")) * scales[unit]
     if not math.isfinite(value):
         raise ValueError(f"{text!r} is not a finite number")
@@ -84,8 +86,9 @@ def parse(text: object, dimension: str) -> float:
 
 
 def text(value: float, dimension: str) -> str:
-    """Write a canonical value back as text with its canonical unit, so that `parse` returns it."""
-    return f"{value!r} {next(iter(SCALES[dimension]))}"
+    """Write a canonical value back as text with its first unit, so that `parse` returns it."""
+    unit, scale = next(iter(SCALES[dimension].items()))
+    return f"{value / scale!r} {unit}"
 
 
 def mwh_from(power_mw: float, hours: float) -> float:

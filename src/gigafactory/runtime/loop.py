@@ -313,6 +313,7 @@ class Loop:
     def snapshot(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """State of the loop and the twin; the book is rebuilt from the journal instead."""
         arrays, fields = self.world.twin.snapshot()
+        fields["told"] = [t and [t[0], list(t[1]), t[2]] for t in self._told]
         return {**arrays, "arrived": self.arrived, "backlog": self.backlog}, fields
 
     def restore(self, arrays: Any, fields: Any) -> None:
@@ -320,6 +321,7 @@ class Loop:
         self.world.twin.restore(arrays, fields)
         self.arrived[...] = arrays["arrived"]
         self.backlog[...] = arrays["backlog"]
+        self._told = [t and (t[0], tuple(t[1]), t[2]) for t in fields["told"]]
 
 
 def _steps(values: Array, n: int) -> Array:

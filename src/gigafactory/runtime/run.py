@@ -38,7 +38,6 @@ from gigafactory.jobs import JobTable, offered_share
 from gigafactory.kernel.jit import is_cached
 from gigafactory.ledger import Book
 from gigafactory.plant import Chip, load_catalogue
-from gigafactory.report import write_report
 from gigafactory.runtime.folder import (
     RunFolder,
     drop_snapshots,
@@ -104,6 +103,10 @@ class Quiet:
 
     def days(self, done: int, total: int) -> None:
         """Say nothing."""
+
+
+#: Writes the report into a run folder, in a language; handed in, since a report is a sibling room.
+Reporter = Callable[[Path, str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +239,14 @@ def start_run(
     *,
     base: Path = Path("runs"),
     out: Path | None = None,
+    reporter: Reporter | None = None,
 ) -> Outcome:
     """Run a factory and leave a run folder.
 
     Args:
         options: what to run.
         progress: who is told how far it is.
+        reporter: writes the report; none is written without it.
         base: folder of numbered run folders.
         out: this folder instead.
 
@@ -275,10 +280,12 @@ def start_run(
             book = Book(world.header)
             trace = Trace.empty(inputs.calendar.periods, len(world.sites))
             loop = Loop(world, inputs.calendar, inputs.signals, journal, book, trace)
-            return _turn(folder, inputs, loop, 0, tell, watch)
+            return _turn(folder, inputs, loop, 0, _Telling(tell, watch, reporter))
 
 
-def resume_run(path: str | Path, progress: Progress | None = None) -> Outcome:
+def resume_run(
+    path: str | Path, progress: Progress | None = None, *, reporter: Reporter | None = None
+) -> Outcome:
     """Go on with a run that was interrupted, from its last snapshot or else from its beginning.
 
     The finished run has the digest it would have had without the interruption.
@@ -331,7 +338,7 @@ def resume_run(path: str | Path, progress: Progress | None = None) -> Outcome:
             loop = Loop(world, inputs.calendar, inputs.signals, journal, book, trace)
             if snapshot is not None:
                 loop.restore(snapshot.arrays, snapshot.fields["state"])
-            return _turn(folder, inputs, loop, day, tell, watch)
+            return _turn(folder, inputs, loop, day, _Telling(tell, watch, reporter))
 
 
 def _build(inputs: Inputs, tell: Progress) -> World:
@@ -394,10 +401,17 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _turn(
-    folder: Path, inputs: Inputs, loop: Loop, first: int, tell: Progress, watch: Stopwatch
-) -> Outcome:
-    calendar = inputs.calendar
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """Who is told, since when, and who writes the report."""
+
+    progress: Progress
+    watch: Stopwatch
+    reporter: Reporter | None
+
+
+def _turn(folder: Path, inputs: Inputs, loop: Loop, first: int, telling: _Telling) -> Outcome:
+    calendar, tell, watch = inputs.calendar, telling.progress, telling.watch
     last_s = watch.elapsed_s()
 
     def save(done: int) -> None:
@@ -429,13 +443,12 @@ def _turn(
         loop.journal.append("end", int(calendar.end_ns), {}, {"energy_uwh": energy})
         loop.journal.sync()
     loop.book.close(energy)
-    summary = _finish(folder, inputs, loop, tell, watch)
+    summary = _finish(folder, inputs, loop, telling)
     return Outcome(folder, summary, complete)
 
 
-def _finish(
-    folder: Path, inputs: Inputs, loop: Loop, tell: Progress, watch: Stopwatch
-) -> dict[str, Any]:
+def _finish(folder: Path, inputs: Inputs, loop: Loop, telling: _Telling) -> dict[str, Any]:
+    tell, watch = telling.progress, telling.watch
     tell.stage("writing tables")
     write_tables(folder, loop.book, loop.trace, inputs.factory, inputs.signals)
     summary = summarise(
@@ -453,8 +466,9 @@ def _finish(
         limit_missed_wh=sum(s.limit_missed_wh for s in loop.world.twin.sites),
     )
     write_summary(folder, summary)
-    tell.stage("writing the report")
-    write_report(folder, inputs.options.lang)
+    if telling.reporter is not None:
+        tell.stage("writing the report")
+        telling.reporter(folder, inputs.options.lang)
     summary["wall_s"] = round(watch.elapsed_s(), 2)
     summary["peak_rss_mib"] = round(_peak_rss_mib(), 1)
     write_summary(folder, summary)
