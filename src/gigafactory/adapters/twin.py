@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.kernel import Pool, Records
+from gigafactory.kernel import GroupReading, Pool, PoolReading, Records
 from gigafactory.ledger import METERS, Carry, Facts
 from gigafactory.plant.battery import Battery, fit, step
 from gigafactory.units import NS_PER_H
@@ -24,6 +24,7 @@ Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _AT = {name: i for i, name in enumerate(METERS)}
+_MW_NS_PER_UWH = 3_600_000_000
 _CARRIED = (
     "charge",
     "discharge",
@@ -102,6 +103,22 @@ class TwinSite:
         if room_mw >= load[-1]:
             return float("inf")
         return float(np.interp(room_mw, load, grid))
+
+    def overheads(self, period: int, it_mw: float) -> tuple[float, float, float, float]:
+        """Cooling and losses in MW, heat to spare in MW and water in m3/h, at an IT load.
+
+        A site without power (no load, no connection) has none of them.
+        """
+        if it_mw <= 0.0 and self.limit_mw[period] <= 0.0:
+            return 0.0, 0.0, 0.0, 0.0
+        grid = self.it_grid_mw
+        at = min(int(np.searchsorted(grid, it_mw, side="right")) - 1, len(grid) - 2)
+        share = (it_mw - grid[at]) / (grid[at + 1] - grid[at])
+        cooling, losses, heat, water = (
+            float(t[period, at] + share * (t[period, at + 1] - t[period, at]))
+            for t in (self.cooling_mw, self.losses_mw, self.heat_mw, self.water_m3_per_h)
+        )
+        return cooling, losses, heat, water if it_mw > 0.0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,108 +209,105 @@ class Twin:
         Returns:
             The facts, and float64[sites, len(SENSES)].
         """
-        start, end = int(self.edges_ns[period]), int(self.edges_ns[period + 1])
         readings = [place.kernel.read() for place in self.pools]
-        groups = np.stack(
-            [
-                np.stack(
-                    [
-                        r.groups.used_ns,
-                        r.groups.work_ns,
-                        r.groups.paused_ns,
-                        r.groups.lost_ns,
-                        r.groups.used_uwh,
-                        r.groups.energy_uwh,
-                        r.groups.running,
-                    ],
-                    axis=1,
-                )
-                for r in readings
-            ]
+        groups = np.stack([self._group_row(r.groups) for r in readings])
+        pools = np.array(
+            [self._pool_row(p, r, period) for p, r in zip(self.pools, readings, strict=True)]
         )
-        pools = np.zeros((len(self.pools), 7), np.int64)
-        for i, (place, r) in enumerate(zip(self.pools, readings, strict=True)):
-            installed = int(place.installed[period]) * (end - start)
-            down = int(place.down[period]) * (end - start)
-            waiting = installed - down - r.service_ns
-            queue = place.kernel.state.queue
-            pools[i] = (
-                installed,
-                waiting,
-                down,
-                r.service_ns,
-                r.held_ns,
-                int(queue["length"].sum()),
-                0,
-            )
         meter = np.zeros((len(self.sites), len(METERS)), np.int64)
         senses = np.zeros((len(self.sites), len(SENSES)))
-        contracts = np.zeros((len(self.contract_site), 2), np.int64)
-        for s in range(len(self.sites)):
+        contracts = self._read_contracts(period, orders)
+        for s, site in enumerate(self.sites):
             mine = [i for i, place in enumerate(self.pools) if place.site == s]
-            used_uwh = int(groups[mine, :, 4].sum())
             idle_fine = sum(
                 (readings[i].service_ns - int(groups[i, :, 0].sum()))
                 * self.pools[i].kernel.spec.idle_power_mw
                 for i in mine
             )
             service_ns = sum(readings[i].service_ns for i in mine)
-            self._read_site(
-                s,
-                period,
-                orders[s],
-                used_uwh,
-                idle_fine,
-                service_ns,
-                meter[s],
-                senses[s],
-                contracts,
-            )
+            used_uwh = int(groups[mine, :, 4].sum())
+            values = self._read_site(site, period, orders[s], (used_uwh, idle_fine, service_ns))
+            values["guaranteed_wh"] = self._guaranteed_wh(s, contracts)
+            for name, value in values.items():
+                meter[s, _AT[name]] = value
+            senses[s] = self._sense(s, period, orders[s])
         moves, asks = self._job_facts(records)
-        named = groups[:, : self.classes]
-        return Facts(meter, contracts, named, pools, moves, asks), senses
+        return Facts(meter, contracts, groups, pools, moves, asks), senses
+
+    def _group_row(self, r: GroupReading) -> Ints:
+        columns = (
+            r.used_ns, r.work_ns, r.paused_ns, r.lost_ns, r.used_uwh, r.energy_uwh, r.running
+        )  # fmt: skip
+        return np.stack(columns, axis=1)[: self.classes]
+
+    def _pool_row(self, place: PoolPlace, r: PoolReading, period: int) -> tuple[int, ...]:
+        span = int(self.edges_ns[period + 1] - self.edges_ns[period])
+        installed, down = int(place.installed[period]) * span, int(place.down[period]) * span
+        waiting = installed - down - r.service_ns
+        return installed, waiting, down, r.service_ns, r.held_ns, r.queued, r.queued_accelerators
+
+    def _read_contracts(self, period: int, orders: list[SiteOrder]) -> Ints:
+        """Wh taken and Wh curtailed of every power contract."""
+        hours = self._hours(period)
+        out = np.zeros((len(self.contract_site), 2), np.int64)
+        for k, of in enumerate(self.contract_site):
+            output_wh = float(self.contract_mw[k, period]) * hours * 1e6
+            share = float(orders[of].contract_share[k])
+            taken, cut = self.contract_carries[k]
+            out[k] = taken.take(output_wh * share), cut.take(output_wh * (1.0 - share))
+        return out
+
+    def _guaranteed_wh(self, s: int, contracts: Ints) -> int:
+        return sum(
+            int(contracts[k, 0])
+            for k, of in enumerate(self.contract_site)
+            if of == s and self.contract_guaranteed[k]
+        )
+
+    def _hours(self, period: int) -> float:
+        return int(self.edges_ns[period + 1] - self.edges_ns[period]) / NS_PER_H
 
     def _read_site(
-        self,
-        s: int,
-        period: int,
-        order: SiteOrder,
-        used_uwh: int,
-        idle_fine: int,
-        service_ns: int,
-        meter: Ints,
-        senses: Array,
-        contracts: Ints,
-    ) -> None:
-        site = self.sites[s]
-        hours = (int(self.edges_ns[period + 1]) - int(self.edges_ns[period])) / NS_PER_H
-        idle_uwh, site.idle_rest = divmod(idle_fine + site.idle_rest, 3_600_000_000)
+        self, site: TwinSite, period: int, order: SiteOrder, it: tuple[int, int, int]
+    ) -> dict[str, int]:
+        """Meters of a site: IT by integration, the plant at that load, the battery after it.
+
+        Args:
+            site: the plant.
+            period: its number.
+            order: what the site was told.
+            it: energy of active accelerators (micro-watt-hours), of resting ones (milliwatt-
+                nanoseconds), and accelerator-nanoseconds in service.
+        """
+        used_uwh, idle_fine, service_ns = it
+        hours = self._hours(period)
+        wh = hours * 1e6
+        idle_uwh, site.idle_rest = divmod(idle_fine + site.idle_rest, _MW_NS_PER_UWH)
         it_wh, site.it_rest_uwh = divmod(used_uwh + idle_uwh + site.it_rest_uwh, 1_000_000)
         it_mw = (used_uwh + idle_uwh) / 1e12 / hours
-        grid = site.it_grid_mw
-        cooling = float(np.interp(it_mw, grid, site.cooling_mw[period]))
-        losses = float(np.interp(it_mw, grid, site.losses_mw[period]))
-        energised = site.limit_mw[period] > 0 or it_mw > 0
-        auxiliary = site.auxiliary_mw if energised else 0.0
-        if not energised:
-            cooling = losses = 0.0
+        cooling, losses, heat, water = site.overheads(period, it_mw)
+        auxiliary = site.auxiliary_mw if site.limit_mw[period] > 0 or it_mw > 0 else 0.0
         load = it_mw + cooling + losses + auxiliary
         charge, discharge = self._battery(site, period, load, order, hours)
-        wanted = site.heat_demand_mw[period]
-        heat = min(float(np.interp(it_mw, grid, site.heat_mw[period])), float(wanted))
-        water = float(np.interp(it_mw, grid, site.water_m3_per_h[period])) if it_mw > 0 else 0.0
-        wh = hours * 1e6
+        wanted = float(site.heat_demand_mw[period])
         c = site.carries
         values = {
-            "charge_wh": c["charge"].take(charge * wh),
-            "discharge_wh": c["discharge"].take(discharge * wh),
             "it_wh": it_wh,
-            "it_idle_uwh": idle_uwh,
-            "network_wh": c["network"].take(service_ns / NS_PER_H * site.fabric_w),
             "cooling_wh": c["cooling"].take(cooling * wh),
             "auxiliary_wh": c["auxiliary"].take(auxiliary * wh),
             "losses_wh": c["losses"].take(losses * wh),
-            "heat_wh": c["heat"].take(heat * wh),
+            "charge_wh": c["charge"].take(charge * wh),
+        }
+        discharge_wh = c["discharge"].take(discharge * wh)
+        net = sum(values.values()) - discharge_wh
+        site.limit_missed_wh += max(net - int(site.limit_mw[period] * wh) - 2, 0)
+        return values | {
+            "discharge_wh": discharge_wh,
+            "import_wh": max(net, 0),
+            "export_wh": max(-net, 0),
+            "it_idle_uwh": idle_uwh,
+            "network_wh": c["network"].take(service_ns / NS_PER_H * site.fabric_w),
+            "heat_wh": c["heat"].take(min(heat, wanted) * wh),
             "heat_demand_wh": round(wanted * wh),
             "water_ml": c["water"].take(water * hours * 1e6),
             "day_ahead_wh": c["day_ahead"].take(order.day_ahead_mw * wh),
@@ -302,30 +316,14 @@ class Twin:
             "imbalance_price_micro_eur": round(site.imbalance_eur_per_mwh[period] * 1e6),
             "carbon_mg": round(site.carbon_kg_per_mwh[period] * 1e6),
         }
-        net = (
-            values["it_wh"]
-            + values["cooling_wh"]
-            + values["auxiliary_wh"]
-            + values["losses_wh"]
-            + values["charge_wh"]
-            - values["discharge_wh"]
+
+    def _sense(self, s: int, period: int, order: SiteOrder) -> tuple[float, ...]:
+        """What the site's instruments show beside the meters, in the order of `SENSES`."""
+        site = self.sites[s]
+        available = sum(
+            float(self.contract_mw[k, period]) for k, of in enumerate(self.contract_site) if of == s
         )
-        values["import_wh"], values["export_wh"] = max(net, 0), max(-net, 0)
-        site.limit_missed_wh += max(net - int(site.limit_mw[period] * wh) - 2, 0)
-        available = 0.0
-        for k, of in enumerate(self.contract_site):
-            if of != s:
-                continue
-            output = float(self.contract_mw[k, period])
-            available += output
-            taken, cut = self.contract_carries[k]
-            contracts[k, 0] = taken.take(output * order.contract_share[k] * wh)
-            contracts[k, 1] = cut.take(output * (1.0 - order.contract_share[k]) * wh)
-            if self.contract_guaranteed[k]:
-                values["guaranteed_wh"] = values.get("guaranteed_wh", 0) + int(contracts[k, 0])
-        for name, value in values.items():
-            meter[_AT[name]] = value
-        senses[:] = (
+        return (
             site.price_eur_per_mwh[period],
             site.imbalance_eur_per_mwh[period],
             site.temperature_c[period],
@@ -333,7 +331,7 @@ class Twin:
             site.limit_mw[period],
             site.soc_mwh,
             available,
-            wanted,
+            site.heat_demand_mw[period],
             order.envelope_mw,
         )
 

@@ -96,6 +96,7 @@ class PoolReading:
         service_ns: accelerator-nanoseconds in service.
         in_service: nodes in service at the end.
         queued: jobs in the queue at the end.
+        queued_accelerators: accelerators they ask.
         draw_mw: milliwatts drawn at the end.
     """
 
@@ -104,6 +105,7 @@ class PoolReading:
     service_ns: int
     in_service: int
     queued: int
+    queued_accelerators: int
     draw_mw: int  # units-ok: milliwatt, the kernel's integer unit
 
 
@@ -229,6 +231,7 @@ class Pool:
             service_ns=int(v[0]["service_ns"]),
             in_service=int(v[0]["in_service"]),
             queued=int(self.state.queue["length"].sum()),
+            queued_accelerators=int(self.state.queue["accelerators"].sum()),
             draw_mw=int(v[0]["draw"]),
         )
         for name in ("used_ns", "work_ns", "paused_ns", "lost_ns", "used_uwh"):

@@ -70,6 +70,7 @@ def enqueue(s: State, j: int) -> None:
     else:
         queue.head = j
     queue.length += 1
+    queue.accelerators += ask.accelerators
     job.state = _QUEUED
 
 
@@ -87,6 +88,7 @@ def dequeue(s: State, j: int) -> None:
     else:
         queue.tail = ask.prev
     queue.length -= 1
+    queue.accelerators -= ask.accelerators
     ask.next = -1
     ask.prev = -1
 

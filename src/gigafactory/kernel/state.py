@@ -114,7 +114,15 @@ GROUP: Final = np.dtype(
     align=True,
 )
 
-QUEUE: Final = np.dtype([("head", np.int32), ("tail", np.int32), ("length", np.int64)], align=True)
+QUEUE: Final = np.dtype(
+    [
+        ("head", np.int32),
+        ("tail", np.int32),
+        ("length", np.int64),
+        ("accelerators", np.int64),  # that its jobs ask together
+    ],
+    align=True,
+)
 
 VARS: Final = np.dtype(
     [
