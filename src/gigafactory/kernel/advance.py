@@ -140,6 +140,15 @@ def set_group(s: State, g: int, speed: int, power: int) -> None:
 
 
 @compiled
+def hold_group(s: State, g: int, held: int) -> None:
+    """Keep a group's queued jobs from starting, or let them again; what runs is not touched."""
+    group = s.group[g]
+    s.v[0].held_groups += held - group.held
+    group.held = held
+    s.v[0].shadow_valid = 0
+
+
+@compiled
 def _pause(s: State, j: int, t: int) -> None:
     v = s.v[0]
     job = s.job[j]

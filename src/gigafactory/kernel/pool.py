@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.kernel.advance import advance, set_budget, set_group, set_service
+from gigafactory.kernel.advance import advance, hold_group, set_budget, set_group, set_service
 from gigafactory.kernel.state import GROUPS, NEVER, JobState, Kind, State, new_state
 
 Ints = npt.NDArray[np.int64]
@@ -180,6 +180,11 @@ class Pool:
         for g in range(GROUPS):
             set_group(self.state, g, int(speed[g]), int(power_mw[g]))
 
+    def hold(self, held: npt.NDArray[np.bool_]) -> None:
+        """Keep the queued jobs of some groups from starting; call `set_budget` after it."""
+        for g, state in enumerate(held):
+            hold_group(self.state, g, int(state))
+
     def set_budget(self, budget_mw: int | None) -> int:
         """Set the power budget in milliwatts (None: no limit), now; returns the draw."""
         return set_budget(self.state, NEVER if budget_mw is None else budget_mw, self._victims)
@@ -231,7 +236,7 @@ class Pool:
             service_ns=int(v[0]["service_ns"]),
             in_service=int(v[0]["in_service"]),
             queued=int(self.state.queue["length"].sum()),
-            queued_accelerators=int(self.state.queue["accelerators"].sum()),
+            queued_accelerators=int(self.state.asking.sum()),
             draw_mw=int(v[0]["draw"]),
         )
         for name in ("used_ns", "work_ns", "paused_ns", "lost_ns", "used_uwh"):

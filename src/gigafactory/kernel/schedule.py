@@ -70,7 +70,8 @@ def enqueue(s: State, j: int) -> None:
     else:
         queue.head = j
     queue.length += 1
-    queue.accelerators += ask.accelerators
+    s.waiting[ask.priority, ask.group] += 1
+    s.asking[ask.priority, ask.group] += ask.accelerators
     job.state = _QUEUED
 
 
@@ -88,16 +89,40 @@ def dequeue(s: State, j: int) -> None:
     else:
         queue.tail = ask.prev
     queue.length -= 1
-    queue.accelerators -= ask.accelerators
+    s.waiting[ask.priority, ask.group] -= 1
+    s.asking[ask.priority, ask.group] -= ask.accelerators
     ask.next = -1
     ask.prev = -1
 
 
 @compiled
+def free_to_start(s: State, p: int) -> int:
+    """How many jobs of a priority's queue belong to groups that are not held."""
+    if s.v[0].held_groups == 0:
+        return s.queue[p].length
+    count = 0
+    for g in range(GROUPS):
+        if s.group[g].held == 0:
+            count += s.waiting[p, g]
+    return count
+
+
+@compiled
+def first_free(s: State, p: int) -> int:
+    """The first job of a priority's queue that is not held, -1 when there is none."""
+    if free_to_start(s, p) == 0:
+        return -1
+    j = s.queue[p].head
+    while s.group[s.ask[j].group].held:
+        j = s.ask[j].next
+    return j
+
+
+@compiled
 def queue_head(s: State) -> int:
-    """The first job in the queue, -1 when it is empty."""
+    """The first job in the queue that is not held, -1 when there is none."""
     for k in range(PRIORITIES):
-        head = s.queue[PRIORITIES - 1 - k].head
+        head = first_free(s, PRIORITIES - 1 - k)
         if head >= 0:
             return head
     return -1
@@ -252,6 +277,9 @@ def _scan(s: State, first: int, tested: int, t: int) -> int:
         following = ask[j].next
         nodes = ask[j].nodes
         group = ask[j].group
+        if s.group[group].held:
+            j = following
+            continue
         power = ask[j].accelerators * s.cost[group]
         fits = nodes <= whole and power <= spare and s.longest[group] > -NEVER
         if fits and nodes == 0:
@@ -288,7 +316,7 @@ def _scan_on(s: State, first: int, priority: int, tested: int, t: int) -> None:
     for k in range(1, priority + 1):
         if tested >= v.depth:
             return
-        tested = _scan(s, s.queue[priority - k].head, tested, t)
+        tested = _scan(s, first_free(s, priority - k), tested, t)
 
 
 @compiled
@@ -322,14 +350,14 @@ def consider_arrival(s: State, j: int, t: int) -> None:
     nothing before it can have become startable; nor behind it, unless it now shares a node.
     """
     v = s.v[0]
-    if v.held >= v.in_service * v.node_size:
+    if v.held >= v.in_service * v.node_size or s.group[s.ask[j].group].held:
         return
     ahead = -1
     for p in range(s.ask[j].priority, PRIORITIES):
-        ahead += s.queue[p].length
+        ahead += free_to_start(s, p)
     if ahead - 1 < v.depth:
         see_limits(s, t)
         tested = _scan(s, j, ahead - 1, t)
         if v.shadow_valid == 0 and s.ask[j].priority > 0 and tested < v.depth:
             below = s.ask[j].priority - 1
-            _scan_on(s, s.queue[below].head, below, tested, t)
+            _scan_on(s, first_free(s, below), below, tested, t)

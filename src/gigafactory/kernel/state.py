@@ -110,19 +110,12 @@ GROUP: Final = np.dtype(
         ("next_end", np.int64),  # instant the group's next job ends
         ("ends", np.int64),  # jobs in the heap
         ("checkpoint", np.int64),  # interval between checkpoints; 0: none, all is lost
+        ("held", np.int64),  # 1: its queued jobs do not start for now
     ],
     align=True,
 )
 
-QUEUE: Final = np.dtype(
-    [
-        ("head", np.int32),
-        ("tail", np.int32),
-        ("length", np.int64),
-        ("accelerators", np.int64),  # that its jobs ask together
-    ],
-    align=True,
-)
+QUEUE: Final = np.dtype([("head", np.int32), ("tail", np.int32), ("length", np.int64)], align=True)
 
 VARS: Final = np.dtype(
     [
@@ -143,6 +136,7 @@ VARS: Final = np.dtype(
         ("records", np.int64),
         ("paused_top", np.int64),
         ("paused_jobs", np.int64),
+        ("held_groups", np.int64),
         ("shadow_valid", np.int64),
         ("shadow", np.int64),  # bucket at which the blocked head will fit
         ("extra_nodes", np.int64),
@@ -161,6 +155,8 @@ class State(NamedTuple):
     node: Any  # NODE[m]
     group: Any  # GROUP[GROUPS]
     queue: Any  # QUEUE[PRIORITIES]
+    waiting: Any  # int64[PRIORITIES, GROUPS]: queued jobs
+    asking: Any  # int64[PRIORITIES, GROUPS]: accelerators they ask
     v: Any  # VARS[1]
     slots: Any  # int32[m, node_size]: jobs on a shared node, -1 empty
     free_head: Any  # int32[node_size + 1]: nodes by free accelerators
@@ -198,6 +194,8 @@ def new_state(
         node=np.zeros(nodes, NODE),
         group=np.zeros(GROUPS, GROUP),
         queue=np.zeros(PRIORITIES, QUEUE),
+        waiting=np.zeros((PRIORITIES, GROUPS), np.int64),
+        asking=np.zeros((PRIORITIES, GROUPS), np.int64),
         v=np.zeros(1, VARS),
         slots=np.full((nodes, node_size), -1, np.int32),
         free_head=np.full(node_size + 1, -1, np.int32),

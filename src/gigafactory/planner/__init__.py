@@ -8,7 +8,7 @@ speaks to the solver.
 
 from gigafactory.planner.energy import DayInput, EnergyPlanner, GroupShape, Plan, SiteShape
 from gigafactory.planner.forecast import Forecast, Information, forecast
-from gigafactory.planner.response import Intent, PoolView, Responder
+from gigafactory.planner.response import Intent, PoolView, Responder, Wish
 
 __all__ = [
     "DayInput",
@@ -21,5 +21,6 @@ __all__ = [
     "PoolView",
     "Responder",
     "SiteShape",
+    "Wish",
     "forecast",
 ]

@@ -94,8 +94,8 @@ class DayInput:
         capacity: accelerators in service.
         contract_mw: expected output, [contracts, STEPS].
         soc_mwh: energy in the battery above its lower bound, now.
-        backlog_gpu_h: per group, work known and not done.
-        arrivals_gpu_h: per group and step, work expected to be submitted, [groups, STEPS].
+        arrivals_gpu_h: per group and step, work that would be done if nothing was deferred,
+            [groups, STEPS].
     """
 
     periods: int
@@ -108,7 +108,6 @@ class DayInput:
     capacity: Array
     contract_mw: Array
     soc_mwh: float
-    backlog_gpu_h: Array
     arrivals_gpu_h: Array
 
 
@@ -119,8 +118,9 @@ class Plan:
     Attributes:
         status: "optimal", or the name of the fallback ("flat out": no plan, run within limits).
         it_mw: IT power planned, [periods].
-        envelope_mw: IT power the scheduler may use where the plan defers work for money; infinite
-            where only physical limits bind, [periods].
+        running: accelerators planned to run per group, [groups, periods].
+        defers: where work of a group waits for money's sake, though nodes and connection have
+            room, [groups, periods].
         speed: planned speed per group, [groups, periods].
         charge_mw: battery charge, [periods].
         discharge_mw: battery discharge, [periods].
@@ -133,7 +133,8 @@ class Plan:
 
     status: str
     it_mw: Array
-    envelope_mw: Array
+    running: Array
+    defers: npt.NDArray[np.bool_]
     speed: Array
     charge_mw: Array
     discharge_mw: Array
@@ -296,8 +297,6 @@ class EnergyPlanner:
         for i, segments in enumerate(self._segments):
             lower[:, at : at + segments] = -highspy.kHighsInf
             lower[:, at + segments] = upper[:, at + segments] = day.arrivals_gpu_h[i]
-            lower[0, at + segments] += day.backlog_gpu_h[i]
-            upper[0, at + segments] += day.backlog_gpu_h[i]
             at += segments + 1
         rows = np.arange(lower.size, dtype=np.int32)
         self._highs.changeRowsBounds(lower.size, rows, lower.ravel(), upper.ravel())
@@ -307,8 +306,8 @@ class EnergyPlanner:
         x = x[:n]
         it = day.rest_mw[:n].copy()
         speed = np.ones((len(s.groups), n))
-        waits = np.zeros(n, bool)
-        used = np.zeros(n)
+        waits = np.zeros((len(s.groups), n), bool)
+        running = np.zeros((len(s.groups), n))
         for i, (g, base) in enumerate(zip(s.groups, self._group, strict=True)):
             segments = len(g.speed) - 1
             count, backlog = x[:, base], x[:, base + 1 + segments]
@@ -321,24 +320,25 @@ class EnergyPlanner:
                 it += part * (g.active_w[k + 1] - g.active_w[k]) / width / 1e6
             busy = count > 1.0
             speed[i, busy] = np.clip(work[busy] / count[busy], g.speed[0], 1.0)
-            waits |= backlog > 1.0
-            used += count
-        # work is deferred for money where it waits though nodes and connection have room
+            waits[i] = backlog > 1.0
+            running[i] = count
+        # slower work sells the same hours for less progress: only a limit is a reason for it
+        speed[:, x[:, 0] < day.limit_mw[:n] * 0.98] = 1.0
+        used = running.sum(axis=0)
         room = (used < day.capacity[:n] * 0.98) & (x[:, 0] < day.limit_mw[:n] * 0.98)
-        envelope = np.where(waits & room, it, np.inf)
         given = np.maximum(day.contract_mw[:, :n], 1e-9)
         share = np.ones((s.contracts, n))
         for c in range(s.contracts):
             share[c] = np.clip(x[:, self._contract + c] / given[c], 0.0, 1.0)
-        return self._plan("optimal", day, it, envelope, speed, x, share, objective)
+        pace = (running, waits & room, speed)
+        return self._plan("optimal", day, it, pace, x, share, objective)
 
     def _plan(
         self,
         status: str,
         day: DayInput,
         it: Array,
-        envelope: Array,
-        speed: Array,
+        pace: tuple[Array, npt.NDArray[np.bool_], Array],
         x: Array,
         share: Array,
         objective: float,
@@ -351,8 +351,9 @@ class EnergyPlanner:
         return Plan(
             status=status,
             it_mw=it,
-            envelope_mw=envelope,
-            speed=speed,
+            running=pace[0],
+            defers=pace[1],
+            speed=pace[2],
             charge_mw=np.maximum(battery, 0.0),
             discharge_mw=np.maximum(-battery, 0.0),
             import_mw=x[:, 0],
@@ -370,14 +371,15 @@ class EnergyPlanner:
             np.maximum(day.limit_mw[:n] - day.offset_mw[:n], 0.0) / s.site_per_it,
         )
         it = day.rest_mw[:n] + full
+        groups = len(s.groups)
+        pace = (np.zeros((groups, n)), np.zeros((groups, n), bool), np.ones((groups, n)))
         x = np.zeros((n, self._columns))
         x[:, 0] = day.offset_mw[:n] + s.site_per_it * it
         return self._plan(
             "flat out",
             day,
             it,
-            np.full(n, np.inf),
-            np.ones((len(s.groups), n)),
+            pace,
             x,
             np.ones((s.contracts, n)),
             float("nan"),

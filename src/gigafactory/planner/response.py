@@ -1,9 +1,10 @@
 """How a plan meets the present, period by period: nodes in service, speeds, power budgets.
 
-In order: what the connection and the battery allow now is the envelope; a plan that defers work
-may lower it; running work is throttled, first victims first, down to each class's floor; what still
-does not fit is left to the pools to pause, by their budgets; when resting nodes alone exceed the
-envelope, nodes leave service. Pure: numbers in, numbers out.
+In order: what the connection and the battery allow now is the envelope; running work is throttled,
+first victims first, down to each class's floor; what still does not fit is left to the pools to
+pause, by their budgets; when resting nodes alone exceed the envelope, nodes leave service. A plan
+that defers work for money holds back starts and pauses nothing that runs. Pure: numbers in, numbers
+out.
 """
 
 from __future__ import annotations
@@ -40,6 +41,21 @@ class PoolView:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What the plan of a site wants of its groups in a period.
+
+    Attributes:
+        speed: speed step, int64[groups].
+        running: accelerators planned to run, float64[groups].
+        defers: whether work waits for money's sake, bool[groups].
+    """
+
+    speed: Ints
+    running: npt.NDArray[np.float64]
+    defers: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """What the pools of a site are told for a period.
 
@@ -48,12 +64,14 @@ class Intent:
         nodes: nodes in service, per pool.
         speed: speed step per group, int64[groups].
         budget_mw: power budget per pool, milliwatts; None where no limit can be reached.
+        held: bool[groups], groups whose queued jobs do not start for now.
     """
 
     envelope_mw: int  # units-ok: milliwatt, the kernel's integer unit
     nodes: tuple[int, ...]
     speed: Ints
     budget_mw: tuple[int | None, ...]  # units-ok: milliwatt, the kernel's integer unit
+    held: npt.NDArray[np.bool_]
 
 
 class Responder:
@@ -70,28 +88,31 @@ class Responder:
         self.victims = victims
         self.floor = floor
 
-    def decide(self, envelope_mw: float, planned_speed: Ints, pools: list[PoolView]) -> Intent:
+    def decide(self, envelope_mw: float, wish: Wish, pools: list[PoolView]) -> Intent:
         """Decide for one period.
 
         Args:
             envelope_mw: IT power allowed, MW; infinite for no limit.
-            planned_speed: speed step per group wanted by the plan, int64[groups].
+            wish: what the plan wants.
             pools: the pools behind one connection.
 
         Returns:
             The intent. Budgets sum to the envelope; each is at least what its nodes draw at rest,
             unless resting nodes alone exceed the envelope.
         """
+        runs = np.sum([p.running for p in pools], axis=0)
+        held = wish.defers & (runs >= wish.running)
         most = sum(p.nodes * p.node_size * int(p.power_mw[:, -1].max()) for p in pools)
         nodes = tuple(p.nodes for p in pools)
         if envelope_mw * 1e9 >= most:
-            return Intent(most, nodes, planned_speed, (None,) * len(pools))
+            return Intent(most, nodes, wish.speed, (None,) * len(pools), held)
         envelope = max(int(envelope_mw * 1e9), 0)
         nodes = self._nodes(envelope, pools)
         rest = [n * p.node_size * p.idle_mw for n, p in zip(nodes, pools, strict=True)]
-        speed = self._speeds(envelope - sum(rest), planned_speed, pools)
+        speed = self._speeds(envelope - sum(rest), wish.speed, pools)
         active = [self._active(p, speed) for p in pools]
-        return Intent(envelope, nodes, speed, self._split(envelope, rest, active, nodes, pools))
+        budget = self._split(envelope, rest, active, nodes, pools)
+        return Intent(envelope, nodes, speed, budget, held)
 
     def _nodes(self, envelope: int, pools: list[PoolView]) -> tuple[int, ...]:
         """Nodes in service: all, or as many as can rest within nine tenths of the envelope."""

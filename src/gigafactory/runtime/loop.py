@@ -19,8 +19,8 @@ from gigafactory.adapters.twin import SENSES, SiteOrder
 from gigafactory.engine.journal import Journal
 from gigafactory.grid import MarketCalendar, Signals
 from gigafactory.kernel import FULL_SPEED, Records
-from gigafactory.ledger import METERS, Book, Facts
-from gigafactory.planner import DayInput, Information, Intent, Plan, PoolView, forecast
+from gigafactory.ledger import METERS, Book
+from gigafactory.planner import DayInput, Information, Intent, Plan, PoolView, Wish, forecast
 from gigafactory.planner.energy import DAY_STEPS, STEPS, TAIL_STEPS
 from gigafactory.plant.battery import limits
 from gigafactory.plant.thermal import overhead
@@ -79,9 +79,7 @@ class Loop:
         self.world, self.calendar, self.signals = world, calendar, signals
         self.journal, self.book, self.trace = journal, book, trace
         groups = len(CLASSES)
-        self.arrived = np.zeros((groups, calendar.periods))
-        self.backlog = np.zeros((len(world.sites), groups))
-        self._site_of_pool = [place.site for place in world.twin.pools]
+        self.demand = np.zeros((len(world.sites), groups, calendar.periods))
         self._told: list[tuple[int, tuple[int, ...], int | None] | None] = [None] * len(
             world.twin.pools
         )
@@ -129,7 +127,7 @@ class Loop:
             self.signals,
             calendar,
             now,
-            {f"arrived_{label}": self.arrived[g] for g, label in enumerate(CLASSES)},
+            {f"demand_{label}": self.demand[s, g] for g, label in enumerate(CLASSES)},
         )
         n = periods.stop - periods.start
         horizon = n + 4 * TAIL_STEPS
@@ -154,8 +152,8 @@ class Loop:
             * wire.rest_w[k]
             for k, i in enumerate(wire.pools)
         )
-        arrivals = np.array([expect(f"arrived_{label}") for label in CLASSES])
-        arrivals[:, DAY_STEPS:] *= 4.0  # per hour, from per quarter
+        # what is expected to be asked at once, of which no more than all there is can run
+        demand = np.minimum([expect(f"demand_{label}") for label in CLASSES], float(usable))
         offset = self._offset(wire, expect("temperature"), expect("wet_bulb"), rest_w / 1e6)
         contracts = [k for k, of in enumerate(world.twin.contract_site) if of == s]
         output = np.array(
@@ -178,8 +176,7 @@ class Loop:
                 capacity=np.full(STEPS, float(usable)),
                 contract_mw=output,
                 soc_mwh=twin.soc_mwh - floor,
-                backlog_gpu_h=np.maximum(self.backlog[s], 0.0),
-                arrivals_gpu_h=np.maximum(arrivals, 0.0),
+                arrivals_gpu_h=np.maximum(demand, 0.0) * hours,
             )
         )
 
@@ -207,6 +204,7 @@ class Loop:
             {},
             {
                 "speed": np.stack([i.speed for i in intents]).astype(np.int16),
+                "held": np.stack([i.held for i in intents]).astype(np.uint8),
                 "nodes": np.concatenate([np.array(i.nodes, np.int32) for i in intents]),
                 "budget": np.concatenate(
                     [np.array([-1 if b is None else b for b in i.budget_mw]) for i in intents]
@@ -224,7 +222,7 @@ class Loop:
             "facts", int(twin.edges_ns[period]), {}, {**facts.arrays(), "sense": senses}
         )
         self.book.tick(facts)
-        self._learn(period, facts)
+        self._learn(period)
 
     def _decide(self, s: int, period: int, step: int, plan: Plan) -> tuple[Intent, SiteOrder]:
         """Meet the plan with what the connection, the battery and the pools say now."""
@@ -241,10 +239,10 @@ class Loop:
             support = min(discharge, most)
             if drawn_mw > site.it_allowed_mw(period, limit + support):
                 support = most  # battery first: before anybody is slowed down
-        allowed = site.it_allowed_mw(period, limit + support)
-        envelope = min(allowed, float(plan.envelope_mw[step]))
+        envelope = site.it_allowed_mw(period, limit + support)
         wanted = np.ceil(plan.speed[:, step] * FULL_SPEED - 1e-6).astype(np.int64)
-        intent = world.responder.decide(envelope, wanted, views)
+        wish = Wish(wanted, plan.running[:, step], plan.defers[:, step])
+        intent = world.responder.decide(envelope, wish, views)
         share = np.full(len(world.twin.contract_site), np.nan)
         mine = [k for k, of in enumerate(world.twin.contract_site) if of == s]
         share[mine] = plan.contract_share[:, step]
@@ -277,7 +275,9 @@ class Loop:
         speed[: len(CLASSES)] = intent.speed
         # a service serves fewer requests when it is slowed down, but lasts as long
         speed[REALTIME] = FULL_SPEED
-        key = tuple(intent.speed.tolist())
+        held = np.zeros(8, np.bool_)
+        held[: len(CLASSES)] = intent.held
+        key = (*intent.speed.tolist(), *intent.held.tolist())
         for k, i in enumerate(self.world.sites[s].pools):
             kernel = self.world.twin.pools[i].kernel
             told = (intent.nodes[k], key, intent.budget_mw[k])
@@ -293,20 +293,21 @@ class Loop:
                     np.concatenate([watts, np.zeros(3, np.int64)]),
                     self.world.checkpoint_ns,
                 )
+                kernel.hold(held)
             kernel.set_budget(intent.budget_mw[k])
             self._told[i] = told
 
-    def _learn(self, period: int, facts: Facts) -> None:
-        """Keep what the next plan may know: work that came in, work that was done."""
-        jobs = facts.asks["job"]
-        need = self.world.need_gpu_h[jobs]
-        group = facts.asks["job_class"].astype(np.int64)
-        self.arrived[:, period] = np.bincount(group, weights=need, minlength=len(CLASSES))
-        site = np.array(self._site_of_pool)[facts.asks["pool"].astype(np.int64)]
-        np.add.at(self.backlog, (site, group), need)
-        done = (facts.groups[:, : len(CLASSES), 1] - facts.groups[:, : len(CLASSES), 3]) / NS_PER_H
-        for i, of in enumerate(self._site_of_pool):
-            self.backlog[of] -= done[i]
+    def _learn(self, period: int) -> None:
+        """Keep what the next plan may know: accelerators at work, or that would be if let.
+
+        Jobs that wait for nodes are no load to come: the scheduler could not place them. Those that
+        were held back are.
+        """
+        for place in self.world.twin.pools:
+            state = place.kernel.state
+            held = state.asking.sum(axis=0) * state.group["held"]
+            asked = state.group["running"] + state.group["paused"] + held
+            self.demand[place.site, :, period] += asked[: len(CLASSES)]
 
     # --- snapshot -----------------------------------------------------------------------------
 
@@ -314,13 +315,12 @@ class Loop:
         """State of the loop and the twin; the book is rebuilt from the journal instead."""
         arrays, fields = self.world.twin.snapshot()
         fields["told"] = [t and [t[0], list(t[1]), t[2]] for t in self._told]
-        return {**arrays, "arrived": self.arrived, "backlog": self.backlog}, fields
+        return {**arrays, "demand": self.demand}, fields
 
     def restore(self, arrays: Any, fields: Any) -> None:
         """Put back what `snapshot` gave."""
         self.world.twin.restore(arrays, fields)
-        self.arrived[...] = arrays["arrived"]
-        self.backlog[...] = arrays["backlog"]
+        self.demand[...] = arrays["demand"]
         self._told = [t and (t[0], tuple(t[1]), t[2]) for t in fields["told"]]
 
 

@@ -73,9 +73,6 @@ class World:
         responder: turns envelopes into speeds and budgets.
         power_mw: per pool, int64[classes, FULL_SPEED + 1], milliwatts by speed step.
         overhead_ppm: per class, checkpointing share of run time.
-        need_gpu_h: per job, accelerator-hours at full speed, [n].
-        job_class: class of each job.
-        submit_ns: submission of each job.
         contract_kind: signal that drives each power contract.
         contract_cap_mw: capacity in force per contract and period, [contracts, P].
     """
@@ -86,9 +83,6 @@ class World:
     responder: Responder
     power_mw: tuple[Ints, ...]
     checkpoint_ns: Ints
-    need_gpu_h: Array
-    job_class: npt.NDArray[np.int8]
-    submit_ns: Ints
     contract_kind: tuple[str, ...]
     contract_cap_mw: Array
 
@@ -156,7 +150,6 @@ def build(
         len(CLASSES),
     )
     overhead_ppm, checkpoint_ns = _checkpoints(factory)
-    need = np.minimum(table.work_ns, table.walltime_ns)
     return World(
         twin=twin,
         header=_header(factory, calendar, table, names, overhead_ppm),
@@ -164,9 +157,6 @@ def build(
         responder=_responder(factory, catalogue),
         power_mw=tuple(powers),
         checkpoint_ns=checkpoint_ns,
-        need_gpu_h=table.accelerators * (need / (3600 * NS_PER_S)),
-        job_class=table.job_class,
-        submit_ns=table.submit_ns,
         contract_kind=kinds,
         contract_cap_mw=caps,
     )

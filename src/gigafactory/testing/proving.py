@@ -1,0 +1,241 @@
+"""What must hold of any run, checked from its folder alone and by other means than the ledger's.
+
+The journal is read frame by frame and jobs are followed one by one; the tables are added up again
+from their columns. Slow and plain on purpose.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from gigafactory.engine.journal import frames
+from gigafactory.factory import Factory, load_factory
+from gigafactory.ledger import GROUP_COLUMNS, MOVES, POOL_COLUMNS
+from gigafactory.runtime.replay import verify
+
+#: Wh by which quantising each of a site's meters may move its import in a period.
+ROUNDING_WH = 8.0
+_START, _BACKFILL, _RESUME, _FINISH, _LIMIT, _PAUSE, _EVICT = range(1, 8)
+
+
+def run_problems(folder: Path) -> list[str]:
+    """Everything that does not hold of a run, in words; empty when all does."""
+    _, problems, proved = verify(folder)
+    found = [str(p) for p in problems]
+    if not proved:
+        return [*found, "the run could not be proved"]
+    factory = load_factory(folder / "factory.yaml")
+    found += _series(folder, factory)
+    found += _accounts(folder)
+    found += _jobs(folder)
+    found += _journal(folder, len(factory.fleet))
+    return found
+
+
+def _columns(path: Path) -> dict[str, Any]:
+    table = pq.read_table(path)
+    return {
+        name: np.asarray(table.column(name).to_pylist())
+        if table.schema.field(name).type in ("string",)
+        else table.column(name).to_numpy(zero_copy_only=False)
+        for name in table.column_names
+    }
+
+
+def _series(folder: Path, factory: Factory) -> Iterator[str]:
+    """Limits, bounds and power balance of every site and period."""
+    all_sites = _columns(folder / "series.parquet")
+    for site in factory.sites:
+        mine = all_sites["site"] == site
+        c = {name: column[mine] for name, column in all_sites.items()}
+        hours = (c["end_ns"] - c["start_ns"]) / 3.6e12
+        slack = ROUNDING_WH / 1e6 / hours
+        yield from _beyond(site, "import above the limit", c["import_mw"] - c["limit_mw"], slack)
+        yield from _beyond(site, "IT above its envelope", c["it_mw"] - c["envelope_mw"], slack)
+        export = np.minimum(factory.sites[site].connection.export_mw, c["limit_mw"])
+        yield from _beyond(site, "export above the right", c["export_mw"] - export, slack)
+        into = c["import_mw"] + c["discharge_mw"]
+        out = sum(
+            c[f"{n}_mw"] for n in ("it", "cooling", "auxiliary", "losses", "charge", "export")
+        )
+        yield from _beyond(site, "energy made or lost", np.abs(into - out), slack / 1000)
+        both = np.minimum(c["import_mw"], c["export_mw"])
+        yield from _beyond(site, "import and export at once", both, slack / 1000)
+        yield from _battery(site, factory, c, hours)
+        parts = [n for n in c if n.startswith("hours_") and n != "hours_installed"]
+        off = np.abs(c["hours_installed"] - sum(c[n] for n in parts)) * 3600
+        yield from _beyond(site, "hours do not add up", off, np.full(len(off), len(parts) + 11.0))
+        for name in parts:
+            # a rollback takes back work of earlier periods
+            if name not in {"hours_useful", "hours_lost_failure"}:
+                low = np.full(len(off), 1.0 / 3600)
+                yield from _beyond(site, f"{name} below nought", -c[name], low)
+
+
+def _battery(site: str, factory: Factory, c: dict[str, Any], hours: Any) -> Iterator[str]:
+    mine = [b for b in factory.energy.batteries if b.site == site]
+    if not mine:
+        nothing = np.zeros(len(hours))
+        yield from _beyond(site, "a battery that is not there", c["charge_mw"], nothing)
+        yield from _beyond(site, "a battery that is not there", c["discharge_mw"], nothing)
+        return
+    (battery,) = mine
+    low, high = battery.soc_min * battery.energy_mwh, battery.soc_max * battery.energy_mwh
+    tiny = np.full(len(hours), 1e-9 * max(battery.energy_mwh, 1.0))
+    yield from _beyond(site, "battery above its bound", c["soc_mwh"] - high, tiny)
+    yield from _beyond(site, "battery below its bound", low - c["soc_mwh"], tiny)
+    inverter = c["charge_mw"] + c["discharge_mw"] - battery.power_mw
+    yield from _beyond(site, "battery above its power", inverter, 2e-6 / hours)
+    gained = c["charge_mw"] * battery.efficiency_charge
+    gained = (gained - c["discharge_mw"] / battery.efficiency_discharge) * hours
+    drift = np.abs((low + high) / 2 + np.cumsum(gained) - c["soc_mwh"])
+    yield from _beyond(site, "battery physics", drift, np.full(len(hours), 4e-6))
+
+
+def _beyond(site: str, what: str, off: Any, slack: Any) -> Iterator[str]:
+    wrong = np.flatnonzero(~(off <= slack))
+    if len(wrong):
+        k = int(wrong[0])
+        yield f"{site}: {what} in {len(wrong)} periods, first {k} by {off[k]:.9g}"
+
+
+def _accounts(folder: Path) -> Iterator[str]:
+    """Every group of accounts sums to its total, in whole numbers."""
+    accounts = _columns(folder / "accounts.parquet")
+    signs = {"energy.import_wh": -1, "energy.discharge_wh": -1}
+    totals = {
+        "hours": "hours.installed_gpu_s",
+        "cost": "cost.total_micro_eur",
+        "co2_location": "co2_location.total_mg",
+        "co2_market": "co2_market.total_mg",
+        "water": "water.total_ml",
+    }
+    for group in ("energy", *totals):
+        total = totals.get(group)
+        parts = [n for n in accounts if n.startswith(f"{group}.") and n != total]
+        off = sum(signs.get(n, 1) * accounts[n].astype(np.int64) for n in parts)
+        if total:
+            off = off - accounts[total]
+        if np.any(off):
+            yield f"accounts: {group} is off by up to {np.abs(off).max()}"
+    paid = sum(accounts[n] for n in accounts if n.startswith("paid."))
+    if np.any(paid != accounts["cost.total_micro_eur"]):
+        yield "accounts: what was paid is not what was shared out"
+
+
+def _jobs(folder: Path) -> Iterator[str]:
+    """Receipts: states add up, instants rise, what finished was given its accelerators."""
+    summary = json.loads((folder / "summary.json").read_text("utf-8"))
+    jobs = _columns(folder / "jobs.parquet")
+    counts = summary["jobs"]
+    states = ("completed", "cancelled", "failed", "timeout", "running", "queued", "refused")
+    if counts["total"] != sum(counts[s] for s in states) or counts["lost"]:
+        yield f"jobs: {counts['total']} are not the sum of their states"
+    if len(jobs["job"]) != counts["total"]:
+        yield f"jobs: {len(jobs['job'])} receipts for {counts['total']} jobs"
+    for state in states:
+        if int((jobs["state"] == state).sum()) != counts[state]:
+            yield f"jobs: the summary counts {counts[state]} {state}, the receipts do not"
+    ended = np.isin(jobs["state"], ("completed", "cancelled", "failed", "timeout"))
+    started = jobs["start_ns"] >= 0
+    if np.any(ended != (jobs["end_ns"] >= 0)) or np.any(ended & ~started):
+        yield "jobs: ends and states differ"
+    if np.any(started & (jobs["start_ns"] < jobs["submit_ns"])):
+        yield "jobs: one starts before it was submitted"
+    if np.any(ended & (jobs["end_ns"] < jobs["start_ns"])):
+        yield "jobs: one ends before it starts"
+    used = jobs["gpu_s"]
+    at_most = jobs["accelerators"] * ((jobs["end_ns"] - jobs["start_ns"]) / 1e9)
+    if np.any(ended & (used > at_most + 1)):
+        yield "jobs: one was given more than its accelerators for its time"
+    if np.any(jobs["allocated_gpu_s"] < used):
+        yield "jobs: one used more than it held"
+    if np.any(~started & ((used != 0) | (jobs["energy_wh"] != 0))):
+        yield "jobs: one that never started has used something"
+
+
+def _journal(folder: Path, pools: int) -> list[str]:
+    """Follow every job through the journal: nothing given twice, meters equal the sum of jobs."""
+    found: list[str] = []
+    held, active = [0] * pools, [0] * pools
+    ask: dict[int, tuple[int, int, int, int]] = {}
+    open_at: dict[int, int] = {}
+    state: dict[int, int] = {}
+    used_ns: dict[tuple[int, int], int] = {}
+    metered: npt.NDArray[np.int64] | None = None
+    last_ns = 0
+    edge = -1
+    for frame in frames(folder / "journal.gfj"):
+        if frame.kind == "begin":
+            first, last_ns, step = frame.fields["header"]["edges_ns"]
+            edge = first
+        if frame.kind != "facts":
+            continue
+        arrays = frame.arrays
+        edge += step
+        if "ask.job" in arrays:
+            names = ("job", "pool", "job_class", "accelerators", "held")
+            columns = [arrays[f"ask.{n}"].tolist() for n in names]
+            ask |= {row[0]: row[1:] for row in zip(*columns, strict=True)}
+        rows = zip(*[arrays.get(f"move.{n}", np.zeros(0)).tolist() for n in MOVES], strict=True)
+        serving = (arrays["pools"][:, POOL_COLUMNS.index("service_ns")] // step).tolist()
+        for kind, job, t_ns, _ in rows:
+            pool, group, accelerators, whole = ask[job]
+            was = state.get(job, 0)
+            found += _allowed(job, was, kind)
+            if kind in (_START, _BACKFILL, _RESUME):
+                if kind != _RESUME:
+                    held[pool] += whole
+                active[pool] += accelerators
+                open_at[job] = t_ns
+            else:
+                if kind != _PAUSE:
+                    held[pool] -= whole
+                active[pool] -= accelerators
+                key = (pool, group)
+                used_ns[key] = used_ns.get(key, 0) + accelerators * (t_ns - open_at.pop(job))
+            state[job] = kind
+            if held[pool] > serving[pool] or active[pool] > held[pool]:
+                found.append(f"job {job}: pool {pool} gives {held[pool]} of {serving[pool]}")
+        now = np.maximum(arrays["groups"], 0)
+        used = arrays["groups"][:, :, GROUP_COLUMNS.index("used_ns")]
+        metered = used.copy() if metered is None else metered + used
+        running = now[:, :, GROUP_COLUMNS.index("running")].sum(axis=1).tolist()
+        if running != active:
+            found.append(f"at {edge}: {running} accelerators run, by the moves {active}")
+        if len(found) > 20:
+            return found
+    for job, since in open_at.items():
+        pool, group, accelerators, _ = ask[job]
+        key = (pool, group)
+        used_ns[key] = used_ns.get(key, 0) + accelerators * (edge - since)
+    if metered is not None:
+        for (pool, group), total in sorted(used_ns.items()):
+            if total != int(metered[pool, group]):
+                found.append(f"pool {pool} class {group}: jobs used {total} ns, metered another")
+        if int(metered.sum()) != sum(used_ns.values()):
+            found.append("accelerator time was metered that no job used")
+    if edge > last_ns:
+        found.append("more periods than the run has")
+    return found
+
+
+def _allowed(job: int, was: int, kind: int) -> Sequence[str]:
+    """Whether what happened to a job may follow what happened to it before."""
+    before = {
+        _START: (0, _EVICT),
+        _BACKFILL: (0, _EVICT),
+        _RESUME: (_PAUSE,),
+        _FINISH: (_START, _BACKFILL, _RESUME),
+        _LIMIT: (_START, _BACKFILL, _RESUME),
+        _PAUSE: (_START, _BACKFILL, _RESUME),
+        _EVICT: (_START, _BACKFILL, _RESUME),
+    }[kind]
+    return () if was in before else (f"job {job}: {kind} after {was}",)
