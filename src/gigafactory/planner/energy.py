@@ -293,13 +293,26 @@ class EnergyPlanner:
         lower[0, 1] = upper[0, 1] = day.soc_mwh
         lower[:, 2], upper[:, 2] = -highspy.kHighsInf, 1.0
         lower[:, 3], upper[:, 3] = -highspy.kHighsInf, day.capacity
+        slow = self._may_slow(day)
         at = 4
         for i, segments in enumerate(self._segments):
-            lower[:, at : at + segments] = -highspy.kHighsInf
+            lower[:, at : at + segments] = np.where(slow, -highspy.kHighsInf, 0.0)[:, None]
             lower[:, at + segments] = upper[:, at + segments] = day.arrivals_gpu_h[i]
             at += segments + 1
         rows = np.arange(lower.size, dtype=np.int32)
         self._highs.changeRowsBounds(lower.size, rows, lower.ravel(), upper.ravel())
+
+    def _may_slow(self, day: DayInput) -> npt.NDArray[np.bool_]:
+        """Steps in which the work expected does not fit the connection at full speed.
+
+        Only there is slower work an option: it sells the same hours for less progress, so saving
+        energy is no reason for it, and more work per MW under a limit is.
+        """
+        full_w = np.array([g.active_w[-1] for g in self.shape.groups])
+        hours = np.where(day.hours > 0, day.hours, 1.0)
+        active_mw = full_w @ day.arrivals_gpu_h / hours / 1e6
+        load = day.offset_mw + self.shape.site_per_it * (day.rest_mw + active_mw)
+        return np.asarray(load > day.limit_mw)
 
     def _read(self, day: DayInput, x: Array, objective: float) -> Plan:
         s, n = self.shape, day.periods
@@ -322,8 +335,6 @@ class EnergyPlanner:
             speed[i, busy] = np.clip(work[busy] / count[busy], g.speed[0], 1.0)
             waits[i] = backlog > 1.0
             running[i] = count
-        # slower work sells the same hours for less progress: only a limit is a reason for it
-        speed[:, x[:, 0] < day.limit_mw[:n] * 0.98] = 1.0
         used = running.sum(axis=0)
         room = (used < day.capacity[:n] * 0.98) & (x[:, 0] < day.limit_mw[:n] * 0.98)
         given = np.maximum(day.contract_mw[:, :n], 1e-9)

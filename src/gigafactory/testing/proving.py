@@ -202,8 +202,11 @@ def _journal(folder: Path, pools: int) -> list[str]:
                 key = (pool, group)
                 used_ns[key] = used_ns.get(key, 0) + accelerators * (t_ns - open_at.pop(job))
             state[job] = kind
-            if held[pool] > serving[pool] or active[pool] > held[pool]:
+            # nodes leave service at the first instant, job by job: only what starts must fit
+            if kind in (_START, _BACKFILL) and held[pool] > serving[pool]:
                 found.append(f"job {job}: pool {pool} gives {held[pool]} of {serving[pool]}")
+        if any(a > h or h > n for a, h, n in zip(active, held, serving, strict=True)):
+            found.append(f"at {edge}: {active} active, {held} held, {serving} in service")
         now = np.maximum(arrays["groups"], 0)
         used = arrays["groups"][:, :, GROUP_COLUMNS.index("used_ns")]
         metered = used.copy() if metered is None else metered + used
