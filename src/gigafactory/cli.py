@@ -212,7 +212,7 @@ def verify(path: RunArgument = "latest") -> None:
 @app.command()
 def replay(path: RunArgument = "latest") -> None:
     """Rebuild the ledger from the journal and compare it byte for byte."""
-    from gigafactory.runtime.replay import DERIVED
+    from gigafactory.runtime.outputs import DERIVED
     from gigafactory.runtime.replay import replay as rebuild
 
     folder, problems = rebuild(path)

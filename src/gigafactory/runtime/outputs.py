@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gigafactory.adapters.twin import SENSES
+from gigafactory.factory import classify
 from gigafactory.factory.models import Factory
 from gigafactory.factory.provenance import sources
 from gigafactory.finance import CAVEAT, YearTotals, lcoc
@@ -38,20 +40,25 @@ def _write(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path, compression="zstd", compression_level=3, row_group_size=1 << 20)
 
 
-def write_tables(
-    folder: Path,
-    book: Book,
-    trace: Trace,
-    factory: Factory,
-    signals: Signals,
-) -> None:
-    """Write every table of a run: series, receipts, accounts, transfers, sources."""
+#: Tables that follow from the journal alone.
+DERIVED = ("accounts.parquet", "jobs.parquet", "series.parquet", "transfers.parquet")
+
+
+def write_derived(folder: Path, book: Book, trace: Trace, factory: Factory) -> None:
+    """Write the tables that follow from the journal alone (`DERIVED`)."""
     chips = {i: p.chip for i, p in enumerate(factory.fleet)}
     missions = tuple(m.label for m in Mission)
     _write(series_table(book, trace), folder / "series.parquet")
     _write(job_table(book, missions, chips), folder / "jobs.parquet")
     _write(account_table(book), folder / "accounts.parquet")
     _write(transfer_table(book), folder / "transfers.parquet")
+
+
+def write_tables(
+    folder: Path, book: Book, trace: Trace, factory: Factory, signals: Signals
+) -> None:
+    """Write every table of a run: series, receipts, accounts, transfers, sources."""
+    write_derived(folder, book, trace, factory)
     _write(source_table(factory, signals), folder / "sources.parquet")
 
 
@@ -161,92 +168,62 @@ def _site_design_mw(factory: Factory, catalogue: Mapping[str, Chip]) -> float:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a run was made of, for its summary.
+
+    Attributes:
+        seed: of every random stream.
+        calendar: market periods.
+        factory: the factory, changes in it.
+        catalogue: accelerators.
+        signals: prices and weather.
+        table: what was asked.
+        notes: what a reader must know of the inputs.
+    """
+
+    seed: int
+    calendar: MarketCalendar
+    factory: Factory
+    catalogue: Mapping[str, Chip]
+    signals: Signals
+    table: JobTable
+    notes: tuple[str, ...]
+
+
 def summarise(
-    *,
-    name: str,
-    seed: int,
-    book: Book,
-    trace: Trace,
-    calendar: MarketCalendar,
-    factory: Factory,
-    catalogue: Mapping[str, Chip],
-    signals: Signals,
-    table: JobTable,
-    digest: str,
-    notes: tuple[str, ...],
-    limit_missed_wh: int,
+    told: Told, book: Book, trace: Trace, digest: str, limit_missed_wh: int
 ) -> dict[str, Any]:
     """The summary: stable, documented keys (`docs/reference/summary.md`)."""
+    hours, energy, money = _hours(book), _energy(book, limit_missed_wh), _money(book)
+    it, site = energy["it_mwh"], energy["site_mwh"]
     n = book.periods
-    energy = {
-        key: float(book.meter[:n, :, _M[f"{key}_wh"]].sum()) / 1e6
-        for key in ("import", "export", "cooling", "losses", "auxiliary", "charge", "discharge",
-                    "day_ahead", "network")
-    }  # fmt: skip
-    it = float(book.meter[:n, :, _M["it_wh"]].sum()) / 1e6
-    site = it + energy["cooling"] + energy["losses"] + energy["auxiliary"]
     heat = float(book.meter[:n, :, _M["heat_wh"]].sum()) / 1e6
     water = float(book.meter[:n, :, _M["water_ml"]].sum()) / 1e6
-    paid = {p: float(book.paid[:n, :, i].sum()) / 1e6 for i, p in enumerate(PAID)}
-    energy_eur = sum(v for k, v in paid.items() if k not in {"water", "heat"})
-    revenue = float(book.receipt[RECEIPT.index("revenue_micro_eur")].sum()) / 1e6
-    hours = {fate: float(book.fate_s[:n, :, i].sum()) / 3600 for i, fate in enumerate(FATES)}
-    useful = float(book.useful_s[:n].sum()) / 3600
-    overhead = float(book.overhead_s[:n].sum()) / 3600
-    installed = float(book.installed_s[:n].sum()) / 3600
-    span_h = n * (book.header.edges_ns[2] / NS_PER_H)
-    year = YEAR_H / span_h if span_h else 0.0
-    sold = float(book.receipt[RECEIPT.index("gpu_s")].sum()) / 3600
-    totals = YearTotals(
-        sold_gpu_h=sold * year,
-        energy_eur=energy_eur * year,
-        water_eur=paid["water"] * year,
-        heat_eur=-paid["heat"] * year,
-        it_design_mw=_site_design_mw(factory, catalogue),
-    )
-    parts = lcoc(factory, catalogue, totals)
-    ends = {c: sum(part[c] for part in parts.values()) for c in ("low", "base", "high")}
     counts: dict[str, int] = {}
-    for pool in factory.fleet:
+    for pool in told.factory.fleet:
         counts[pool.chip] = counts.get(pool.chip, 0) + pool.accelerators
-    equivalents = h100_equivalents(counts, catalogue)
+    equivalents = h100_equivalents(counts, told.catalogue)
     problems, rounding = conservation(book)
-    by_class = {
-        label: float(book.useful_s[:n, :, g].sum()) / 3600 for g, label in enumerate(CLASSES)
-    }
+    table, calendar = told.table, told.calendar
     return {
-        "name": name,
-        "seed": seed,
+        "name": told.factory.name,
+        "seed": told.seed,
         "start": calendar.local_dates[0].isoformat(),
         "days": calendar.days,
         "days_done": len(trace.plans),
         "complete": len(trace.plans) == calendar.days,
         "timezone": calendar.timezone,
-        "synthetic": signals.price.state == "synthetic" or table.state == "synthetic",
+        "synthetic": told.signals.price.state == "synthetic" or table.state == "synthetic",
         "digest": digest,
         "accelerators": {
             "physical": sum(counts.values()),
             "h100_equivalent": equivalents,
-            "class": _class_of(equivalents),
+            "class": classify(equivalents),
         },
         "jobs": {**_jobs(book), "origin": table.origin, "scaling": list(table.scaling)},
-        "accelerator_hours": {
-            "installed": installed,
-            **hours,
-            "useful": useful,
-            "overhead": overhead,
-            "useful_by_class": by_class,
-            "sold": sold,
-        },
-        "energy": {
-            "it_mwh": it,
-            "site_mwh": site,
-            **{f"{k}_mwh": v for k, v in energy.items()},
-            "ppa_mwh": float(book.contract[:n, :, 0].sum()) / 1e6,
-            "ppa_curtailed_mwh": float(book.contract[:n, :, 1].sum()) / 1e6,
-            "imbalance_mwh": float(book.imbalance_wh[:n].sum()) / 1e6,
-            "beyond_limit_mwh": limit_missed_wh / 1e6,
-        },
+        "accelerator_hours": hours,
+        "energy": energy,
         "pue": site / it if it else None,
         "wue_l_per_kwh": water / it if it else None,
         "erf": heat / site if site else None,
@@ -256,15 +233,8 @@ def summarise(
             "location": float(book.shared_total[:n, :, 1].sum()) / 1e6,
             "market": float(book.shared_total[:n, :, 2].sum()) / 1e6,
         },
-        "money": {
-            "energy_eur": energy_eur,
-            "revenue_eur": revenue,
-            "water_eur": paid["water"],
-            "heat_eur": -paid["heat"],
-            "paid_eur": paid,
-        },
-        "lcoc_eur_per_gpu_h": ends if parts else {"low": None, "base": None, "high": None},
-        "lcoc": {"components": parts, "caveat": CAVEAT},
+        "money": money,
+        **_cost(told, book, hours["sold"], money),
         "plans": {
             status: sum(row.count(status) for row in trace.plans)
             for status in sorted({s for row in trace.plans for s in row})
@@ -276,14 +246,73 @@ def summarise(
             "rounding": rounding,
             "shared": list(SHARED),
         },
-        "notes": list(notes),
+        "notes": list(told.notes),
     }
 
 
-def _class_of(equivalents: float) -> str:
-    from gigafactory.factory import classify
+def _hours(book: Book) -> dict[str, Any]:
+    n = book.periods
+    fates = {fate: float(book.fate_s[:n, :, i].sum()) / 3600 for i, fate in enumerate(FATES)}
+    by_class = {
+        label: float(book.useful_s[:n, :, g].sum()) / 3600 for g, label in enumerate(CLASSES)
+    }
+    return {
+        "installed": float(book.installed_s[:n].sum()) / 3600,
+        **fates,
+        "useful": float(book.useful_s[:n].sum()) / 3600,
+        "overhead": float(book.overhead_s[:n].sum()) / 3600,
+        "useful_by_class": by_class,
+        "sold": float(book.receipt[RECEIPT.index("gpu_s")].sum()) / 3600,
+    }
 
-    return classify(equivalents)
+
+def _energy(book: Book, limit_missed_wh: int) -> dict[str, float]:
+    n = book.periods
+    metered = {
+        key: float(book.meter[:n, :, _M[f"{key}_wh"]].sum()) / 1e6
+        for key in ("it", "import", "export", "cooling", "losses", "auxiliary", "charge",
+                    "discharge", "day_ahead", "network")
+    }  # fmt: skip
+    site = sum(metered[k] for k in ("it", "cooling", "losses", "auxiliary"))
+    return {
+        "it_mwh": metered.pop("it"),
+        "site_mwh": site,
+        **{f"{k}_mwh": v for k, v in metered.items()},
+        "ppa_mwh": float(book.contract[:n, :, 0].sum()) / 1e6,
+        "ppa_curtailed_mwh": float(book.contract[:n, :, 1].sum()) / 1e6,
+        "imbalance_mwh": float(book.imbalance_wh[:n].sum()) / 1e6,
+        "beyond_limit_mwh": limit_missed_wh / 1e6,
+    }
+
+
+def _money(book: Book) -> dict[str, Any]:
+    n = book.periods
+    paid = {p: float(book.paid[:n, :, i].sum()) / 1e6 for i, p in enumerate(PAID)}
+    return {
+        "energy_eur": sum(v for k, v in paid.items() if k not in {"water", "heat"}),
+        "revenue_eur": float(book.receipt[RECEIPT.index("revenue_micro_eur")].sum()) / 1e6,
+        "water_eur": paid["water"],
+        "heat_eur": -paid["heat"],
+        "paid_eur": paid,
+    }
+
+
+def _cost(told: Told, book: Book, sold: float, money: Mapping[str, Any]) -> dict[str, Any]:
+    """Levelised cost of compute; a run shorter than a year is scaled up to one."""
+    span_h = book.periods * (book.header.edges_ns[2] / NS_PER_H)
+    year = YEAR_H / span_h if span_h else 0.0
+    totals = YearTotals(
+        sold_gpu_h=sold * year,
+        energy_eur=money["energy_eur"] * year,
+        water_eur=money["water_eur"] * year,
+        heat_eur=money["heat_eur"] * year,
+        it_design_mw=_site_design_mw(told.factory, told.catalogue),
+    )
+    parts = lcoc(told.factory, told.catalogue, totals)
+    ends: dict[str, float | None] = dict.fromkeys(("low", "base", "high"))
+    if parts:
+        ends = {c: sum(part[c] for part in parts.values()) for c in ends}
+    return {"lcoc_eur_per_gpu_h": ends, "lcoc": {"components": parts, "caveat": CAVEAT}}
 
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:

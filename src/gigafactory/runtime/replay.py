@@ -13,16 +13,11 @@ import numpy as np
 from gigafactory.engine.errors import Problem, refuse
 from gigafactory.engine.journal import Damaged, frames
 from gigafactory.engine.manifest import check_manifest
-from gigafactory.factory import Factory, load_factory
-from gigafactory.jobs import Mission
-from gigafactory.ledger import Book, Facts, Header, account_table, conservation, job_table
-from gigafactory.ledger.tables import transfer_table
+from gigafactory.factory import load_factory
+from gigafactory.ledger import Book, Facts, Header, conservation
 from gigafactory.runtime.folder import RunFolder
 from gigafactory.runtime.loop import Trace
-from gigafactory.runtime.outputs import _write, series_table
-
-#: Tables that follow from the journal alone.
-DERIVED = ("accounts.parquet", "jobs.parquet", "series.parquet", "transfers.parquet")
+from gigafactory.runtime.outputs import DERIVED, write_derived
 
 
 def account(journal: Path, book: Book, trace: Trace, until: int | None = None) -> tuple[str, bool]:
@@ -88,7 +83,7 @@ def replay(path: str | Path) -> tuple[Path, list[Problem]]:
     problems = []
     with tempfile.TemporaryDirectory(prefix="gigafactory-") as place:
         there = Path(place)
-        _write_derived(there, book, trace, factory)
+        write_derived(there, book, trace, factory)
         for name in DERIVED:
             if not (folder / name).is_file():
                 problems.append(Problem(str(folder / name), "", "", "is missing"))
@@ -100,15 +95,6 @@ def replay(path: str | Path) -> tuple[Path, list[Problem]]:
         why = f"the journal's is {head}"
         problems.append(Problem("summary.json", "digest", str(summary.get("digest")), why))
     return folder, problems
-
-
-def _write_derived(there: Path, book: Book, trace: Trace, factory: Factory) -> None:
-    chips = {i: p.chip for i, p in enumerate(factory.fleet)}
-    missions = tuple(m.label for m in Mission)
-    _write(series_table(book, trace), there / "series.parquet")
-    _write(job_table(book, missions, chips), there / "jobs.parquet")
-    _write(account_table(book), there / "accounts.parquet")
-    _write(transfer_table(book), there / "transfers.parquet")
 
 
 def verify(path: str | Path) -> tuple[Path, list[Problem], dict[str, Any]]:

@@ -46,7 +46,7 @@ from gigafactory.runtime.folder import (
     save_snapshot,
 )
 from gigafactory.runtime.loop import Loop, Trace
-from gigafactory.runtime.outputs import summarise, write_summary, write_tables
+from gigafactory.runtime.outputs import Told, summarise, write_summary, write_tables
 from gigafactory.runtime.replay import account
 from gigafactory.runtime.wiring import World, build
 from gigafactory.runtime.workload import generated_jobs, jobs_from_file
@@ -451,20 +451,17 @@ def _finish(folder: Path, inputs: Inputs, loop: Loop, telling: _Telling) -> dict
     tell, watch = telling.progress, telling.watch
     tell.stage("writing tables")
     write_tables(folder, loop.book, loop.trace, inputs.factory, inputs.signals)
-    summary = summarise(
-        name=inputs.factory.name,
-        seed=inputs.options.seed,
-        book=loop.book,
-        trace=loop.trace,
-        calendar=inputs.calendar,
-        factory=inputs.factory,
-        catalogue=inputs.catalogue,
-        signals=inputs.signals,
-        table=inputs.table,
-        digest=loop.journal.head,
-        notes=inputs.notes,
-        limit_missed_wh=sum(s.limit_missed_wh for s in loop.world.twin.sites),
+    told = Told(
+        inputs.options.seed,
+        inputs.calendar,
+        inputs.factory,
+        inputs.catalogue,
+        inputs.signals,
+        inputs.table,
+        inputs.notes,
     )
+    missed = sum(s.limit_missed_wh for s in loop.world.twin.sites)
+    summary = summarise(told, loop.book, loop.trace, loop.journal.head, missed)
     write_summary(folder, summary)
     if telling.reporter is not None:
         tell.stage("writing the report")

@@ -118,28 +118,17 @@ def build(
         pools.append(
             _place(factory, calendar, line, table, chip, mine, i, names.index(pool.site), powers[i])
         )
-    ppas = [
-        Ppa(p.name, p.technology, p.capacity_mw, p.price_eur_per_mwh, p.from_, p.until,
-            p.commissioned, p.guarantees_of_origin, curtail_eur_per_mwh=p.curtail_eur_per_mwh)
-        for p in factory.energy.ppas
-    ]  # fmt: skip
-    kinds = tuple(
-        {"offshore_wind": "wind_offshore", "onshore_wind": "wind_onshore"}.get(
-            p.technology, p.technology
-        )
-        for p in ppas
-    )
+    ppas, kinds = _ppas(factory)
     whole = np.ones(calendar.periods)
     caps = np.array([p.available_mw(calendar, whole) for p in ppas]).reshape(-1, calendar.periods)
     factor = np.array([getattr(signals, kind).values for kind in kinds]).reshape(caps.shape)
     sites, wires = [], []
-    for s, (name, site) in enumerate(factory.sites.items()):
+    for name, site in factory.sites.items():
         mine_pools = tuple(i for i, p in enumerate(factory.fleet) if p.site == name)
         plant, wire = _site(factory, name, site, mine_pools, catalogue, calendar, signals, line)
         sites.append(plant)
         wires.append(wire)
         _energise(factory, pools, mine_pools, plant, wire, powers)
-        assert s == names.index(name)
     twin = Twin(
         pools,
         sites,
@@ -160,6 +149,17 @@ def build(
         contract_kind=kinds,
         contract_cap_mw=caps,
     )
+
+
+def _ppas(factory: Factory) -> tuple[list[Ppa], tuple[str, ...]]:
+    """The power contracts, and the signal that drives each."""
+    ppas = [
+        Ppa(p.name, p.technology, p.capacity_mw, p.price_eur_per_mwh, p.from_, p.until,
+            p.commissioned, p.guarantees_of_origin, curtail_eur_per_mwh=p.curtail_eur_per_mwh)
+        for p in factory.energy.ppas
+    ]  # fmt: skip
+    winds = {"offshore_wind": "wind_offshore", "onshore_wind": "wind_onshore"}
+    return ppas, tuple(winds.get(p.technology, p.technology) for p in ppas)
 
 
 def _power_table(chip: Chip, fabric_w: float) -> Ints:
@@ -338,7 +338,8 @@ def _shape(
     for label in CLASSES:
         able = [p for p in fleet if catalogue[p.chip].can(label)] or fleet
         curves = [curve_for(p.chip, label) for p in able]
-        low = _floor(factory, label, curves)
+        # a plan never slows down what answers people; only the responder may, last of all
+        low = 1.0 if label == CLASSES[REALTIME] else _floor(factory, label, curves)
         speeds = (low, (1.0 + low) / 2, 1.0) if low < 0.999 else (0.999, 1.0)
         watts = [0.0] * len(speeds)
         for pool, curve in zip(able, curves, strict=True):
