@@ -35,6 +35,9 @@ REALTIME = int(JobClass.INFERENCE_REALTIME)
 GRID_POINTS = 13
 #: Weather a plan assumes for the slope of site power in IT power: means of De Bilt, 2018 to 2025.
 MEAN_TEMPERATURE_C, MEAN_WET_BULB_C = 11.5, 9.1
+#: Weather in which a connection must still carry the nodes put in service; our assumption, about
+#: the hottest hours of an ordinary Dutch summer. What comes hotter is met by throttling.
+DESIGN_TEMPERATURE_C, DESIGN_WET_BULB_C = 30.0, 21.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,11 +389,15 @@ def _energise(
     """Nodes that await power: what the connection's phase cannot carry at full work.
 
     A connection that carries all (or `oversubscription` times what it carries) leaves nothing
-    waiting; short cuts are met by throttling and pausing, not by leaving racks dark.
+    waiting; short cuts are met by throttling and pausing, not by leaving racks dark. Decided on
+    design weather, since nobody knows the run's hottest hour when it begins.
     """
     over = factory.policy.oversubscription
     full_mw = sum(pools[i].installed * (float(powers[i][:, -1].max()) / 1e9) for i in mine)
-    load = plant.it_grid_mw + plant.cooling_mw.max(axis=0) + plant.losses_mw.max(axis=0)
+    hot = overhead(
+        wire.design, wire.electrical, plant.it_grid_mw, DESIGN_TEMPERATURE_C, DESIGN_WET_BULB_C
+    )
+    load = plant.it_grid_mw + hot.overhead_mw
     room = np.interp(wire.base_limit_mw - plant.auxiliary_mw, load, plant.it_grid_mw)
     room = np.where(wire.base_limit_mw >= load[-1] + plant.auxiliary_mw, np.inf, room)
     share = np.clip(room * over / np.maximum(full_mw, 1e-9), 0.0, 1.0)
