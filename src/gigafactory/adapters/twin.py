@@ -64,7 +64,7 @@ class TwinSite:
         auxiliary_mw: everything else.
         heat_demand_mw: what the network takes, [P]; 0 without one.
         limit_mw: import limit, [P].
-        export_mw: export limit.
+        export_mw: export right; less where the cable carries less.
         fabric_w: fabric power per accelerator in service.
         battery: the battery, or none.
         soc_mwh: its state of charge.
@@ -346,7 +346,8 @@ class Twin:
         limit = float(site.limit_mw[period])
         wish = order.charge_mw - order.discharge_mw
         wish = min(wish, limit - load_mw)  # never import above the limit
-        wish = max(wish, -load_mw - site.export_mw)  # nor export above its own
+        # nor export above its own, nor over a cable that is dead, late or half cut
+        wish = max(wish, -load_mw - min(site.export_mw, max(limit, 0.0)))
         charge, discharge = fit(battery, site.soc_mwh, max(wish, 0.0), max(-wish, 0.0), hours)
         site.soc_mwh = step(battery, site.soc_mwh, charge, discharge, hours)
         return charge, discharge

@@ -258,7 +258,8 @@ class EnergyPlanner:
         cost[:, 2] = BEYOND_EUR_PER_MWH * h
         cost[:, 4] = s.wear_eur_per_mwh * h
         upper[:, 0] = np.maximum(day.limit_mw, 0.0)
-        upper[:, 1] = day.export_mw
+        # a cable that carries less one way carries less the other way
+        upper[:, 1] = np.minimum(day.export_mw, upper[:, 0])
         upper[:, 3] = upper[:, 4] = np.where(on, s.battery_mw, 0.0)
         upper[:, 5] = s.battery_mwh
         # what is left in the battery is worth what it saves on an average hour
