@@ -81,19 +81,15 @@ def scale_to_fleet(
         names = tuple(chips)
         columns["chip"] = _dealt(homes, chips, copies, seed).astype(COLUMNS["chip"])
     folded = int(jobs.submit_ns[-1]) + shifts[0] >= end_ns
+    said = _said(jobs, copies, size, accelerators, copies * one_share, shifts[0], folded, chips)
     return JobTable.of(
         submit_ns=np.concatenate(parts),
-        accelerators=columns.pop("accelerators"),
-        work_ns=columns.pop("work_ns"),
         tenants=jobs.tenants,
         chips=names,
         services=jobs.services,
         origin=jobs.origin,
         state=jobs.state,
-        scaling=(
-            *jobs.scaling,
-            *_said(jobs, copies, size, accelerators, copies * one_share, shifts[0], folded, chips),
-        ),
+        scaling=(*jobs.scaling, *said),
         **columns,
     )
 
