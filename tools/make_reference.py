@@ -1,0 +1,100 @@
+"""Write the reference pages that are made from the code; a tidy test checks that they are current.
+
+Usage: ``.venv/bin/python tools/make_reference.py``
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from gigafactory.cli import app
+from gigafactory.factory import reference_markdown
+
+REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
+MADE = "<!-- Made by tools/make_reference.py from the code; do not edit this page by hand. -->"
+
+CLI_HEAD = """# The command line
+
+`make run` and `make run-real` put the command `gigafactory` into `.venv/bin`. Every command calls
+one function of the package; none of them asks questions, so all can stand in a script.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | failed, or a fault was found: a difference, a damaged journal, a full disk, no download |
+| 2 | bad input or wrong use: every problem is printed, one a line, and nothing is written |
+| 130 | interrupted: what was done is kept, and the command that goes on with it is printed |
+
+Results go to standard output; progress, problems and troubles go to standard error. A problem reads
+`where: field = value: why`, and says what would be right.
+
+Where a **run** is asked for, give its folder, the name of a folder in `runs/`, or `latest` for the
+last one begun there. A **factory** or **scenario** is a bundled name or the path of a YAML file.
+"""
+
+#: What a command's own help has no room for.
+NOTES = {
+    "run": """With `--jobs` and without `--scale-to-fleet` a trace is moved to the start of the run
+and kept as it is. Without `--start` a run begins on 1 January 2025, or on the first day of the last
+whole year of the price file. `--days` goes from 1 to 1098. `--resume RUN` takes everything but
+`--quiet` from the run's folder; inputs that changed since are refused.
+
+A first Ctrl-C stops after the day at hand and leaves a run that can be read, verified and resumed;
+a second one stops at once, and the run resumes from its last snapshot, or from its beginning.""",
+    "report": "Writes the manifest again too, so that the folder still verifies.",
+    "verify": "Prints what it proved, the rounding accounts and the digest; "
+    "[how to read it](../how-to/verify-a-run.md).",
+    "replay": "An interrupted run is refused: resume it first.",
+    "compare": "Reads only the two `summary.json`.",
+}
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _rows(command: Any) -> list[str]:
+    """Table rows of a command's arguments and options."""
+    rows = []
+    for one in command.params:
+        argument = one.param_type_name == "argument"
+        name = one.name.upper() if argument else ", ".join((*one.opts, *one.secondary_opts))
+        default = "" if one.default is None or one.default is False else one.default
+        default = "required" if one.required else default
+        shown = f"`{default}`" if default not in ("", "required") else default
+        rows.append(f"| `{name}` | {_cell(one.help or '')} | {shown} |")
+    return rows
+
+
+def _commands(command: Any, name: str) -> list[str]:
+    """Sections of a command, or of every command of a group."""
+    inside = getattr(command, "commands", None)
+    if inside:
+        parts = [_commands(inside[key], f"{name} {key}") for key in inside]
+        return [line for part in parts for line in part]
+    lines = [f"## {name.removeprefix('gigafactory ')}", "", _cell(command.help or ""), ""]
+    rows = _rows(command)
+    if rows:
+        lines += ["| argument or option | meaning | default |", "|---|---|---|", *rows, ""]
+    note = NOTES.get(name.removeprefix("gigafactory "))
+    return [*lines, note, ""] if note else lines
+
+
+def cli_markdown() -> str:
+    """The reference page of the command line."""
+    return CLI_HEAD + "\n" + "\n".join(_commands(typer.main.get_command(app), "gigafactory"))
+
+
+def pages() -> dict[Path, str]:
+    """Every page made from code, with the text it should have."""
+    made = {"factory-file.md": reference_markdown(), "cli.md": cli_markdown()}
+    return {REFERENCE / name: f"{MADE}\n\n{text.strip()}\n" for name, text in made.items()}
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+        print(path)
