@@ -24,6 +24,9 @@ Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _AT = {name: i for i, name in enumerate(METERS)}
+#: Kept below a connection limit: meters count whole units and carry what is left to the next
+#: reading, which must not lift a reading above the limit by a few watt-hours.
+METER_MW = 1e-4
 _MW_NS_PER_UWH = 3_600_000_000
 _CARRIED = (
     "charge",
@@ -98,6 +101,7 @@ class TwinSite:
         """Largest IT load whose site power stays within `room_mw`, in a period; not below 0."""
         grid = self.it_grid_mw
         load = grid + self.cooling_mw[period] + self.losses_mw[period] + self.auxiliary_mw
+        room_mw -= METER_MW
         if room_mw <= load[0]:
             return 0.0
         if room_mw >= load[-1]:
@@ -345,7 +349,7 @@ class Twin:
             return 0.0, 0.0
         limit = float(site.limit_mw[period])
         wish = order.charge_mw - order.discharge_mw
-        wish = min(wish, limit - load_mw)  # never import above the limit
+        wish = min(wish, limit - load_mw - METER_MW)  # never import above the limit
         # nor export above its own, nor over a cable that is dead, late or half cut
         wish = max(wish, -load_mw - min(site.export_mw, max(limit, 0.0)))
         charge, discharge = fit(battery, site.soc_mwh, max(wish, 0.0), max(-wish, 0.0), hours)

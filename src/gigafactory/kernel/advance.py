@@ -163,11 +163,15 @@ def _pause(s: State, j: int, t: int) -> None:
 
 
 @compiled
-def _resume(s: State, j: int, t: int) -> None:
+def _resume(s: State, j: int, above: int, t: int) -> None:
+    """Let paused job `j` go on; `above` is the one above it in the stack, -1 when it is on top."""
     v = s.v[0]
     job = s.job[j]
     ask = s.ask[j]
-    v.paused_top = ask.next
+    if above < 0:
+        v.paused_top = ask.next
+    else:
+        s.ask[above].next = ask.next
     v.paused_jobs -= 1
     ask.next = -1
     read_group(s, ask.group, t)
@@ -197,7 +201,8 @@ def set_budget(s: State, budget: int, victims: Any) -> int:
     """Set the power budget now; pause jobs, in the order of groups given, until the draw fits it.
 
     Paused jobs keep their nodes at idle power and resume, last paused first, before anything new
-    starts. Returns the draw in milliwatts, which exceeds the budget only when idle nodes alone do.
+    starts; a gang too large for the budget is passed over, not waited for. Returns the draw in
+    milliwatts, which exceeds the budget only when idle nodes alone do.
     """
     v = s.v[0]
     v.budget = budget
@@ -206,8 +211,15 @@ def set_budget(s: State, budget: int, victims: Any) -> int:
         g = victims[i]
         while v.draw > budget and s.group[g].ends > 0:
             _pause(s, _youngest(s, g), t)
-    while v.paused_top >= 0 and v.draw + power_of(s, v.paused_top) <= budget:
-        _resume(s, v.paused_top, t)
+    above = -1
+    j = v.paused_top
+    while j >= 0:
+        below = s.ask[j].next
+        if v.draw + power_of(s, j) <= budget:
+            _resume(s, j, above, t)
+        else:
+            above = j
+        j = below
     schedule(s, t)
     return v.draw
 
@@ -248,7 +260,7 @@ def set_service(s: State, target: int, victims: Any) -> int:
         n += 1
     if v.in_service > target:
         while v.paused_top >= 0:  # paused jobs hold nodes: wake them, so they can be evicted
-            _resume(s, v.paused_top, t)
+            _resume(s, v.paused_top, -1, t)
     while v.in_service > target:
         if s.free_count[v.node_size] > 0:
             n = s.free_head[v.node_size]

@@ -82,9 +82,7 @@ def series_table(book: Book, trace: Trace) -> pa.Table:
             "it_mw": meter["it_wh"],
             "network_mw": meter["network_wh"],
         }
-        for g, label in enumerate(CLASSES):
-            columns[f"it_{label}_mw"] = book.it_wh[:n, s, g] / (1e6 * hours)
-        columns["it_idle_mw"] = book.it_wh[:n, s, len(CLASSES)] / (1e6 * hours)
+        columns |= _it_columns(book, s, group, hours)
         for name_ in ("cooling", "auxiliary", "losses", "import", "export", "charge", "discharge"):
             columns[f"{name_}_mw"] = meter[f"{name_}_wh"]
         columns["heat_mw"] = meter["heat_wh"]
@@ -112,6 +110,24 @@ def series_table(book: Book, trace: Trace) -> pa.Table:
         label_of = pa.DictionaryArray.from_arrays(np.zeros(n, np.int32), pa.array([name]))
         parts.append(pa.table({"site": label_of, **columns}))
     return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+
+
+def _it_columns(
+    book: Book, s: int, group: npt.NDArray[np.int64], hours: float
+) -> dict[str, npt.NDArray[Any]]:
+    """IT power by use without the fabric's share, so that uses, rest and network add up to IT."""
+    n = book.periods
+    used = group[..., GROUP_COLUMNS.index("used_ns")].astype(float)
+    pools = [i for i, of in enumerate(book.header.pool_site) if of == s]
+    service = book.pool[:n][:, pools, POOL_COLUMNS.index("service_ns")].sum(axis=1).astype(float)
+    fabric_wh = book.meter[:n, s, _M["network_wh"]] / np.maximum(service, 1.0)
+    columns = {
+        f"it_{label}_mw": (book.it_wh[:n, s, g] - used[:, g] * fabric_wh) / (1e6 * hours)
+        for g, label in enumerate(CLASSES)
+    }
+    rest = (service - used.sum(axis=1)) * fabric_wh
+    columns["it_idle_mw"] = (book.it_wh[:n, s, len(CLASSES)] - rest) / (1e6 * hours)
+    return columns
 
 
 def source_table(factory: Factory, signals: Signals) -> pa.Table:
