@@ -171,6 +171,8 @@ def run(
         _say(str(outcome.folder))
     else:
         _say(summary_table(outcome.summary, lang))
+        for note in outcome.summary["notes"]:
+            _say(f"Note     {note}")
         _say(path_lines(outcome.folder, lang))
     if not outcome.complete:
         _say(

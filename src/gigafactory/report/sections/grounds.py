@@ -43,6 +43,10 @@ def sources_section(tell: Teller) -> Section:
         for state, number in sorted(counts.items())
     )
     section.lead.append(voice.markup("sources.lead", counts=told or "–"))
+    notes = tell.frame.summary.get("notes")
+    if isinstance(notes, list) and notes:
+        section.lead.append(Markup("{}").format(voice.say("sources.notes")))
+        section.points.extend(Markup("{}").format(str(note)) for note in notes)
     ordered = sorted(rows, key=lambda row: (str(row.get("figure")), str(row.get("source"))))
     names = ("figure", "value", "unit", "source", "year", "state")
     table = Table(
