@@ -1,4 +1,4 @@
-"""Any factory, any work, any trouble: nothing is lost, made, given twice or drawn beyond a limit."""
+"""Any factory, work, trouble: nothing is lost, made, given twice or drawn beyond a limit."""
 
 from __future__ import annotations
 
