@@ -22,6 +22,16 @@ FINE: Final = 10**12
 _MILLION: Final = 10**6
 
 
+def _times(energy_uwh: Ints, rate: Ints) -> tuple[Ints, Ints]:
+    """Energy times rate as ``(whole, rest)``, multiplied in halves.
+
+    Few busy nodes beside a battery that charges make rates whose product leaves 64 bits.
+    """
+    low = energy_uwh * (rate % _MILLION)
+    high = energy_uwh * (rate // _MILLION) + low // _MILLION
+    return high // _MILLION, high % _MILLION * _MILLION + low % _MILLION
+
+
 class Integrals:
     """Running integrals per period, pool and class of every shared commodity.
 
@@ -50,9 +60,9 @@ class Integrals:
         now = slice(first, first + n)
         self.rate[now] = rate
         self.energy[first + 1 : first + n + 1] = energy_end
-        gain = np.diff(self.energy[first : first + n + 1], axis=0)[..., None] * rate[:, :, None, :]
-        whole = gain // FINE
-        rest = self.rest[first] + np.cumsum(gain - whole * FINE, axis=0)
+        drawn = np.diff(self.energy[first : first + n + 1], axis=0)
+        whole, gain = _times(drawn[..., None], rate[:, :, None, :])
+        rest = self.rest[first] + np.cumsum(gain, axis=0)
         over = rest // FINE
         self.whole[first + 1 : first + n + 1] = self.whole[first] + np.cumsum(whole, axis=0) + over
         self.rest[first + 1 : first + n + 1] = rest - over * FINE
@@ -60,9 +70,10 @@ class Integrals:
     def reading(self, period: Ints, pool: Ints, group: Ints, energy_uwh: Ints) -> tuple[Ints, Ints]:
         """Readings at given energy readings, as ``(whole, rest)``, int64[n, shared] each."""
         past = energy_uwh - self.energy[period, pool, group]
-        total = self.rest[period, pool, group] + past[:, None] * self.rate[period, pool]
+        whole, rest = _times(past[:, None], self.rate[period, pool])
+        total = self.rest[period, pool, group] + rest
         over = total // FINE
-        return self.whole[period, pool, group] + over, total - over * FINE
+        return self.whole[period, pool, group] + whole + over, total - over * FINE
 
     def receipt(self, accelerators: Ints, begin: tuple[Ints, Ints], end: tuple[Ints, Ints]) -> Ints:
         """Whole units of each shared commodity for segments between two readings, floored.
