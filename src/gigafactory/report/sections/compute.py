@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -183,13 +183,29 @@ def asked_section(tell: Teller) -> Section:
     points.append(voice.markup("asked.jobs", **jobs))
     points.append(voice.markup("asked.refused", refused=tell.key("jobs.refused")))
     points.append(voice.markup("asked.lost", lost=tell.key("jobs.lost")))
-    points += [*_limit_points(tell), *_speed_points(tell), *_queue_points(tell)]
+    points += [*_connection_points(tell), *_limit_points(tell)]
+    points += [*_speed_points(tell), *_queue_points(tell)]
     paused = {
         name: tell.key(f"accelerator_hours.{name}")
         for name in ("held_paused", "lost_response", "awaiting_power")
     }
     points.append(voice.markup("asked.paused", **paused))
     return section
+
+
+def _connection_points(tell: Teller) -> list[Markup]:
+    """Where each site connects, and what that does to the nets of lower voltage around it."""
+    points = []
+    for name, site in (tell.frame.factory.get("sites") or {}).items():
+        line = site.get("connection") if isinstance(site, Mapping) else None
+        if isinstance(line, Mapping):
+            told = {
+                key: str(line.get(key, "–"))
+                for key in ("voltage", "capacity", "circuits", "firm", "mv_lv_impact")
+            }
+            why = str(line.get("mv_lv_assumption", "")).strip()
+            points.append(tell.voice.markup("asked.connection", site=name, why=why, **told))
+    return points
 
 
 def _limit_points(tell: Teller) -> list[Markup]:

@@ -47,6 +47,7 @@ def sources_section(tell: Teller) -> Section:
     if isinstance(notes, list) and notes:
         section.lead.append(Markup("{}").format(voice.say("sources.notes")))
         section.points.extend(Markup("{}").format(str(note)) for note in notes)
+    section.tables.extend(_assets(tell))
     ordered = sorted(rows, key=lambda row: (str(row.get("figure")), str(row.get("source"))))
     names = ("figure", "value", "unit", "source", "year", "state")
     table = Table(
@@ -57,6 +58,29 @@ def sources_section(tell: Teller) -> Section:
     )
     section.tables.append(table)
     return section
+
+
+def _assets(tell: Teller) -> list[Table]:
+    """What each site is made of, layer by layer, from the factory file."""
+    rows: list[list[Markup | str]] = []
+    for name, site in (tell.frame.factory.get("sites") or {}).items():
+        assets = site.get("assets") if isinstance(site, dict) else None
+        rows += [
+            [
+                tell.voice.named("asset_layer", str(asset.get("layer"))),
+                Markup("{}: {}").format(name, asset.get("name")),
+                Markup("{} {}").format(asset.get("amount"), asset.get("unit", "")),
+                Markup("{}").format(asset.get("supplier")),
+                Markup("{}").format(asset.get("country")),
+            ]
+            for asset in assets or []
+        ]
+    if not rows:
+        return []
+    heads = [
+        tell.voice.say(f"assets.{n}") for n in ("layer", "name", "amount", "supplier", "country")
+    ]
+    return [Table(tell.voice.say("assets.table"), heads, rows, texts=frozenset({1, 2, 3, 4}))]
 
 
 def _source_row(tell: Teller, row: Any) -> list[Markup | str]:
