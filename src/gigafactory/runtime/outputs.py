@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 from gigafactory.adapters.twin import SENSES
 from gigafactory.factory import classify
 from gigafactory.factory.models import Factory
-from gigafactory.factory.provenance import sources
 from gigafactory.finance import CAVEAT, YearTotals, lcoc
 from gigafactory.grid import MarketCalendar, Signals
 from gigafactory.jobs import JobTable, Mission
@@ -28,11 +27,35 @@ from gigafactory.ledger.integrals import SHARED
 from gigafactory.ledger.tables import job_states
 from gigafactory.plant import Chip, h100_equivalents
 from gigafactory.runtime.loop import Trace
+from gigafactory.runtime.origins import source_table
 from gigafactory.runtime.wiring import CLASSES
 from gigafactory.units import NS_PER_H
 
 YEAR_H = 8766.0
 _M = {name: i for i, name in enumerate(METERS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a run was made of, for its summary.
+
+    Attributes:
+        seed: of every random stream.
+        calendar: market periods.
+        factory: the factory, changes in it.
+        catalogue: accelerators.
+        signals: prices and weather.
+        table: what was asked.
+        notes: what a reader must know of the inputs.
+    """
+
+    seed: int
+    calendar: MarketCalendar
+    factory: Factory
+    catalogue: Mapping[str, Chip]
+    signals: Signals
+    table: JobTable
+    notes: tuple[str, ...]
 
 
 def _write(table: pa.Table, path: Path) -> None:
@@ -54,12 +77,11 @@ def write_derived(folder: Path, book: Book, trace: Trace, factory: Factory) -> N
     _write(transfer_table(book), folder / "transfers.parquet")
 
 
-def write_tables(
-    folder: Path, book: Book, trace: Trace, factory: Factory, signals: Signals
-) -> None:
+def write_tables(folder: Path, told: Told, book: Book, trace: Trace) -> None:
     """Write every table of a run: series, receipts, accounts, transfers, sources."""
-    write_derived(folder, book, trace, factory)
-    _write(source_table(factory, signals), folder / "sources.parquet")
+    write_derived(folder, book, trace, told.factory)
+    origins = source_table(told.factory, told.catalogue, told.signals, told.table)
+    _write(origins, folder / "sources.parquet")
 
 
 def series_table(book: Book, trace: Trace) -> pa.Table:
@@ -130,20 +152,6 @@ def _it_columns(
     return columns
 
 
-def source_table(factory: Factory, signals: Signals) -> pa.Table:
-    """Every figure a run rests on, with its source, year and verification state."""
-    rows = [
-        (r.path, r.value, r.unit, r.source, r.year, r.state or "assumption")
-        for r in sources(factory)
-    ]
-    rows += [
-        (r.figure, r.value, r.unit, r.source + (f". {r.note}" if r.note else ""), r.year, r.state)
-        for r in signals.sources()
-    ]
-    names = ("figure", "value", "unit", "source", "year", "state")
-    return pa.table({name: [row[i] for row in rows] for i, name in enumerate(names)})
-
-
 def _waits(book: Book) -> dict[str, dict[str, float]]:
     out: dict[str, dict[str, float]] = {}
     submit, start = (book.receipt[RECEIPT.index(k)] for k in ("submit_ns", "start_ns"))
@@ -182,29 +190,6 @@ def _site_design_mw(factory: Factory, catalogue: Mapping[str, Chip]) -> float:
         )
         / 1e6
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a run was made of, for its summary.
-
-    Attributes:
-        seed: of every random stream.
-        calendar: market periods.
-        factory: the factory, changes in it.
-        catalogue: accelerators.
-        signals: prices and weather.
-        table: what was asked.
-        notes: what a reader must know of the inputs.
-    """
-
-    seed: int
-    calendar: MarketCalendar
-    factory: Factory
-    catalogue: Mapping[str, Chip]
-    signals: Signals
-    table: JobTable
-    notes: tuple[str, ...]
 
 
 def summarise(

@@ -21,7 +21,7 @@ import numpy as np
 from gigafactory import __version__
 from gigafactory.engine.clock import Stopwatch
 from gigafactory.engine.errors import refuse
-from gigafactory.engine.journal import Journal, frames
+from gigafactory.engine.journal import GENESIS, MARK, Journal, frames, recover
 from gigafactory.engine.manifest import write_manifest
 from gigafactory.factory import (
     Factory,
@@ -35,6 +35,7 @@ from gigafactory.grid import MarketCalendar, Signals, synthetic_signals
 from gigafactory.grid.files import read_columns
 from gigafactory.grid.real import real_signals_from_folder
 from gigafactory.jobs import JobTable, offered_share
+from gigafactory.jobs.table import COLUMNS
 from gigafactory.kernel.jit import is_cached
 from gigafactory.ledger import Book
 from gigafactory.plant import Chip, load_catalogue
@@ -264,19 +265,7 @@ def start_run(
     with guard_disk(folder, f"gigafactory run --resume {folder}"):
         _keep_inputs(folder, inputs)
         with Journal.create(place.journal) as journal:
-            journal.append(
-                "begin",
-                inputs.calendar.begin_ns,
-                {
-                    "format": 1,
-                    "seed": options.seed,
-                    "factory": hashlib.sha256(factory_text(inputs.factory).encode()).hexdigest(),
-                    "scenario": options.scenario and scenario_text(inputs.scenario),  # type: ignore[arg-type]
-                    "jobs": _sha256(options.jobs),
-                    "prices": _sha256(options.prices),
-                    "header": world.header.fields(),
-                },
-            )
+            journal.append("begin", inputs.calendar.begin_ns, _beginning(inputs, world))
             book = Book(world.header)
             trace = Trace.empty(inputs.calendar.periods, len(world.sites))
             loop = Loop(world, inputs.calendar, inputs.signals, journal, book, trace)
@@ -297,9 +286,8 @@ def resume_run(
     watch = Stopwatch()
     place = RunFolder.open(path)
     folder = place.path
-    kept = json.loads((folder / "run.json").read_text("utf-8"))
-    summary = folder / "summary.json"
-    if summary.is_file() and json.loads(summary.read_text("utf-8")).get("complete"):
+    kept = _kept(folder)
+    if _finished(folder):
         raise refuse(str(folder), "", None, "this run is finished; there is nothing to resume")
     options = RunOptions(**kept["options"])
     for what, given, then in (
@@ -325,11 +313,9 @@ def resume_run(
     trace = Trace.empty(inputs.calendar.periods, len(world.sites))
     with guard_disk(folder, f"gigafactory run --resume {folder}"):
         if snapshot is None:
-            first = next(frames(place.journal))
-            second = next((f for f in frames(place.journal) if f.index == 1), None)
-            position = second.offset if second else place.journal.stat().st_size
-            journal, day = Journal.resume(place.journal, position, first.head), 0
+            journal, day = _from_the_start(place.journal, inputs, world), 0
         else:
+            _check_beginning(place.journal, inputs, world)
             position, head = snapshot.fields["position"], snapshot.fields["head"]
             journal, day = Journal.resume(place.journal, position, head), snapshot.day
             tell.stage("reading the journal")
@@ -339,6 +325,82 @@ def resume_run(
             if snapshot is not None:
                 loop.restore(snapshot.arrays, snapshot.fields["state"])
             return _turn(folder, inputs, loop, day, _Telling(tell, watch, reporter))
+
+
+def _kept(folder: Path) -> dict[str, Any]:
+    """What was asked for when the run began."""
+    try:
+        kept: dict[str, Any] = json.loads((folder / "run.json").read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        why = "was stopped before it began (run.json is missing or cut off); start it again"
+        raise refuse(str(folder), "", None, why) from None
+    return kept
+
+
+def _finished(folder: Path) -> bool:
+    """Whether nothing is left to do: the summary says so and the manifest sealed it."""
+    try:
+        summary = json.loads((folder / "summary.json").read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return False  # a disk that filled up leaves half a file
+    return bool(summary.get("complete")) and (folder / "manifest.json").is_file()
+
+
+def _beginning(inputs: Inputs, world: World) -> dict[str, Any]:
+    """Fields of the journal's first entry: everything that decides what the run will be."""
+    options = inputs.options
+    scenario = scenario_text(inputs.scenario) if inputs.scenario is not None else None
+    made = hashlib.sha256()
+    for series in inputs.signals:
+        made.update(np.ascontiguousarray(series.values).data)
+    for column in COLUMNS:
+        made.update(np.ascontiguousarray(getattr(inputs.table, column)).data)
+    return {
+        "format": 1,
+        "seed": options.seed,
+        "factory": hashlib.sha256(factory_text(inputs.factory).encode()).hexdigest(),
+        "scenario": scenario,
+        "jobs": _sha256(options.jobs),
+        "prices": _sha256(options.prices),
+        "inputs": made.hexdigest(),
+        "header": world.header.fields(),
+    }
+
+
+def _check_beginning(journal: Path, inputs: Inputs, world: World) -> None:
+    """Refuse to go on with other inputs than the run began with.
+
+    Raises:
+        BadInput: they differ, whether files were edited or another version reads them otherwise.
+    """
+    first = next(frames(journal))
+    now = json.loads(json.dumps(_beginning(inputs, world)))
+    differ = sorted(key for key in now if now[key] != first.fields.get(key))
+    if differ:
+        why = (
+            f"the run began with other inputs ({', '.join(differ)}): a file it reads or this "
+            f"program has changed since; put it back, or start again"
+        )
+        raise refuse(str(journal.parent), "", None, why)
+
+
+def _from_the_start(path: Path, inputs: Inputs, world: World) -> Journal:
+    """The journal of a run without a snapshot, cut after its first entry."""
+    if not path.exists():
+        journal = Journal.create(path)
+    elif recover(path).frames == 0:
+        journal = Journal.resume(path, len(MARK), GENESIS.hex())
+    else:
+        _check_beginning(path, inputs, world)
+        whole = recover(path)
+        position, head = whole.position, whole.head
+        if whole.frames > 1:
+            entries = frames(path)
+            head = next(entries).head
+            position = next(entries).offset
+        return Journal.resume(path, position, head)
+    journal.append("begin", inputs.calendar.begin_ns, _beginning(inputs, world))
+    return journal
 
 
 def _build(inputs: Inputs, tell: Progress) -> World:
@@ -449,8 +511,6 @@ def _turn(folder: Path, inputs: Inputs, loop: Loop, first: int, telling: _Tellin
 
 def _finish(folder: Path, inputs: Inputs, loop: Loop, telling: _Telling) -> dict[str, Any]:
     tell, watch = telling.progress, telling.watch
-    tell.stage("writing tables")
-    write_tables(folder, loop.book, loop.trace, inputs.factory, inputs.signals)
     told = Told(
         inputs.options.seed,
         inputs.calendar,
@@ -460,6 +520,8 @@ def _finish(folder: Path, inputs: Inputs, loop: Loop, telling: _Telling) -> dict
         inputs.table,
         inputs.notes,
     )
+    tell.stage("writing tables")
+    write_tables(folder, told, loop.book, loop.trace)
     missed = sum(s.limit_missed_wh for s in loop.world.twin.sites)
     summary = summarise(told, loop.book, loop.trace, loop.journal.head, missed)
     write_summary(folder, summary)
