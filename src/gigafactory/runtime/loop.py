@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gigafactory.adapters.twin import SENSES, SiteOrder
+from gigafactory.engine.clock import Clock, SimClock, ticks
 from gigafactory.engine.journal import Journal
 from gigafactory.grid import MarketCalendar, Signals
 from gigafactory.kernel import FULL_SPEED, Records
@@ -65,6 +66,7 @@ class Loop:
         journal: open for appending.
         book: accounts facts.
         trace: takes what the ledger does not keep.
+        clock: whose time it is; a simulation's jumps.
     """
 
     def __init__(
@@ -75,7 +77,9 @@ class Loop:
         journal: Journal,
         book: Book,
         trace: Trace,
+        clock: Clock | None = None,
     ) -> None:
+        self.clock = clock or SimClock(calendar.begin_ns)
         self.world, self.calendar, self.signals = world, calendar, signals
         self.journal, self.book, self.trace = journal, book, trace
         groups = len(CLASSES)
@@ -111,8 +115,9 @@ class Loop:
             {"day": day, "status": [p.status for p in plans]},
             arrays,
         )
-        for period in range(periods.start, periods.stop):
-            self._tick(period, period - periods.start, plans)
+        edges = self.calendar.start_ns[periods.start : periods.stop + 1]
+        for tick in ticks(self.clock, edges.tolist()):
+            self._tick(periods.start + tick.index, tick.index, plans)
         self.book.close_day()
         self.journal.sync()
 
