@@ -14,7 +14,7 @@ from gigafactory.engine.errors import Problem, refuse
 from gigafactory.engine.journal import Damaged, frames
 from gigafactory.engine.manifest import check_manifest
 from gigafactory.factory import load_factory
-from gigafactory.ledger import Book, Facts, Header, conservation
+from gigafactory.ledger import GROUP_COLUMNS, Book, Facts, Header, conservation
 from gigafactory.runtime.folder import RunFolder
 from gigafactory.runtime.loop import Trace
 from gigafactory.runtime.outputs import DERIVED, write_derived
@@ -59,6 +59,8 @@ def account(journal: Path, book: Book, trace: Trace, until: int | None = None) -
 def rebuild(folder: Path) -> tuple[Book, Trace, str, bool]:
     """Rebuild the book of a run from its journal alone."""
     journal = folder / "journal.gfj"
+    if not journal.is_file():
+        raise refuse(str(journal), "", None, "is missing: nothing of this run can be proved")
     first = next(frames(journal), None)
     if first is None or first.kind != "begin":
         raise refuse(str(journal), "", None, "holds no run: its first entry is not a beginning")
@@ -66,6 +68,9 @@ def rebuild(folder: Path) -> tuple[Book, Trace, str, bool]:
     book = Book(header)
     trace = Trace.empty(header.periods, len(header.sites))
     head, complete = account(journal, book, trace)
+    if not complete and book.periods:
+        # stopped: what still runs is counted up to there, as the run itself did
+        book.close(book.group[book.periods - 1, :, :, GROUP_COLUMNS.index("energy_uwh")])
     return book, trace, head, complete
 
 
@@ -76,9 +81,7 @@ def replay(path: str | Path) -> tuple[Path, list[Problem]]:
         The folder and the tables that differ.
     """
     folder = RunFolder.open(path).path
-    book, trace, head, complete = rebuild(folder)
-    if not complete:
-        raise refuse(str(folder), "", None, "this run was interrupted; resume it, then replay it")
+    book, trace, head, _ = rebuild(folder)
     factory = load_factory(folder / "factory.yaml")
     problems = []
     with tempfile.TemporaryDirectory(prefix="gigafactory-") as place:
@@ -90,11 +93,19 @@ def replay(path: str | Path) -> tuple[Path, list[Problem]]:
             elif not filecmp.cmp(folder / name, there / name, shallow=False):
                 why = "differs from what the journal gives"
                 problems.append(Problem(str(folder / name), "", "", why))
-    summary = json.loads((folder / "summary.json").read_text("utf-8"))
-    if summary.get("digest") != head:
-        why = f"the journal's is {head}"
-        problems.append(Problem("summary.json", "digest", str(summary.get("digest")), why))
-    return folder, problems
+    return folder, problems + _digest(folder / "summary.json", head)
+
+
+def _digest(summary: Path, head: str) -> list[Problem]:
+    """Whether the summary names the journal's digest."""
+    try:
+        told = json.loads(summary.read_text("utf-8")).get("digest")
+    except FileNotFoundError:
+        return [Problem(str(summary), "", "", "is missing")]
+    except ValueError:
+        return [Problem(str(summary), "", "", "is damaged: it does not read as JSON")]
+    why = f"the journal's is {head}"
+    return [] if told == head else [Problem(str(summary), "digest", str(told), why)]
 
 
 def verify(path: str | Path) -> tuple[Path, list[Problem], dict[str, Any]]:
