@@ -148,8 +148,9 @@ class Plan:
 class EnergyPlanner:
     """The LP of one site, built once and solved day after day.
 
-    Every day is solved from the same starting point (no basis is carried over), on one thread, so a
-    plan depends on its input alone and a resumed run repeats it to the last bit.
+    Every day is solved by a fresh solver on one thread, so a plan depends on its input alone and a
+    resumed run repeats it to the last bit. Clearing a used solver is not enough: its next answer
+    differs in the last digits.
 
     Args:
         shape: what does not change.
@@ -169,12 +170,7 @@ class EnergyPlanner:
         self._columns = at
         # rows of a step: balance, soc, inverter, capacity, then per group: segments, backlog
         self._rows = 4 + sum(k + 1 for k in self._segments)
-        self._highs = highspy.Highs()
-        self._highs.silent()
-        for option, value in (("threads", 1), ("presolve", "off"), ("solver", "simplex")):
-            self._highs.setOptionValue(option, value)
-        self._highs.setOptionValue("random_seed", 0)
-        self._highs.passModel(self._matrix())
+        self._lp = self._matrix()
 
     def _matrix(self) -> highspy.HighsLp:
         """The matrix, whose numbers stay the same: hours enter through energy per step."""
@@ -236,10 +232,14 @@ class EnergyPlanner:
             The plan. When the solver finds none the status says so and the plan is to run within
             physical limits with the battery at rest.
         """
-        highs = self._highs
         self._set_columns(day)
         self._set_rows(day)
-        highs.clearSolver()
+        highs = highspy.Highs()
+        highs.silent()
+        for option, value in (("threads", 1), ("presolve", "off"), ("solver", "simplex")):
+            highs.setOptionValue(option, value)
+        highs.setOptionValue("random_seed", 0)
+        highs.passModel(self._lp)
         highs.run()
         if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             return self.flat_out(day)
@@ -281,10 +281,7 @@ class EnergyPlanner:
             cost[:, backlog] = g.delay_eur_per_gpu_h * h / 24.0
             # work left at the end is done later, at an average price and a day's delay
             cost[-1, backlog] += g.delay_eur_per_gpu_h + energy * g.active_w[-1]
-        columns = np.arange(cost.size, dtype=np.int32)
-        highs = self._highs
-        highs.changeColsCost(cost.size, columns, cost.ravel())
-        highs.changeColsBounds(cost.size, columns, np.zeros(cost.size), upper.ravel())
+        self._lp.col_cost_, self._lp.col_upper_ = cost.ravel(), upper.ravel()
 
     def _set_rows(self, day: DayInput) -> None:
         lower = np.zeros((STEPS, self._rows))
@@ -300,8 +297,7 @@ class EnergyPlanner:
             lower[:, at : at + segments] = np.where(slow, -highspy.kHighsInf, 0.0)[:, None]
             lower[:, at + segments] = upper[:, at + segments] = day.arrivals_gpu_h[i]
             at += segments + 1
-        rows = np.arange(lower.size, dtype=np.int32)
-        self._highs.changeRowsBounds(lower.size, rows, lower.ravel(), upper.ravel())
+        self._lp.row_lower_, self._lp.row_upper_ = lower.ravel(), upper.ravel()
 
     def _may_slow(self, day: DayInput) -> npt.NDArray[np.bool_]:
         """Steps in which the work expected does not fit the connection at full speed.
