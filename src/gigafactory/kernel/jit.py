@@ -39,8 +39,11 @@ def is_cached() -> bool:
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a kernel function to machine code on first use and keep it on disk.
 
-    No fast-math: the same input gives the same bytes on one processor family.
+    No fast-math: the same input gives the same bytes on one processor family. No reference counting
+    (`_nrt`): kernel functions make no arrays, their caller holds the state for as long as they run,
+    and counting who looks at it took four fifths of an overloaded machine's time.
     """
     if not os.environ.get("NUMBA_CACHE_DIR"):
         numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
-    return cast(Callable[P, R], numba.njit(cache=True)(function))
+    machine = numba.njit(cache=True, _nrt=False)(function)  # type: ignore[call-overload]
+    return cast(Callable[P, R], machine)
