@@ -47,7 +47,7 @@ a second one stops at once, and the run resumes from its last snapshot, or from 
     "report": "Writes the manifest again too, so that the folder still verifies.",
     "verify": "Prints what it proved, the rounding accounts and the digest; "
     "[how to read it](../how-to/verify-a-run.md).",
-    "replay": "An interrupted run is refused: resume it first.",
+    "replay": "A run that was stopped is rebuilt as far as it went.",
     "compare": "Reads only the two `summary.json`.",
 }
 
