@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from gigafactory.engine.streams import stream
 from gigafactory.factory import init_text
+from gigafactory.grid import MarketCalendar
+from gigafactory.grid.calendar import utc_text
 from gigafactory.plant import load_catalogue
 
 FIRST_DAY: Final = dt.date(2025, 1, 15)
@@ -246,6 +248,18 @@ def write_jobs(
         f"{begin + at_s[i]:.3f},{('lab', 'shop')[i % 2]},{_CLASSES[class_of[i]]},{gang[i]},"
         f"{work_s[i]:.3f},{limit_s[i]:.3f},{priority[i]},{chips[where[i]]},{end[i]}"
         for i in range(count)
+    ]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def write_prices(path: Path, calendar: MarketCalendar, without: Sequence[int] = ()) -> Path:
+    """Write a price file: a price for every period of a calendar, some periods left out."""
+    lines = ["time_utc,price_eur_per_mwh"]
+    lines += [
+        f"{utc_text(int(start_ns))},{40 + 35 * ((7 * k) % 13 - 5) / 4:.2f}"
+        for k, start_ns in enumerate(calendar.start_ns[:-1])
+        if k not in without
     ]
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return path
