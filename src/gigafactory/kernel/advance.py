@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from gigafactory.kernel.clocks import drop_end, plan_next_end, read_group, read_held
-from gigafactory.kernel.jit import compiled
+from gigafactory.kernel.jit import compiled, entry
 from gigafactory.kernel.nodes import list_node, re_expect, release_nodes, unlist_node
 from gigafactory.kernel.schedule import (
     activate,
@@ -77,7 +77,7 @@ def _end_all_due(s: State, t: int) -> None:
         s.job[j].state = _DONE
 
 
-@compiled
+@entry
 def advance(s: State, until: int) -> int:
     """Process all events before `until`.
 
@@ -121,7 +121,7 @@ def advance(s: State, until: int) -> int:
     return until
 
 
-@compiled
+@entry
 def set_group(s: State, g: int, speed: int, power: int) -> None:
     """Set the speed (of FULL_SPEED) and the power (mW per active accelerator) of a group, now."""
     group = s.group[g]
@@ -139,7 +139,7 @@ def set_group(s: State, g: int, speed: int, power: int) -> None:
             re_expect(s, s.heap_job[g, i])
 
 
-@compiled
+@entry
 def hold_group(s: State, g: int, held: int) -> None:
     """Keep a group's queued jobs from starting, or let them again; what runs is not touched."""
     group = s.group[g]
@@ -196,7 +196,7 @@ def _youngest(s: State, g: int) -> int:
     return best
 
 
-@compiled
+@entry
 def set_budget(s: State, budget: int, victims: Any) -> int:
     """Set the power budget now; pause jobs, in the order of groups given, until the draw fits it.
 
@@ -241,7 +241,7 @@ def _evict(s: State, j: int, t: int) -> None:
     enqueue(s, j)
 
 
-@compiled
+@entry
 def set_service(s: State, target: int, victims: Any) -> int:
     """Bring the number of nodes in service to `target`, now.
 
