@@ -241,9 +241,11 @@ class EnergyPlanner:
         highs.setOptionValue("random_seed", 0)
         highs.passModel(self._lp)
         highs.run()
-        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        values = np.array(highs.getSolution().col_value)
+        optimal = highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
+        if not (optimal and len(values) == STEPS * self._columns and np.isfinite(values).all()):
             return self.flat_out(day)
-        values = np.array(highs.getSolution().col_value).reshape(STEPS, self._columns)
+        values = values.reshape(STEPS, self._columns)
         return self._read(day, values, float(highs.getInfo().objective_function_value))
 
     def _set_columns(self, day: DayInput) -> None:
@@ -314,6 +316,10 @@ class EnergyPlanner:
     def _read(self, day: DayInput, x: Array, objective: float) -> Plan:
         s, n = self.shape, day.periods
         x = x[:n]
+        # where tax and margins are nought a solver may buy and sell at once; a meter shows the net
+        both = np.minimum(x[:, 0], x[:, 1])
+        x[:, 0] -= both
+        x[:, 1] -= both
         it = day.rest_mw[:n].copy()
         speed = np.ones((len(s.groups), n))
         waits = np.zeros((len(s.groups), n), bool)
@@ -334,10 +340,14 @@ class EnergyPlanner:
             running[i] = count
         used = running.sum(axis=0)
         room = (used < day.capacity[:n] * 0.98) & (x[:, 0] < day.limit_mw[:n] * 0.98)
-        given = np.maximum(day.contract_mw[:, :n], 1e-9)
         share = np.ones((s.contracts, n))
         for c in range(s.contracts):
-            share[c] = np.clip(x[:, self._contract + c] / given[c], 0.0, 1.0)
+            given = day.contract_mw[c, :n]
+            gain = s.contract_price_eur_per_mwh[c] - s.contract_curtail_eur_per_mwh[c]
+            # where nothing is expected, what comes after all is taken when it is worth its price
+            worth = (gain < day.price_eur_per_mwh[:n]).astype(np.float64)
+            used_mw = np.clip(x[:, self._contract + c], 0.0, given)
+            share[c] = np.where(given > 1e-6, used_mw / np.maximum(given, 1e-6), worth)
         pace = (running, waits & room, speed)
         return self._plan("optimal", day, it, pace, x, share, objective)
 
