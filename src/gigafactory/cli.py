@@ -100,7 +100,10 @@ def init(
     text = init_text(name)
     if path.exists():
         raise refuse(str(path), "", None, "exists already; choose another name with --out")
-    path.write_text(text, "utf-8")
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise refuse(str(path), "", None, f"cannot be written: {error.strerror}") from None
     _say(f"Wrote {path}. Check it with: gigafactory check {path}")
 
 

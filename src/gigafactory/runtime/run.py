@@ -199,9 +199,12 @@ def _calendar(options: RunOptions, factory: Factory) -> MarketCalendar:
             raise refuse("--start", "", options.start, "is a date such as 2025-01-01") from None
     elif options.prices:
         start = _last_whole_year(Path(options.prices))
+    if not 1970 <= start.year <= 2200:
+        raise refuse("--start", "", start, "is a day from 1970 to 2200")
     days = options.days
     if days is None:
-        days = (dt.date(start.year + 1, start.month, min(start.day, 28)) - start).days
+        last = min(start.day, 28) if start.month == 2 else start.day
+        days = (dt.date(start.year + 1, start.month, last) - start).days
     if not 1 <= days <= 366 * 3:
         raise refuse("--days", "", days, "is from 1 to 1098 days")
     return MarketCalendar.of(start, days, timezone)
