@@ -107,7 +107,9 @@ def _why(kind: str, shape: Shape | None, value: object, message: str) -> str:
         return f"must be one of {', '.join(shape.choices)}{hint}"
     if kind.startswith("union_tag") and shape is not None:
         kinds = [name for name, _ in shape.variants]
-        return f"needs a kind, one of {', '.join(kinds)}"
+        told = value.get("kind") if isinstance(value, dict) else None
+        unknown = f"knows no kind {told!r}; it" if told is not None else "it"
+        return f"{unknown} needs a kind, one of {', '.join(kinds)}".removeprefix("it ")
     if value is None:
         return "is empty; give a value, or leave the key out where it may be left out"
     if shape is not None and kind.endswith(("_type", "_parsing")) and shape.kind in _EXPECTED:
