@@ -169,7 +169,7 @@ def _journal(folder: Path, pools: int) -> list[str]:
     open_at: dict[int, int] = {}
     state: dict[int, int] = {}
     used_ns: dict[tuple[int, int], int] = {}
-    metered: npt.NDArray[np.int64] | None = None
+    metered: npt.NDArray[Any] | None = None
     last_ns = 0
     edge = -1
     for frame in frames(folder / "journal.gfj"):
@@ -209,7 +209,8 @@ def _journal(folder: Path, pools: int) -> list[str]:
             found.append(f"at {edge}: {active} active, {held} held, {serving} in service")
         now = np.maximum(arrays["groups"], 0)
         used = arrays["groups"][:, :, GROUP_COLUMNS.index("used_ns")]
-        metered = used.copy() if metered is None else metered + used
+        # two weeks of 100,000 accelerators are more nanoseconds than 64 bits hold
+        metered = used.astype(object) if metered is None else metered + used
         running = now[:, :, GROUP_COLUMNS.index("running")].sum(axis=1).tolist()
         if running != active:
             found.append(f"at {edge}: {running} accelerators run, by the moves {active}")
