@@ -74,7 +74,7 @@ rm -f "$stamp"
 
 install() {
   if [ "$tool" = uv ]; then
-    quietly uv pip install --python .venv/bin/python "$@"
+    quietly uv pip install --compile-bytecode --python .venv/bin/python "$@"
   else
     # An environment that uv made has no pip of its own.
     .venv/bin/python -m pip --version >/dev/null 2>&1 || quietly .venv/bin/python -m ensurepip

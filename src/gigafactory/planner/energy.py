@@ -236,7 +236,7 @@ class EnergyPlanner:
         self._set_rows(day)
         highs = highspy.Highs()
         highs.silent()
-        for option, value in (("threads", 1), ("presolve", "off"), ("solver", "simplex")):
+        for option, value in (("threads", 1), ("presolve", "on"), ("solver", "simplex")):
             highs.setOptionValue(option, value)
         highs.setOptionValue("random_seed", 0)
         highs.passModel(self._lp)

@@ -32,6 +32,10 @@ Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
+#: What a pool was last told: nodes in service, speed steps, groups held, power budget.
+Told = tuple[int, tuple[int, ...], tuple[bool, ...], int | None]
+
+
 @dataclass(slots=True)
 class Trace:
     """Real numbers of the run that the ledger does not keep; rebuilt from the journal on replay.
@@ -84,9 +88,7 @@ class Loop:
         self.journal, self.book, self.trace = journal, book, trace
         groups = len(CLASSES)
         self.demand = np.zeros((len(world.sites), groups, calendar.periods))
-        self._told: list[tuple[int, tuple[int, ...], int | None] | None] = [None] * len(
-            world.twin.pools
-        )
+        self._told: list[Told | None] = [None] * len(world.twin.pools)
 
     def run(self, first_day: int, stop: Callable[[int], bool]) -> int:
         """Turn from a day on, until the end or until `stop(days done)` says so.
@@ -282,22 +284,23 @@ class Loop:
         speed[REALTIME] = FULL_SPEED
         held = np.zeros(8, np.bool_)
         held[: len(CLASSES)] = intent.held
-        key = (*intent.speed.tolist(), *intent.held.tolist())
+        slow, hold = tuple(intent.speed.tolist()), tuple(intent.held.tolist())
         for k, i in enumerate(self.world.sites[s].pools):
             kernel = self.world.twin.pools[i].kernel
-            told = (intent.nodes[k], key, intent.budget_mw[k])
+            told = (intent.nodes[k], slow, hold, intent.budget_mw[k])
             before = self._told[i]
             if told == before and intent.budget_mw[k] is None:
                 continue
             if before is None or before[0] != told[0]:
                 kernel.set_service(intent.nodes[k])
-            if before is None or before[1] != key:
+            if before is None or before[1] != slow:
                 watts = self.world.power_mw[i][np.arange(len(CLASSES)), intent.speed]
                 kernel.set_groups(
                     speed,
                     np.concatenate([watts, np.zeros(3, np.int64)]),
                     self.world.checkpoint_ns,
                 )
+            if before is None or before[2] != hold:
                 kernel.hold(held)
             kernel.set_budget(intent.budget_mw[k])
             self._told[i] = told
@@ -319,14 +322,14 @@ class Loop:
     def snapshot(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """State of the loop and the twin; the book is rebuilt from the journal instead."""
         arrays, fields = self.world.twin.snapshot()
-        fields["told"] = [t and [t[0], list(t[1]), t[2]] for t in self._told]
+        fields["told"] = [t and [t[0], list(t[1]), list(t[2]), t[3]] for t in self._told]
         return {**arrays, "demand": self.demand}, fields
 
     def restore(self, arrays: Any, fields: Any) -> None:
         """Put back what `snapshot` gave."""
         self.world.twin.restore(arrays, fields)
         self.demand[...] = arrays["demand"]
-        self._told = [t and (t[0], tuple(t[1]), t[2]) for t in fields["told"]]
+        self._told = [t and (t[0], tuple(t[1]), tuple(t[2]), t[3]) for t in fields["told"]]
 
 
 def _steps(values: Array, n: int) -> Array:
