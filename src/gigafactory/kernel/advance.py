@@ -121,8 +121,8 @@ def advance(s: State, until: int) -> int:
     return until
 
 
-@entry
-def set_group(s: State, g: int, speed: int, power: int) -> None:
+@compiled
+def _set_group(s: State, g: int, speed: int, power: int) -> None:
     """Set the speed (of FULL_SPEED) and the power (mW per active accelerator) of a group, now."""
     group = s.group[g]
     if group.speed == speed and group.power == power:
@@ -140,11 +140,19 @@ def set_group(s: State, g: int, speed: int, power: int) -> None:
 
 
 @entry
-def hold_group(s: State, g: int, held: int) -> None:
-    """Keep a group's queued jobs from starting, or let them again; what runs is not touched."""
-    group = s.group[g]
-    s.v[0].held_groups += held - group.held
-    group.held = held
+def set_groups(s: State, speed: Any, power: Any) -> None:
+    """Set speed and power of every group, now."""
+    for g in range(GROUPS):
+        _set_group(s, g, speed[g], power[g])
+
+
+@entry
+def hold_groups(s: State, held: Any) -> None:
+    """Keep queued jobs of some groups (1) from starting; what runs is not touched."""
+    for g in range(GROUPS):
+        group = s.group[g]
+        s.v[0].held_groups += held[g] - group.held
+        group.held = held[g]
     s.v[0].shadow_valid = 0
 
 

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.kernel.advance import advance, hold_group, set_budget, set_group, set_service
-from gigafactory.kernel.state import GROUPS, NEVER, JobState, Kind, State, new_state
+from gigafactory.kernel.advance import (
+    advance,
+    hold_groups,
+    set_budget,
+    set_groups,
+    set_service,
+)
+from gigafactory.kernel.state import GROUP, GROUPS, NEVER, VARS, JobState, Kind, State, new_state
 
 Ints = npt.NDArray[np.int64]
 
@@ -17,6 +23,11 @@ Ints = npt.NDArray[np.int64]
 CHUNK_NS = 1800 * 1_000_000_000
 #: Longest run time of a job: two years; virtual time times a speed must fit in 64 bits.
 LONGEST_NS = 730 * 86_400 * 1_000_000_000
+
+_AT = {name: i for i, name in enumerate(GROUP.names or ())}
+_VAR = {name: i for i, name in enumerate(VARS.names or ())}
+_RESET = [_AT[name] for name in ("used_ns", "work_ns", "paused_ns", "lost_ns", "used_uwh")]
+_READ = [*_RESET, _AT["energy"], _AT["running"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +158,9 @@ class Pool:
             end_ns=end_ns,
             depth=spec.depth,
         )
+        # groups and variables hold int64 alone: plain views of them are quick to read
+        self._group = self.state.group.view(np.int64).reshape(GROUPS, -1)
+        self._vars = self.state.v.view(np.int64)
         assert np.all(np.diff(submit_ns) >= 0), "jobs come in order of submission"
         assert np.all((accelerators > 0) & (accelerators <= spec.nodes * spec.node_size))
         assert np.all((need_ns >= 0) & (need_ns <= LONGEST_NS)), "a run of over two years"
@@ -171,19 +185,17 @@ class Pool:
     @property
     def t_ns(self) -> int:
         """The instant reached."""
-        return int(self.state.v[0]["t"])
+        return int(self._vars[_VAR["t"]])
 
     def set_groups(self, speed: Ints, power_mw: Ints, checkpoint_ns: Ints | None = None) -> None:
         """Set speed (of `FULL_SPEED`) and power (mW per active accelerator) of every group, now."""
         if checkpoint_ns is not None:
             self.state.group["checkpoint"] = checkpoint_ns
-        for g in range(GROUPS):
-            set_group(self.state, g, int(speed[g]), int(power_mw[g]))
+        set_groups(self.state, speed.astype(np.int64), power_mw.astype(np.int64))
 
     def hold(self, held: npt.NDArray[np.bool_]) -> None:
         """Keep the queued jobs of some groups from starting; call `set_budget` after it."""
-        for g, state in enumerate(held):
-            hold_group(self.state, g, int(state))
+        hold_groups(self.state, held.astype(np.int64))
 
     def set_budget(self, budget_mw: int | None) -> int:
         """Set the power budget in milliwatts (None: no limit), now; returns the draw."""
@@ -195,54 +207,34 @@ class Pool:
 
     def advance(self, until_ns: int) -> Records:
         """Process every event before `until_ns` and return what happened."""
-        parts = [self._drain()]
+        parts: list[Records] = []
         while self.t_ns < until_ns:
             goal = min(until_ns, self.t_ns + CHUNK_NS)
             while advance(self.state, goal) < goal:
                 parts.append(self._drain())
-            if self.state.v[0]["records"]:
-                parts.append(self._drain())
+        parts.append(self._drain())
         return _joined(parts)
 
     def _drain(self) -> Records:
-        v = self.state.v
-        n = int(v[0]["records"])
-        rows = self.state.out[:n]
-        v["records"] = 0
-        return Records(
-            kind=rows[:, 0].astype(np.uint8),
-            job=rows[:, 1].astype(np.int32),
-            t_ns=rows[:, 2].copy(),
-            start_ns=rows[:, 3].copy(),
-            energy0_uwh=rows[:, 4].copy(),
-            energy1_uwh=rows[:, 5].copy(),
-        )
+        n = int(self._vars[_VAR["records"]])
+        self._vars[_VAR["records"]] = 0
+        kind, job, t, start, energy0, energy1 = self.state.out[:n].T.copy()
+        return Records(kind.astype(np.uint8), job.astype(np.int32), t, start, energy0, energy1)
 
     def read(self) -> PoolReading:
         """Read the meters and set their interval integrals back to nought."""
-        group = self.state.group
-        v = self.state.v
+        used, work, paused, lost, used_uwh, energy, running = self._group[:, _READ].T
         reading = PoolReading(
-            groups=GroupReading(
-                used_ns=group["used_ns"].copy(),
-                work_ns=group["work_ns"].copy(),
-                paused_ns=group["paused_ns"].copy(),
-                lost_ns=group["lost_ns"].copy(),
-                used_uwh=group["used_uwh"].copy(),
-                energy_uwh=group["energy"].copy(),
-                running=group["running"].copy(),
-            ),
-            held_ns=int(v[0]["held_ns"]),
-            service_ns=int(v[0]["service_ns"]),
-            in_service=int(v[0]["in_service"]),
+            groups=GroupReading(used, work, paused, lost, used_uwh, energy, running),
+            held_ns=int(self._vars[_VAR["held_ns"]]),
+            service_ns=int(self._vars[_VAR["service_ns"]]),
+            in_service=int(self._vars[_VAR["in_service"]]),
             queued=int(self.state.queue["length"].sum()),
             queued_accelerators=int(self.state.asking.sum()),
-            draw_mw=int(v[0]["draw"]),
+            draw_mw=int(self._vars[_VAR["draw"]]),
         )
-        for name in ("used_ns", "work_ns", "paused_ns", "lost_ns", "used_uwh"):
-            group[name] = 0
-        v["held_ns"] = 0
-        v["service_ns"] = 0
+        self._group[:, _RESET] = 0
+        self._vars[[_VAR["held_ns"], _VAR["service_ns"]]] = 0
         return reading
 
     def snapshot(self) -> dict[str, npt.NDArray[np.generic]]:
