@@ -91,7 +91,7 @@ def test_groningen_is_an_ai_factory():
     assert classify(fleet_h100_equivalents(load_factory("groningen"))) == "ai_factory"
 
 
-def test_rotterdams_tenants_fill_nine_tenths_in_the_stated_mix():
+def test_rotterdams_tenants_fill_most_of_it_in_the_stated_mix():
     factory = load_factory("rotterdam")
     fleet = sum(pool.accelerators for pool in factory.fleet)
     offered = dict.fromkeys(CLASS_LABELS, 0.0)
@@ -102,14 +102,14 @@ def test_rotterdams_tenants_fill_nine_tenths_in_the_stated_mix():
             mean = service.accelerators_peak * service.mean_fraction
             offered["inference_realtime"] += mean / fleet
     total = sum(offered.values())
-    assert 0.85 <= total <= 0.95
+    assert 0.84 <= total <= 0.90
     mix = {label: share / total for label, share in offered.items()}
-    assert mix["frontier_training"] == pytest.approx(0.38, abs=0.01)
+    assert mix["frontier_training"] == pytest.approx(0.37, abs=0.01)
     assert mix["research"] == pytest.approx(0.27, abs=0.01)
     assert mix["fine_tuning"] == pytest.approx(0.08, abs=0.01)
     inference = mix["inference_batch"] + mix["inference_realtime"]
-    assert inference == pytest.approx(0.27, abs=0.01)
-    assert mix["inference_realtime"] / inference == pytest.approx(2 / 3, abs=0.02)
+    assert inference == pytest.approx(0.28, abs=0.01)
+    assert mix["inference_realtime"] / inference == pytest.approx(0.7, abs=0.02)
 
 
 def test_every_mission_has_three_fictional_tenants_and_agriculture_has_seasons():
