@@ -175,7 +175,8 @@ def run(
     else:
         _say(summary_table(outcome.summary, lang))
         for note in outcome.summary["notes"]:
-            _say(f"Note     {note}")
+            if not note.startswith("service "):  # one a service: they stand in the report
+                _say(f"Note     {note}")
         _say(path_lines(outcome.folder, lang))
     if not outcome.complete:
         _say(

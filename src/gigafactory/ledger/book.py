@@ -308,7 +308,8 @@ class Book:
         """Spread what a site paid, emitted and drank over its IT energy, and run the integrals.
 
         Rates are floored to whole trillionths and shares to whole units in Python's integers; what
-        that leaves stands in the rounding account of the period.
+        that leaves stands in the rounding account of the period. What a site pays while it has no
+        IT energy at all stands with its resting accelerators.
         """
         pools, classes = len(self.header.pools), len(self.header.classes)
         rates = np.zeros((now.stop - now.start, pools, len(SHARED)), np.int64)
@@ -320,6 +321,8 @@ class Book:
                 energy = [*map(int, used[k]), int(idle[k])]
                 total = sum(energy)
                 if total == 0:
+                    at = now.start + k
+                    self.shared[at, site, classes] = self.shared_total[at, site]
                     continue
                 for c in range(len(SHARED)):
                     rate = int(self.shared_total[now.start + k, site, c]) * FINE // total

@@ -54,6 +54,11 @@ def conservation(book: Book) -> tuple[list[Problem], dict[str, int]]:
             checks[f"{stem} shared = {stem} total"] = columns[total] - group(f"{stem}.", total)
             key = next(k for k in columns if k.startswith(f"{stem}.rounding"))
             rounding[f"{name}.{stem}"] = int(columns[key].sum())
+            # a rate is short of the exact one by less than a trillionth per micro-watt-hour
+            most = meter["it_wh"] // 10**6 + len(book.header.classes) + 3
+            for period in np.flatnonzero((columns[key] < 0) | (columns[key] > most))[:3]:
+                why = f"{int(columns[key][period])} units in period {period} are no rounding"
+                problems.append(Problem(f"ledger, site {name}", key, "", why))
         for what, difference in checks.items():
             for period in np.flatnonzero(difference)[:3]:
                 why = f"differs by {int(difference[period])} units in period {period}"

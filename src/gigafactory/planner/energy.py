@@ -309,7 +309,9 @@ class EnergyPlanner:
         """
         full_w = np.array([g.active_w[-1] for g in self.shape.groups])
         hours = np.where(day.hours > 0, day.hours, 1.0)
-        active_mw = full_w @ day.arrivals_gpu_h / hours / 1e6
+        asked = day.arrivals_gpu_h.sum(axis=0) / hours
+        fits = np.minimum(1.0, day.capacity / np.maximum(asked, 1e-9))
+        active_mw = full_w @ day.arrivals_gpu_h * fits / hours / 1e6
         load = day.offset_mw + self.shape.site_per_it * (day.rest_mw + active_mw)
         return np.asarray(load > day.limit_mw)
 

@@ -260,7 +260,7 @@ def _site(
     design, electrical = _design(site, design_mw)
     grid = np.linspace(0.0, design_mw, GRID_POINTS)
     air = signals.temperature.values + line.temperature_add_k[name]
-    damp = wet_bulb_c(air, signals.humidity.values)
+    damp = wet_bulb_c(air, _same_moisture(signals.humidity.values, signals.temperature.values, air))
     over = overhead(design, electrical, grid[None, :], air[:, None], damp[:, None])
     demand = np.zeros(calendar.periods)
     if site.heat is not None:
@@ -298,6 +298,19 @@ def _site(
         export_mw=site.connection.export_mw,
     )
     return twin, wire
+
+
+def _same_moisture(humidity_pct: Array, before_c: Array, after_c: Array) -> Array:
+    """Relative humidity after air is warmed or cooled with the water in it kept, percent.
+
+    By the Magnus formula (Alduchov and Eskridge 1996), valid from -40 to 50 degC.
+    """
+
+    def log_saturation(c: Array) -> Array:
+        return 17.625 * c / (243.04 + c)
+
+    factor = np.exp(log_saturation(before_c) - log_saturation(after_c))
+    return np.asarray(np.clip(humidity_pct * factor, 0.0, 100.0))
 
 
 def _battery(factory: Factory, site: str) -> Battery | None:

@@ -99,7 +99,7 @@ def _stack(axes: Axes, week: WeekOfPower, voice: Voice) -> None:
         )
         highest = max(highest, float(values.max()))
         entries.append((float(values[-1]), voice.say(f"figure.week.{name}"), colour))
-    axes.set_ylim(0, highest * 1.04)
+    axes.set_ylim(0, max(highest, 1.0) * 1.04)
     axes.set_title(voice.say("figure.week.power"))
     _look(axes, voice)
     labels_beside(axes, entries)
