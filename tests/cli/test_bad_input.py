@@ -17,12 +17,12 @@ from gigafactory.cli import main
 from gigafactory.engine.errors import EXIT_BAD_INPUT
 from gigafactory.factory import init_text
 from gigafactory.grid import MarketCalendar
+from gigafactory.runtime.run import RunOptions, start_run
 from gigafactory.testing.factories import (
     FIRST_DAY,
     SmallFactory,
     SmallPool,
     SmallSite,
-    write_jobs,
     write_prices,
     write_scenario,
 )
@@ -315,7 +315,11 @@ def test_init_writes_over_nothing(refused: Callable[..., str]) -> None:
 
 def test_a_gang_for_a_late_pool_is_no_mistake(here: Path) -> None:
     """What fits the pool when complete is accepted; it waits for its accelerators."""
-    factory = SmallFactory((SmallSite((SmallPool("H100", 8, late=4),)),))
-    factory.write(here / "good.yaml")
-    write_jobs(here / "jobs.csv", [SmallPool("H100", 8)], 30, 1.0, 1)
-    assert main(run("--jobs", "jobs.csv", "--out", "late")) == 0
+    SmallFactory((SmallSite((SmallPool("H100", 8, late=4),)),)).write(here / "good.yaml")
+    jobs = HEADER + GOOD.replace(",8,", ",64,")
+    (here / "jobs.csv").write_text(jobs, "utf-8")
+    options = RunOptions("good.yaml", jobs="jobs.csv", start=FIRST_DAY.isoformat(), days=2)
+    start_run(options, out=here / "late")
+    (receipt,) = pq.read_table(here / "late" / "jobs.parquet").to_pylist()
+    assert receipt["wait_s"] == 86_400.0
+    assert receipt["state"] == "completed"

@@ -54,11 +54,9 @@ def test_nought_is_a_seed_and_seeds_differ(tmp_path: Path) -> None:
         seed: start_run(options(tmp_path, seed=seed, days=1), out=tmp_path / f"s{seed}").summary[
             "digest"
         ]
-        for seed in (0, 1, 2)
+        for seed in (0, 1)
     }
-    assert len(set(digests.values())) == 3
-    again = start_run(options(tmp_path, seed=0, days=1), out=tmp_path / "again")
-    assert again.summary["digest"] == digests[0]
+    assert digests[0] != digests[1]
     default = start_run(options(tmp_path, days=1), out=tmp_path / "default")
     assert default.summary["digest"] == digests[0]
 

@@ -17,6 +17,7 @@ import pytest
 
 from gigafactory.engine.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from gigafactory.grid import MarketCalendar
+from gigafactory.runtime.replay import replay, verify
 from gigafactory.testing.factories import (
     FIRST_DAY,
     SmallFactory,
@@ -31,7 +32,7 @@ from gigafactory.testing.factories import (
 pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, "-c", "import sys; from gigafactory.cli import main; sys.exit(main())"]
-DAYS = 40
+DAYS = 16
 SMALL = SmallFactory(
     (SmallSite((SmallPool("H100", 6), SmallPool("GB200", 4, late=2)), 0.7, battery=0.4),),
 )
@@ -71,7 +72,7 @@ class Case:
     def run(self, name: str) -> subprocess.CompletedProcess[str]:
         return command(*self.words, "--quiet", "--out", str(self.place / name))
 
-    def stop(self, name: str, number: int, after_bytes: int = 20_000) -> tuple[int, str]:
+    def stop(self, name: str, number: int, after_bytes: int = 12_000) -> tuple[int, str]:
         """Start a run and send a signal once its journal has grown; exit code and output."""
         out = self.place / name
         shutil.rmtree(out, ignore_errors=True)
@@ -98,10 +99,8 @@ class Case:
         for file in same:
             assert (folder / file).read_bytes() == (self.place / "whole" / file).read_bytes()
         assert not (folder / "snapshots").exists()
-        verified = command("verify", str(folder))
-        assert verified.returncode == EXIT_OK, verified.stderr
-        replayed = command("replay", str(folder))
-        assert replayed.returncode == EXIT_OK, replayed.stderr
+        assert not verify(folder)[1]
+        assert not replay(folder)[1]
 
 
 def digest(folder: Path) -> str:
@@ -124,9 +123,8 @@ def test_ctrl_c_leaves_a_partial_run_that_verifies_and_resumes(files: Case) -> N
     assert summary["complete"] is False
     assert summary["conservation"]["holds"]
     assert (folder / "report.html").is_file()
-    for check in ("verify", "replay"):
-        checked = command(check, str(folder))
-        assert checked.returncode == EXIT_OK, checked.stderr
+    assert not verify(folder)[1]
+    assert not replay(folder)[1]
     resumed = files.resume("stopped")
     assert resumed.returncode == EXIT_OK, resumed.stderr
     files.is_whole("stopped")
@@ -160,7 +158,7 @@ def test_inputs_that_changed_since_are_refused(files: Case) -> None:
     files.is_whole("changed")
 
 
-@pytest.mark.parametrize("after_bytes", [16, 15_000, 60_000])
+@pytest.mark.parametrize("after_bytes", [15, 12_000])
 def test_kill_9_at_any_time_leaves_a_run_that_resumes(files: Case, after_bytes: int) -> None:
     code, _ = files.stop("killed", signal.SIGKILL, after_bytes)
     assert code == -signal.SIGKILL
@@ -178,7 +176,7 @@ def test_a_resumed_run_can_be_stopped_again(files: Case) -> None:
     size = (folder / "journal.gfj").stat().st_size
     words = [*COMMAND, "run", "--resume", str(folder)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    while (folder / "journal.gfj").stat().st_size <= size + 5_000:
+    while (folder / "journal.gfj").stat().st_size <= size + 3_000:
         assert process.poll() is None
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)  # and this time for good, between two snapshots
@@ -188,17 +186,16 @@ def test_a_resumed_run_can_be_stopped_again(files: Case) -> None:
     files.is_whole("twice")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_scenario_goes_on_too(tmp_path: Path, number: int) -> None:
+def test_a_scenario_goes_on_too(tmp_path: Path) -> None:
     case = Case(tmp_path, scenario=True, files=False)
-    case.stop("stopped", number)
+    case.stop("stopped", signal.SIGINT)
     resumed = case.resume("stopped")
     assert resumed.returncode == EXIT_OK, resumed.stderr
     case.is_whole("stopped")
 
 
 def _small_files() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
 
 def test_a_full_disk_is_told_and_the_run_goes_on_afterwards(files: Case) -> None:
