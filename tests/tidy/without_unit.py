@@ -50,5 +50,6 @@ ALLOWED: dict[str, str] = {
     "report/receipts.py:Receipts.amounts": _KEYS,
     "runtime/compare.py:Row": "the unit is the end of the row's key",
     "runtime/folder.py:Snapshot.arrays": _KEYS,
+    "testing/factories.py:SmallSite": "shares of the load when everything works",
     "runtime/loop.py:Trace.senses": "one column per sense, whose name has the unit",
 }
