@@ -1,0 +1,5 @@
+"""The benchmarks; importing this module registers every one of them."""
+
+from benchmarks.cases import kernel, main_job, parts, peers
+
+__all__ = ["kernel", "main_job", "parts", "peers"]
