@@ -40,6 +40,7 @@ def test_init_check_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "byte for byte the same" in say(capsys, "replay", "latest")
 
 
+@pytest.mark.slow
 def test_a_life_of_two_runs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     factory = SmallFactory()
     factory.write(here / "good.yaml")

@@ -495,7 +495,7 @@ def follow(case: tuple[int, int, list[tuple[int, ...]]], steps: list[tuple[str, 
     followed.settle()
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(workloads(), STEPS)
 def test_every_count_holds_after_every_step(
     case: tuple[int, int, list[tuple[int, ...]]], steps: list[tuple[str, Any]]

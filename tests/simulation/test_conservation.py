@@ -65,7 +65,7 @@ def prove(
     return summary
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(small_runs(days=1, jobs=300))
 def test_random_factories_balance(case: dict[str, Any]) -> None:
     prove(**case)
