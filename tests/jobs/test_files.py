@@ -141,8 +141,16 @@ def test_short_work_and_limits_are_raised_and_told(tmp_path: Path) -> None:
         (b"not parquet at all", "jobs.parquet", "not readable as Parquet"),
         (b"PAR1 cut", "jobs.bin", "not readable as Parquet"),
         (b"plain", "jobs.csv.gz", "not a gzip file"),
-        (gzip.compress(b"submit,accelerators,work_s\n" * 99, mtime=0)[:-9], "jobs.csv.gz", "cut short"),
-        (gzip.compress(b"x" * 999, mtime=0)[:20] + b"\0\0\0\0", "jobs.csv.gz", "cut short or damaged"),
+        (
+            gzip.compress(b"submit,accelerators,work_s\n" * 99, mtime=0)[:-9],
+            "jobs.csv.gz",
+            "cut short",
+        ),
+        (
+            gzip.compress(b"x" * 999, mtime=0)[:20] + b"\0\0\0\0",
+            "jobs.csv.gz",
+            "cut short or damaged",
+        ),
     ],
 )
 def test_unreadable_files_are_told_in_plain_words(
