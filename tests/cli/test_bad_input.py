@@ -217,6 +217,7 @@ GOOD = "2025-01-15T00:00:00Z,8,600,research,H100\n"
          ["128", "more accelerators than the largest pool has (64)"]),
         (HEADER + GOOD + "2025-01-15T01:00:00Z,-8,600,research,H100\n", ["accelerators", "-8"]),
         (HEADER + GOOD + "2025-01-15T01:00:00Z,8,nan,research,H100\n", ["work_s"]),
+        (HEADER + GOOD + "2025-01-15T01:00:00Z,8,99999999,research,H100\n", ["two years"]),
         (HEADER + GOOD + "2025-01-15T01:00:00Z,8,-5,research,H100\n", ["work_s", "above 0"]),
         (HEADER + GOOD + "2025-01-15T01:00:00,8,5,research,H100\n", ["submit", "zone"]),
         (HEADER + GOOD + "2025-01-15T01:00:00Z,8,5,cooking,H100\n", ["class", "cooking"]),

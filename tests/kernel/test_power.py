@@ -504,7 +504,7 @@ def test_every_count_holds_after_every_step(
 
 
 @pytest.mark.slow
-@settings(max_examples=1000)
+@settings(max_examples=500)
 @given(workloads(), STEPS)
 def test_every_count_holds_after_every_step_at_length(
     case: tuple[int, int, list[tuple[int, ...]]], steps: list[tuple[str, Any]]

@@ -40,7 +40,9 @@ from gigafactory.units import NS_PER_S, parse
 #: From this gang size on, a job of a trace without job types counts as frontier training. Ours
 #: (assumption): the smallest quartile of Acme's pretraining jobs (Hu et al., NSDI 2024) is 64.
 FRONTIER_GANG: Final = 64
-LONGEST_S: Final = 10 * 366 * 86_400.0
+#: Longest run time, as the scheduler counts it, and longest limit a user may give.
+LONGEST_S: Final = 730 * 86_400.0
+LONGEST_LIMIT_S: Final = 10 * 366 * 86_400.0
 _ENDS: Final[Mapping[str, EndState]] = {
     "completed": EndState.COMPLETED,
     "cancelled": EndState.CANCELLED,
@@ -172,12 +174,12 @@ def _read_generic(sheet: Sheet, chip: str) -> tuple[JobTable, list[Problem], int
     else:
         work_s = _durations(sheet, "work")
     sheet.bad(work_s <= 0.0, column, "is not above 0")
-    sheet.bad(work_s > LONGEST_S, column, "is longer than ten years")
+    sheet.bad(work_s > LONGEST_S, column, "is longer than two years")
     walltime_s = work_s
     if "walltime_s" in sheet.names:
         given, unset = sheet.numbers("walltime_s", needed=False)
         sheet.bad(given <= 0.0, "walltime_s", "is not above 0")
-        sheet.bad(given > LONGEST_S, "walltime_s", "is longer than ten years")
+        sheet.bad(given > LONGEST_LIMIT_S, "walltime_s", "is longer than ten years")
         walltime_s = np.where(unset, work_s, given)
     priority = np.full(len(sheet), DEFAULT_PRIORITY, dtype=np.int64)
     if "priority" in sheet.names:
@@ -335,7 +337,7 @@ def _jobs_of(
 
 def _check_runs(sheet: Sheet, run: str, run_s: Floats, gang: str, gangs: Floats) -> None:
     sheet.bad(run_s < 0.0, run, "is below 0")
-    sheet.bad(run_s > LONGEST_S, run, "is longer than ten years")
+    sheet.bad(run_s > LONGEST_S, run, "is longer than two years")
     wrong = (gangs < 0) | (gangs > 2e9) | (~np.isnan(gangs) & (gangs != np.rint(gangs)))
     sheet.bad(wrong, gang, "is not a whole number of 0 or more")
 
