@@ -270,7 +270,7 @@ rows_given = st.lists(
     st.tuples(
         st.integers(0, 4 * 10**9),
         st.integers(1, 10**6),
-        st.integers(1, 10**8),
+        st.integers(1, 730 * 86_400),
         st.integers(60, 10**8),
         st.integers(0, 7),
         st.sampled_from(["a", "b", 'Ærø, "x"']),
