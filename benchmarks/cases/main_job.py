@@ -37,12 +37,19 @@ def _gigafactory(*words: str) -> float:
     return timer.wall_s()
 
 
+def _children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def _run(folder: Path, *words: str) -> dict[str, float]:
+    before = _children_cpu_s()
     wall = _gigafactory("run", "rotterdam", *words, "--quiet", "--out", str(folder))
     summary = json.loads((folder / "summary.json").read_text("utf-8"))
     assert summary["conservation"]["holds"], "the accounts of a run add up"
     return {
         "wall_s": wall,
+        "cpu_s": _children_cpu_s() - before,
         "peak_rss_mib": peak_mib(resource.RUSAGE_CHILDREN),
         "jobs": summary["jobs"]["total"],
         "lost": summary["jobs"]["lost"],
