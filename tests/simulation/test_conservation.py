@@ -72,7 +72,7 @@ def test_random_factories_balance(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(small_runs(days=3, jobs=3000))
 def test_many_random_factories_balance(case: dict[str, Any]) -> None:
     prove(**case)
