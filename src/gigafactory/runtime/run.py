@@ -410,7 +410,7 @@ def _build(inputs: Inputs, tell: Progress) -> World:
     if is_cached():
         tell.stage("wiring the factory")
     else:
-        tell.stage("compiling the scheduler to machine code (first run only, about half a minute)")
+        tell.stage("compiling the scheduler to machine code (first run only, about twenty seconds)")
     source = inputs.options.jobs or "generated jobs"
     return build(
         inputs.factory,
