@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import time
@@ -20,16 +18,6 @@ pytestmark = pytest.mark.slow
 
 #: Hosts the browser itself asks when it starts, whatever the page.
 HOUSEKEEPING = {"clients2.google.com", "update.googleapis.com", "accounts.google.com"}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("chromium is not installed; `make system` installs it")
-        pytest.skip("chromium is not installed; `make system` installs it")
-    return found
 
 
 def _browse(

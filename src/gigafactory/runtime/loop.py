@@ -20,7 +20,7 @@ from gigafactory.engine.clock import Clock, SimClock, ticks
 from gigafactory.engine.journal import Journal
 from gigafactory.grid import MarketCalendar, Signals
 from gigafactory.kernel import FULL_SPEED, Records
-from gigafactory.ledger import METERS, Book
+from gigafactory.ledger import Book
 from gigafactory.planner import DayInput, Information, Intent, Plan, PoolView, Wish, forecast
 from gigafactory.planner.energy import DAY_STEPS, STEPS, TAIL_STEPS
 from gigafactory.plant.battery import limits
@@ -347,4 +347,4 @@ def _steps(values: Array, n: int) -> Array:
     return out
 
 
-__all__ = ["METERS", "Loop", "Trace"]
+__all__ = ["Loop", "Trace"]

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gigafactory.adapters.twin import SENSES
-from gigafactory.factory import classify
+from gigafactory.factory import classify, fleet_h100_equivalents
 from gigafactory.factory.models import Factory
 from gigafactory.finance import CAVEAT, YearTotals, lcoc
 from gigafactory.grid import MarketCalendar, Signals
@@ -25,7 +25,7 @@ from gigafactory.ledger.book import FATES, PAID, RECEIPT
 from gigafactory.ledger.facts import GROUP_COLUMNS, POOL_COLUMNS
 from gigafactory.ledger.integrals import SHARED
 from gigafactory.ledger.tables import job_states
-from gigafactory.plant import Chip, h100_equivalents
+from gigafactory.plant import Chip
 from gigafactory.runtime.loop import Trace
 from gigafactory.runtime.origins import source_table
 from gigafactory.runtime.wiring import CLASSES
@@ -201,10 +201,7 @@ def summarise(
     n = book.periods
     heat = float(book.meter[:n, :, _M["heat_wh"]].sum()) / 1e6
     water = float(book.meter[:n, :, _M["water_ml"]].sum()) / 1e6
-    counts: dict[str, int] = {}
-    for pool in told.factory.fleet:
-        counts[pool.chip] = counts.get(pool.chip, 0) + pool.accelerators
-    equivalents = h100_equivalents(counts, told.catalogue)
+    equivalents = fleet_h100_equivalents(told.factory, told.catalogue)
     problems, rounding = conservation(book)
     table, calendar = told.table, told.calendar
     return {
@@ -218,7 +215,7 @@ def summarise(
         "synthetic": told.signals.price.state == "synthetic" or table.state == "synthetic",
         "digest": digest,
         "accelerators": {
-            "physical": sum(counts.values()),
+            "physical": sum(p.accelerators for p in told.factory.fleet),
             "h100_equivalent": equivalents,
             "class": classify(equivalents),
         },

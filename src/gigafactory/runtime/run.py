@@ -230,11 +230,8 @@ def _last_whole_year(prices: Path) -> dt.date:
 def _sha256(path: str | None) -> str | None:
     if path is None:
         return None
-    digest = hashlib.sha256()
     with Path(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def start_run(
