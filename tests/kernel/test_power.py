@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recount import recount
 
 from gigafactory.kernel import FULL_SPEED, Kind, Pool, PoolSpec, Records
-from gigafactory.kernel.state import BIG_BLOCK, BLOCK, BUCKET_NS, JobState
+from gigafactory.kernel.state import JobState
 
 S = 1_000_000_000
 H = 3600 * S
@@ -57,158 +58,6 @@ def happened(records: Records) -> list[tuple[str, int, float]]:
         (Kind(k).name, int(j), (int(t) - ORIGIN) / S)
         for k, j, t in zip(records.kind, records.job, records.t_ns, strict=True)
     ]
-
-
-# --- recounting ------------------------------------------------------------------------------
-
-
-def instant_of(group: Any, virtual: int) -> int:
-    if group["speed"] == 0:
-        return 2**62
-    turn = (virtual - int(group["clock"])) * FULL_SPEED - int(group["clock_rest"])
-    if turn <= 0:
-        return int(group["t"])
-    return int(group["t"]) - (-turn // int(group["speed"]))
-
-
-def recount(pool: Pool) -> None:
-    """Compute every derived array again from the jobs alone and compare."""
-    s, v = pool.state, pool.state.v[0]
-    size = pool.spec.node_size
-    alive = [
-        j for j in range(len(s.job)) if s.job[j]["state"] in (JobState.RUNNING, JobState.PAUSED)
-    ]
-    running = [j for j in alive if s.job[j]["state"] == JobState.RUNNING]
-    paused = [j for j in alive if s.job[j]["state"] == JobState.PAUSED]
-    expected_free = recount_nodes(pool, alive)
-    draw = int(v["in_service"]) * size * IDLE
-    for g in range(8):
-        mine = [j for j in running if s.ask[j]["group"] == g]
-        active = sum(int(s.ask[j]["accelerators"]) for j in mine)
-        assert s.group[g]["running"] == active
-        draw += active * (int(s.group[g]["power"]) - IDLE)
-        halted = [j for j in paused if s.ask[j]["group"] == g]
-        assert s.group[g]["paused"] == sum(int(s.ask[j]["accelerators"]) for j in halted)
-        recount_heap(pool, g, mine)
-    assert v["draw"] == draw
-    assert v["paused_jobs"] == len(paused)
-    recount_buckets(pool, alive)
-    recount_queues(pool)
-    stack, j = [], int(v["paused_top"])
-    while j >= 0:
-        stack.append(j)
-        j = int(s.ask[j]["next"])
-    assert sorted(stack) == paused
-    assert v["in_service"] == sum(free >= 0 for free in expected_free)
-
-
-def recount_nodes(pool: Pool, alive: list[int]) -> list[int]:
-    s, v = pool.state, pool.state.v[0]
-    size = pool.spec.node_size
-    free = [-1 if s.node[n]["free"] < 0 else size for n in range(pool.spec.nodes)]
-    held = 0
-    slots: dict[int, list[int]] = {}
-    for j in alive:
-        nodes, asked = int(s.ask[j]["nodes"]), int(s.ask[j]["accelerators"])
-        n = int(s.job[j]["node"])
-        if nodes == 0:
-            assert free[n] >= asked, "a shared node is given twice"
-            free[n] -= asked
-            slots.setdefault(n, []).append(j)
-            held += asked
-            continue
-        held += nodes * size
-        chain = []
-        while n >= 0:
-            chain.append(n)
-            n = int(s.node[n]["chain"])
-        assert len(chain) == nodes
-        for n in chain:
-            assert free[n] == size, "a node is given twice"
-            free[n] = 0
-    assert v["held"] == held
-    assert s.node["free"].tolist() == free
-    for n in range(pool.spec.nodes):
-        assert sorted(j for j in s.slots[n].tolist() if j >= 0) == sorted(slots.get(n, []))
-    in_gang = {n for n in range(pool.spec.nodes) if free[n] == 0 and n not in slots}
-    for k in range(size + 1):
-        listed, n, before = [], int(s.free_head[k]), -1
-        while n >= 0:
-            assert s.node[n]["prev"] == before
-            listed.append(n)
-            before, n = n, int(s.node[n]["next"])
-        assert sorted(listed) == [n for n, f in enumerate(free) if f == k and n not in in_gang]
-        assert s.free_count[k] == len(listed)
-    return free
-
-
-def recount_heap(pool: Pool, g: int, mine: list[int]) -> None:
-    s = pool.state
-    group = s.group[g]
-    n = int(group["ends"])
-    assert sorted(s.heap_job[g, :n].tolist()) == mine
-    keys = [(int(s.heap_key[g, i]), int(s.heap_job[g, i])) for i in range(n)]
-    for i in range(n):
-        assert s.job[keys[i][1]]["place"] == i
-        assert s.job[keys[i][1]]["v_end"] == keys[i][0]
-        if i:
-            assert keys[(i - 1) // 2] < keys[i], "the heap is out of order"
-    if n:
-        assert group["next_end"] == instant_of(group, keys[0][0])
-    else:
-        assert group["next_end"] == 2**62
-
-
-def recount_buckets(pool: Pool, alive: list[int]) -> None:
-    s = pool.state
-    last = len(s.minutes) - 1
-    wanted = np.zeros_like(s.minutes)
-    shared: dict[int, int] = {}
-    for j in alive:
-        job, ask = s.job[j], s.ask[j]
-        if job["state"] == JobState.PAUSED:
-            bucket = last
-        else:
-            at = instant_of(
-                s.group[ask["group"]], int(job["v_end"]) + int(job["estimate"]) - int(job["need"])
-            )
-            bucket = last if at >= 2**62 else min(-(-(at - ORIGIN) // BUCKET_NS), last)
-        assert job["bucket"] == bucket, f"job {j} is expected at another minute"
-        wanted[bucket, 1 + ask["group"]] += ask["accelerators"]
-        if ask["nodes"]:
-            wanted[bucket, 0] += ask["nodes"]
-        else:
-            shared[int(job["node"])] = max(shared.get(int(job["node"]), -1), bucket)
-    for n, bucket in shared.items():
-        assert s.node[n]["bucket"] == bucket
-        wanted[bucket, 0] += 1
-    assert np.array_equal(s.minutes, wanted)
-    for sums, width in ((s.blocks, BLOCK), (s.big_blocks, BIG_BLOCK)):
-        folded = wanted.reshape(-1, width, wanted.shape[1]).sum(axis=1)
-        assert np.array_equal(sums[: len(folded)], folded)
-
-
-def recount_queues(pool: Pool) -> None:
-    s = pool.state
-    for p in range(8):
-        line, j, before = [], int(s.queue[p]["head"]), -1
-        while j >= 0:
-            assert s.ask[j]["prev"] == before
-            line.append(j)
-            before, j = j, int(s.ask[j]["next"])
-        assert s.queue[p]["tail"] == before
-        assert s.queue[p]["length"] == len(line)
-        assert line == sorted(line, key=lambda j: (int(s.job[j]["submit"]), j))
-        waiting = [
-            j
-            for j in range(len(s.job))
-            if s.job[j]["state"] == JobState.QUEUED and s.ask[j]["priority"] == p
-        ]
-        assert sorted(line) == waiting
-        for g in range(8):
-            mine = [j for j in waiting if s.ask[j]["group"] == g]
-            assert s.waiting[p, g] == len(mine)
-            assert s.asking[p, g] == sum(int(s.ask[j]["accelerators"]) for j in mine)
 
 
 # --- single stories --------------------------------------------------------------------------

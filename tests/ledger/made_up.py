@@ -8,7 +8,7 @@ import numpy.typing as npt
 from gigafactory.ledger import ASK, GROUP_COLUMNS, METERS, MOVES, POOL_COLUMNS, Book, Facts, Header
 
 STEP_NS = 900 * 10**9
-START, BACKFILL, RESUME, FINISH, LIMIT, PAUSE, EVICT = range(1, 8)
+START, BACKFILL, RESUME, FINISH, LIMIT, PAUSE, EVICT, PREEMPT, FAIL = range(1, 10)
 CLASSES = ("training", "serving")
 
 
@@ -33,6 +33,7 @@ def header(pool_site: tuple[int, ...], periods: int, jobs: int, **changes: objec
         "overhead_ppm": (8333, 0),
         "jobs": jobs,
         "tenants": ("a", "b"),
+        "node_size": (8,) * len(pool_site),
         "edges_ns": (first, first + periods * STEP_NS, STEP_NS),
     }
     return Header(**(fields | changes))  # type: ignore[arg-type]
@@ -61,7 +62,7 @@ class World:
         t = of.edges_ns[0] + period * STEP_NS
         pools, groups = len(of.pools), len(of.classes)
         used = np.zeros((pools, groups, len(GROUP_COLUMNS)), np.int64)
-        moves: list[tuple[int, int, int, int]] = []
+        moves: list[tuple[int, ...]] = []
         events = int(self.dice.integers(0, 12))
         cuts = np.sort(self.dice.integers(0, STEP_NS, events)) if events else np.zeros(0, np.int64)
         come = min(int(self.dice.integers(0, 5)), of.jobs - self.asked)
@@ -103,7 +104,7 @@ class World:
             share = int(self.accelerators[j]) * int(gain[self.job_pool[j], self.job_group[j]])
             self.work[j] = self.work.get(j, 0) + share
 
-    def _move(self, t: int) -> list[tuple[int, int, int, int]]:
+    def _move(self, t: int) -> list[tuple[int, ...]]:
         j = int(self.dice.integers(0, self.asked))
         was = int(self.state[j])
         if was in (FINISH, LIMIT):
@@ -115,7 +116,8 @@ class World:
         else:
             kind = int(self.dice.choice([FINISH, LIMIT, PAUSE, EVICT]))
         self.state[j] = kind
-        return [(kind, j, t, int(self.energy[self.job_pool[j], self.job_group[j]]))]
+        energy = int(self.energy[self.job_pool[j], self.job_group[j]])
+        return [(kind, j, t, energy, int(self.accelerators[j]), 0, 0)]
 
     def _meter(self, used: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         of, dice = self.header, self.dice
@@ -166,7 +168,6 @@ class World:
             "job_class": self.job_group[new],
             "mission": np.zeros(len(new)),
             "accelerators": self.accelerators[new],
-            "held": self.accelerators[new],
             "pool": self.job_pool[new],
             "end_state": new % 4,
             "price_micro_eur": np.full(len(new), 1_900_001),

@@ -26,9 +26,11 @@ from gigafactory.ledger.integrals import SHARED
 from tests.ledger.made_up import (
     BACKFILL,
     EVICT,
+    FAIL,
     FINISH,
     LIMIT,
     PAUSE,
+    PREEMPT,
     RESUME,
     START,
     World,
@@ -182,6 +184,10 @@ def one_job(kinds: list[int], end_state: int = 1) -> dict[str, object]:
         "job": np.zeros(len(kinds), np.int32),
         "t_ns": first + np.arange(len(kinds), dtype=np.int64) * 100 * 10**9,
         "energy_uwh": np.arange(len(kinds), dtype=np.int64) * 10**6,
+        "width": np.full(len(kinds), 8, np.int32),
+        "why": np.zeros(len(kinds), np.int32),
+        # what stops a job here takes all it did since it started
+        "lost_ns": np.isin(kinds, (EVICT, PREEMPT, FAIL)) * np.int64(800 * 10**9),
     }
     book.tick(dataclasses.replace(facts[0], moves=moves, asks=asks))
     book.close(np.full((1, 2), 10**7))
@@ -204,6 +210,8 @@ def one_job(kinds: list[int], end_state: int = 1) -> dict[str, object]:
         ([START, EVICT], 1, "queued", 800, 0),
         ([START, EVICT, START, FINISH], 3, "failed", 1600, 800),
         ([START, PAUSE, RESUME, EVICT, BACKFILL, LIMIT], 1, "timeout", 2400, 1600),
+        ([START, FAIL], 1, "queued", 800, 0),
+        ([START, PREEMPT], 1, "queued", 800, 800),
     ],
 )
 def test_what_became_of_a_job(

@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.kernel import GroupReading, Pool, PoolReading, Records
-from gigafactory.ledger import METERS, Carry, Facts
+from gigafactory.kernel import GroupReading, Kind, Pool, PoolReading, Records
+from gigafactory.ledger import GROUP_COLUMNS, METERS, SHARE_COLUMNS, Carry, Facts
 from gigafactory.plant.battery import Battery, fit, step
-from gigafactory.units import NS_PER_H
+from gigafactory.units import NS_PER_H, NS_PER_S
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _AT = {name: i for i, name in enumerate(METERS)}
+_USED_NS, _USED_UWH = (GROUP_COLUMNS.index(name) for name in ("used_ns", "used_uwh"))
 #: Kept below a connection limit: meters count whole units and carry what is left to the next
 #: reading, which must not lift a reading above the limit by a few watt-hours.
 METER_MW = 1e-4
@@ -199,6 +200,9 @@ class Twin:
         self.contract_guaranteed, self.classes = contract_guaranteed, classes
         self.contract_carries = [(Carry(), Carry()) for _ in contract_site]
         self._asked = [0] * len(pools)
+        nodes = len(pools[0].kernel.spec.rules.parent)
+        self._share_s = np.zeros((len(pools), nodes, len(SHARE_COLUMNS)), np.int64)
+        self._share_rest = np.zeros_like(self._share_s)
 
     def meter(
         self, period: int, records: list[Records], orders: list[SiteOrder]
@@ -214,6 +218,7 @@ class Twin:
             The facts, and float64[sites, len(SENSES)].
         """
         readings = [place.kernel.read() for place in self.pools]
+        self._take_shares(readings)
         groups = np.stack([self._group_row(r.groups) for r in readings])
         pools = np.array(
             [self._pool_row(p, r, period) for p, r in zip(self.pools, readings, strict=True)]
@@ -224,12 +229,12 @@ class Twin:
         for s, site in enumerate(self.sites):
             mine = [i for i, place in enumerate(self.pools) if place.site == s]
             idle_fine = sum(
-                (readings[i].service_ns - int(groups[i, :, 0].sum()))
+                (readings[i].service_ns - int(groups[i, :, _USED_NS].sum()))
                 * self.pools[i].kernel.spec.idle_power_mw
                 for i in mine
             )
             service_ns = sum(readings[i].service_ns for i in mine)
-            used_uwh = int(groups[mine, :, 4].sum())
+            used_uwh = int(groups[mine, :, _USED_UWH].sum())
             values = self._read_site(site, period, orders[s], (used_uwh, idle_fine, service_ns))
             values["guaranteed_wh"] = self._guaranteed_wh(s, contracts)
             for name, value in values.items():
@@ -238,15 +243,31 @@ class Twin:
         moves, asks = self._job_facts(records)
         return Facts(meter, contracts, groups, pools, moves, asks), senses
 
+    def _take_shares(self, readings: list[PoolReading]) -> None:
+        """Add what the nodes of the quota trees held, in whole seconds, the remainder carried."""
+        for p, reading in enumerate(readings):
+            fine = reading.quotas + self._share_rest[p]
+            whole = fine // NS_PER_S
+            self._share_rest[p] = fine - whole * NS_PER_S
+            self._share_s[p] += whole
+
+    def read_shares(self) -> Ints:
+        """What the nodes of the quota trees held since the last reading, int64[pools, nodes, 3]."""
+        shares = self._share_s.copy()
+        self._share_s[:] = 0
+        return shares
+
     def _group_row(self, r: GroupReading) -> Ints:
         columns = (
-            r.used_ns, r.work_ns, r.paused_ns, r.lost_ns, r.used_uwh, r.energy_uwh, r.running
+            r.used_ns, r.work_ns, r.slowed_ns, r.paused_ns, r.lost_ns, r.failed_ns,
+            r.preempted_ns, r.restart_ns, r.used_uwh, r.energy_uwh, r.running,
         )  # fmt: skip
         return np.stack(columns, axis=1)[: self.classes]
 
     def _pool_row(self, place: PoolPlace, r: PoolReading, period: int) -> tuple[int, ...]:
         span = int(self.edges_ns[period + 1] - self.edges_ns[period])
         installed, down = int(place.installed[period]) * span, int(place.down[period]) * span
+        down = min(down + r.broken_ns, installed - r.service_ns)
         waiting = installed - down - r.service_ns
         return installed, waiting, down, r.service_ns, r.held_ns, r.queued, r.queued_accelerators
 
@@ -360,6 +381,7 @@ class Twin:
         self, records: list[Records]
     ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, npt.NDArray[Any]]]:
         """Moves and asks of the period, pools in order, with the run's job numbers."""
+        reasons = [self._why(p, r) for p, r in zip(self.pools, records, strict=True)]
         moves: dict[str, npt.NDArray[Any]] = {
             "kind": np.concatenate([r.kind for r in records]),
             "job": np.concatenate(
@@ -367,6 +389,9 @@ class Twin:
             ),
             "t_ns": np.concatenate([r.t_ns for r in records]),
             "energy_uwh": np.concatenate([r.energy1_uwh for r in records]),
+            "width": np.concatenate([r.width for r in records]),
+            "why": np.concatenate(reasons),
+            "lost_ns": np.concatenate([r.lost_ns for r in records]),
         }
         parts: dict[str, list[npt.NDArray[Any]]] = {}
         for i, place in enumerate(self.pools):
@@ -375,6 +400,15 @@ class Twin:
             for name, column in place.asks.items():
                 parts.setdefault(name, []).append(column[first:last])
         return moves, {name: np.concatenate(columns) for name, columns in parts.items()}
+
+    @staticmethod
+    def _why(place: PoolPlace, records: Records) -> npt.NDArray[np.int32]:
+        """Reasons of moves, the job that made another one go by its number in the run."""
+        preempted = records.kind == int(Kind.PREEMPT)
+        why = np.where(preempted, -1, records.why)
+        known = preempted & (records.why >= 0)
+        why[known] = place.jobs[records.why[known]]
+        return why.astype(np.int32)
 
     def energy_uwh(self) -> Ints:
         """Energy integrals of every pool and group now, int64[pools, groups]."""
@@ -386,6 +420,7 @@ class Twin:
         for i, place in enumerate(self.pools):
             for name, array in place.kernel.snapshot().items():
                 arrays[f"pool{i}.{name}"] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        arrays["share_s"], arrays["share_rest"] = self._share_s, self._share_rest
         fields: dict[str, Any] = {
             "asked": self._asked,
             "sites": [
@@ -407,6 +442,8 @@ class Twin:
         for i, place in enumerate(self.pools):
             for name, array in place.kernel.snapshot().items():
                 array.reshape(-1).view(np.uint8)[...] = arrays[f"pool{i}.{name}"]
+        self._share_s[...] = arrays["share_s"]
+        self._share_rest[...] = arrays["share_rest"]
         self._asked = list(fields["asked"])
         for site, saved in zip(self.sites, fields["sites"], strict=True):
             site.soc_mwh, site.it_rest_uwh = saved["soc"], saved["it_rest"]

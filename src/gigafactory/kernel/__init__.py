@@ -4,10 +4,11 @@ A *pool* is a set of equal nodes under one power budget: one accelerator type at
 Slurm calls a partition. The kernel keeps its state in flat arrays and processes every arrival,
 start and end between two instants; nothing is sampled or averaged.
 
-Knows nodes, gangs, priorities, estimates, groups with a speed and a power, and a power budget. Does
-not know tenants, prices, weather or rules: policy is compiled into its arrays, physics into its
-numbers. Imports only `gigafactory.units` and `gigafactory.engine`; no files, no pydantic. The
-planner wraps it for live decisions, the twin for simulated periods.
+Knows nodes, racks and pods, gangs, priorities, estimates, quotas, notices, failures, groups with a
+speed and a power, and a power budget. Does not know tenants by name, prices, weather or why a rule
+is one: policy is compiled into its arrays, physics into its numbers. Imports only
+`gigafactory.units` and `gigafactory.engine`; no files, no pydantic. The planner wraps it for live
+decisions, the twin for simulated periods.
 """
 
 from gigafactory.kernel.pool import (
@@ -17,15 +18,21 @@ from gigafactory.kernel.pool import (
     PoolSpec,
     Records,
 )
-from gigafactory.kernel.state import FULL_SPEED, Kind, State
+from gigafactory.kernel.rules import Rules, elastic_rates
+from gigafactory.kernel.state import FULL_RATE, FULL_SPEED, NEVER, Kind, State, Why
 
 __all__ = [
+    "FULL_RATE",
     "FULL_SPEED",
+    "NEVER",
     "GroupReading",
     "Kind",
     "Pool",
     "PoolReading",
     "PoolSpec",
     "Records",
+    "Rules",
     "State",
+    "Why",
+    "elastic_rates",
 ]

@@ -1,16 +1,191 @@
-"""Nodes: who holds which, which are free, and when the held ones are estimated to come free.
+"""Nodes: who holds which, which are empty in which rack, and when held ones should come free.
 
-The node rule: a job of a node's size or more takes whole nodes; a smaller one shares a node, the
-fullest in which it fits (best fit), among equals the one whose free count changed last.
+The node rule: a job of a node's size or more is a gang and takes whole nodes, as few racks and pods
+as it can; a smaller one shares a node, the fullest in which it fits (best fit), among equals the
+one whose free count changed last.
 """
 
 from __future__ import annotations
 
-from gigafactory.kernel.clocks import instant_of
+from gigafactory.kernel.clocks import instant_of, stretched
 from gigafactory.kernel.jit import compiled
-from gigafactory.kernel.state import BIG_BLOCK, BLOCK, BUCKET_NS, NEVER, JobState, State
+from gigafactory.kernel.state import BIG_BLOCK, BLOCK, BUCKET_NS, NEVER, WORD, JobState, State
 
 _PAUSED = int(JobState.PAUSED)
+_STOPPING = int(JobState.STOPPING)
+_RACK = 1
+_POD = 2
+
+
+# --- racks ------------------------------------------------------------------------------------
+
+
+@compiled
+def _mark_rack(s: State, r: int) -> None:
+    k = s.rack[r].free
+    s.racks[k, 0] += 1
+    s.racks[k, 1 + r // WORD] |= 1 << (r % WORD)
+
+
+@compiled
+def _unmark_rack(s: State, r: int) -> None:
+    k = s.rack[r].free
+    s.racks[k, 0] -= 1
+    s.racks[k, 1 + r // WORD] &= ~(1 << (r % WORD))
+
+
+@compiled
+def _first_rack(s: State, k: int) -> int:
+    """The rack of lowest number that has `k` empty nodes and is not set aside."""
+    for w in range(s.racks.shape[1] - 1):
+        bits = s.racks[k, 1 + w]
+        if bits != 0:
+            low = bits & -bits
+            at = w * WORD
+            while low > 255:
+                low >>= 8
+                at += 8
+            while low > 1:
+                low >>= 1
+                at += 1
+            return at
+    return -1
+
+
+@compiled
+def best_rack(s: State, nodes: int) -> int:
+    """The rack with the fewest empty nodes that has `nodes` of them, -1 when none has."""
+    for k in range(nodes, s.racks.shape[0]):
+        if s.racks[k, 0] > 0:
+            return _first_rack(s, k)
+    return -1
+
+
+@compiled
+def best_pod(s: State, nodes: int) -> int:
+    """The pod with the fewest empty nodes that has `nodes` of them, -1 when none has."""
+    best = -1
+    for p in range(s.pod_free.shape[0]):
+        free = open_in_pod(s, p)
+        if free >= nodes and (best < 0 or free < open_in_pod(s, best)):
+            best = p
+    return best
+
+
+@compiled
+def open_in_pod(s: State, p: int) -> int:
+    """Empty nodes of a pod that are not set aside."""
+    v = s.v[0]
+    free = s.pod_free[p]
+    if v.aside_job >= 0:
+        if v.aside_level == _POD:
+            if v.aside_place == p:
+                return 0
+        elif v.aside_place * v.rack_nodes // v.pod_nodes == p:
+            return free - s.rack[v.aside_place].free
+    return free
+
+
+@compiled
+def emptiest(s: State, level: int) -> int:
+    """The rack or pod with the most empty nodes, the lowest number among equals."""
+    best = 0
+    if level == _RACK:
+        for r in range(s.rack.shape[0]):
+            if s.rack[r].free > s.rack[best].free:
+                best = r
+    else:
+        for p in range(s.pod_free.shape[0]):
+            if s.pod_free[p] > s.pod_free[best]:
+                best = p
+    return best
+
+
+@compiled
+def empty_in(s: State, level: int, place: int) -> int:
+    """Empty nodes of a rack or pod."""
+    return s.rack[place].free if level == _RACK else s.pod_free[place]
+
+
+@compiled
+def first_of(s: State, level: int, place: int) -> int:
+    """The first rack of a rack or pod."""
+    return place if level == _RACK else place * s.v[0].pod_nodes // s.v[0].rack_nodes
+
+
+@compiled
+def last_of(s: State, level: int, place: int) -> int:
+    """One past the last rack of a rack or pod."""
+    if level == _RACK:
+        return place + 1
+    return min((place + 1) * s.v[0].pod_nodes // s.v[0].rack_nodes, s.rack.shape[0])
+
+
+@compiled
+def set_aside(s: State, j: int, level: int, place: int) -> None:
+    """Keep the empty nodes of a rack or pod for job `j`, those that come free as well."""
+    v = s.v[0]
+    v.aside_job, v.aside_level, v.aside_place = j, level, place
+    for r in range(first_of(s, level, place), last_of(s, level, place)):
+        _unmark_rack(s, r)
+        s.rack[r].aside = 1
+        s.free[v.node_size].count -= s.rack[r].free
+
+
+@compiled
+def end_aside(s: State) -> None:
+    """Give what was set aside back to everybody."""
+    v = s.v[0]
+    level, place = v.aside_level, v.aside_place
+    for r in range(first_of(s, level, place), last_of(s, level, place)):
+        _mark_rack(s, r)
+        s.rack[r].aside = 0
+        s.free[v.node_size].count += s.rack[r].free
+    v.aside_job = -1
+
+
+# --- nodes ------------------------------------------------------------------------------------
+
+
+@compiled
+def _list_empty(s: State, n: int) -> None:
+    v = s.v[0]
+    r = n // v.rack_nodes
+    rack = s.rack[r]
+    node = s.node[n]
+    node.prev = -1
+    node.next = rack.head
+    if rack.head >= 0:
+        s.node[rack.head].prev = n
+    if rack.aside == 0:
+        _unmark_rack(s, r)
+    rack.head = n
+    rack.free += 1
+    if rack.aside == 0:
+        _mark_rack(s, r)
+        s.free[v.node_size].count += 1
+    s.pod_free[n // v.pod_nodes] += 1
+
+
+@compiled
+def _unlist_empty(s: State, n: int) -> None:
+    v = s.v[0]
+    r = n // v.rack_nodes
+    rack = s.rack[r]
+    node = s.node[n]
+    if node.prev >= 0:
+        s.node[node.prev].next = node.next
+    else:
+        rack.head = node.next
+    if node.next >= 0:
+        s.node[node.next].prev = node.prev
+    if rack.aside == 0:
+        _unmark_rack(s, r)
+    rack.free -= 1
+    if rack.aside == 0:
+        _mark_rack(s, r)
+        s.free[v.node_size].count -= 1
+    s.pod_free[n // v.pod_nodes] -= 1
 
 
 @compiled
@@ -18,39 +193,60 @@ def list_node(s: State, n: int, free: int) -> None:
     """Put node `n` in front of the list of nodes with `free` free accelerators."""
     node = s.node[n]
     node.free = free
+    if free == s.v[0].node_size:
+        _list_empty(s, n)
+        return
     node.prev = -1
-    node.next = s.free_head[free]
+    node.next = s.free[free].head
     if node.next >= 0:
         s.node[node.next].prev = n
-    s.free_head[free] = n
-    s.free_count[free] += 1
+    s.free[free].head = n
+    s.free[free].count += 1
 
 
 @compiled
 def unlist_node(s: State, n: int) -> None:
     """Take node `n` out of the list it stands in."""
     node = s.node[n]
+    if node.free == s.v[0].node_size:
+        _unlist_empty(s, n)
+        return
     if node.prev >= 0:
         s.node[node.prev].next = node.next
     else:
-        s.free_head[node.free] = node.next
+        s.free[node.free].head = node.next
     if node.next >= 0:
         s.node[node.next].prev = node.prev
-    s.free_count[node.free] -= 1
+    s.free[node.free].count -= 1
+
+
+@compiled
+def best_fit(s: State, accelerators: int) -> int:
+    """The node a job smaller than a node would share; -1 when none has room."""
+    node_size = s.v[0].node_size
+    for free in range(accelerators, node_size):
+        if s.free[free].head >= 0:
+            return s.free[free].head
+    r = best_rack(s, 1)
+    return s.rack[r].head if r >= 0 else -1
+
+
+# --- estimated releases -----------------------------------------------------------------------
 
 
 @compiled
 def expect(s: State, bucket: int, column: int, amount: int) -> None:
     """Add to what is estimated to come free in a bucket: nodes (0) or a group's (1 + g)."""
-    s.minutes[bucket, column] += amount
-    s.blocks[bucket // BLOCK, column] += amount
-    s.big_blocks[bucket // BIG_BLOCK, column] += amount
+    v = s.v[0]
+    s.releases[bucket, column] += amount
+    s.releases[v.blocks + bucket // BLOCK, column] += amount
+    s.releases[v.big_blocks + bucket // BIG_BLOCK, column] += amount
 
 
 @compiled
 def bucket_of(s: State, instant: int) -> int:
     """The bucket (minute, rounded up) of an instant; the last one stands for all later ones."""
-    last = s.minutes.shape[0] - 1
+    last = s.v[0].blocks - 1
     if instant >= NEVER:
         return last
     bucket = (instant - s.v[0].origin + BUCKET_NS - 1) // BUCKET_NS
@@ -59,21 +255,13 @@ def bucket_of(s: State, instant: int) -> int:
 
 @compiled
 def estimated_bucket(s: State, j: int) -> int:
-    """The bucket in which job `j`, running or about to, reaches its walltime at present speed."""
+    """The bucket in which job `j`, running or about to, leaves at the latest at present speed."""
     job = s.job[j]
-    ask = s.ask[j]
     if job.state == _PAUSED:
-        return s.minutes.shape[0] - 1
-    return bucket_of(s, instant_of(s, ask.group, job.v_end + job.estimate - job.need))
-
-
-@compiled
-def best_fit(s: State, accelerators: int) -> int:
-    """The node a job smaller than a node would share; -1 when none has room."""
-    for free in range(accelerators, s.v[0].node_size + 1):
-        if s.free_head[free] >= 0:
-            return s.free_head[free]
-    return -1
+        return s.v[0].blocks - 1
+    over = stretched(job.estimate - job.need, job.rate)
+    end = instant_of(s, s.ask[j].group, job.v_end + over)
+    return bucket_of(s, min(end, job.stop))
 
 
 @compiled
@@ -101,79 +289,161 @@ def _expect_node(s: State, n: int) -> None:
 
 
 @compiled
-def hold_nodes(s: State, j: int) -> None:
-    """Give job `j` its nodes, and note when they are estimated to come free."""
+def re_expect(s: State, j: int) -> None:
+    """Move a job that holds nodes to the bucket its present speed, or its notice, implies."""
     job = s.job[j]
-    ask = s.ask[j]
-    v = s.v[0]
-    job.bucket = estimated_bucket(s, j)
-    if ask.nodes > 0:
-        first = -1
-        for _ in range(ask.nodes):
-            n = s.free_head[v.node_size]
-            unlist_node(s, n)
-            s.node[n].free = 0
-            s.node[n].chain = first
-            first = n
-        job.node = first
-        expect(s, job.bucket, 0, ask.nodes)
-        v.held += ask.nodes * v.node_size
+    bucket = estimated_bucket(s, j)
+    if bucket == job.bucket:
+        return
+    column = 1 + s.ask[j].group
+    expect(s, job.bucket, column, -job.width)
+    expect(s, bucket, column, job.width)
+    if job.nodes > 0:
+        expect(s, job.bucket, 0, -job.nodes)
+        expect(s, bucket, 0, job.nodes)
+        job.bucket = bucket
     else:
-        n = best_fit(s, ask.accelerators)
-        unlist_node(s, n)
-        for slot in range(v.node_size):
-            if s.slots[n, slot] < 0:
-                s.slots[n, slot] = j
-                break
-        list_node(s, n, s.node[n].free - ask.accelerators)
-        job.node = n
-        _expect_node(s, n)
-        v.held += ask.accelerators
-    expect(s, job.bucket, 1 + ask.group, ask.accelerators)
+        job.bucket = bucket
+        _expect_node(s, job.node)
+
+
+@compiled
+def all_going(s: State, n: int) -> bool:
+    """Whether jobs share node `n` and every one of them is under notice."""
+    some = False
+    for slot in range(s.v[0].node_size):
+        j = s.slots[n, slot]
+        if j >= 0:
+            if s.job[j].state != _STOPPING:
+                return False
+            some = True
+    return some
+
+
+# --- holding ----------------------------------------------------------------------------------
+
+
+@compiled
+def _take(s: State, j: int, r: int, count: int) -> None:
+    """Give job `j` empty nodes of a rack."""
+    for _ in range(count):
+        n = s.rack[r].head
+        _unlist_empty(s, n)
+        s.node[n].free = 0
+        s.node[n].owner = j
+        s.node[n].chain = s.job[j].node
+        s.job[j].node = n
+
+
+@compiled
+def _take_in(s: State, j: int, level: int, place: int, count: int) -> None:
+    """Give job `j` empty nodes of a rack or pod, of the racks with most of them first."""
+    first, last = first_of(s, level, place), last_of(s, level, place)
+    while count > 0:
+        best = -1
+        for r in range(first, last):
+            if s.rack[r].aside == 0 and (best < 0 or s.rack[r].free > s.rack[best].free):
+                best = r
+        some = min(count, s.rack[best].free)
+        _take(s, j, best, some)
+        count -= some
+
+
+@compiled
+def _place_gang(s: State, j: int, nodes: int) -> bool:
+    """Give job `j` empty nodes, close together; returns whether they lie in several pods."""
+    v = s.v[0]
+    if v.aside_job == j:
+        level, place = v.aside_level, v.aside_place
+        end_aside(s)
+        _take_in(s, j, level, place, nodes)
+        return False
+    if nodes < s.racks.shape[0]:
+        r = best_rack(s, nodes)
+        if r >= 0:
+            _take(s, j, r, nodes)
+            return False
+    if nodes <= v.pod_nodes:
+        p = best_pod(s, nodes)
+        if p >= 0:
+            _take_in(s, j, _POD, p, nodes)
+            return False
+    pods = 0
+    while nodes > 0:
+        best = -1
+        for p in range(s.pod_free.shape[0]):
+            if best < 0 or open_in_pod(s, p) > open_in_pod(s, best):
+                best = p
+        some = min(nodes, open_in_pod(s, best))
+        _take_in(s, j, _POD, best, some)
+        nodes -= some
+        pods += 1
+    return pods > 1
+
+
+@compiled
+def hold_nodes(s: State, j: int, nodes: int) -> bool:
+    """Give job `j` nodes (0: a share of one); returns whether they lie in several pods."""
+    job = s.job[j]
+    v = s.v[0]
+    job.node = -1
+    job.nodes = nodes
+    if nodes > 0:
+        spans = _place_gang(s, j, nodes)
+        v.held += nodes * v.node_size
+        return spans
+    n = best_fit(s, job.width)
+    unlist_node(s, n)
+    if v.stop_nodes > 0 and all_going(s, n):
+        v.stop_nodes -= 1
+    for slot in range(v.node_size):
+        if s.slots[n, slot] < 0:
+            s.slots[n, slot] = j
+            break
+    list_node(s, n, s.node[n].free - job.width)
+    job.node = n
+    v.held += job.width
+    return False
+
+
+@compiled
+def expect_job(s: State, j: int) -> None:
+    """Note when a job that has just begun is estimated to leave its nodes."""
+    job = s.job[j]
+    job.bucket = estimated_bucket(s, j)
+    if job.nodes > 0:
+        expect(s, job.bucket, 0, job.nodes)
+    else:
+        _expect_node(s, job.node)
+    expect(s, job.bucket, 1 + s.ask[j].group, job.width)
 
 
 @compiled
 def release_nodes(s: State, j: int) -> None:
     """Take back the nodes of job `j`."""
     job = s.job[j]
-    ask = s.ask[j]
     v = s.v[0]
-    expect(s, job.bucket, 1 + ask.group, -ask.accelerators)
-    if ask.nodes > 0:
-        expect(s, job.bucket, 0, -ask.nodes)
+    expect(s, job.bucket, 1 + s.ask[j].group, -job.width)
+    if job.nodes > 0:
+        expect(s, job.bucket, 0, -job.nodes)
         n = job.node
         while n >= 0:
             following = s.node[n].chain
+            s.node[n].owner = -1
             list_node(s, n, v.node_size)
             n = following
-        v.held -= ask.nodes * v.node_size
+        v.held -= job.nodes * v.node_size
     else:
         n = job.node
+        gone = v.stop_nodes > 0 and all_going(s, n)
         for slot in range(v.node_size):
             if s.slots[n, slot] == j:
                 s.slots[n, slot] = -1
                 break
+        if gone and not all_going(s, n):
+            v.stop_nodes -= 1
         unlist_node(s, n)
-        list_node(s, n, s.node[n].free + ask.accelerators)
+        list_node(s, n, s.node[n].free + job.width)
         _expect_node(s, n)
-        v.held -= ask.accelerators
+        v.held -= job.width
     job.node = -1
-
-
-@compiled
-def re_expect(s: State, j: int) -> None:
-    """Move a running or paused job to the bucket its present speed implies."""
-    job = s.job[j]
-    ask = s.ask[j]
-    bucket = estimated_bucket(s, j)
-    if bucket == job.bucket:
-        return
-    expect(s, job.bucket, 1 + ask.group, -ask.accelerators)
-    expect(s, bucket, 1 + ask.group, ask.accelerators)
-    if ask.nodes > 0:
-        expect(s, job.bucket, 0, -ask.nodes)
-        expect(s, bucket, 0, ask.nodes)
-        job.bucket = bucket
-    else:
-        job.bucket = bucket
-        _expect_node(s, job.node)

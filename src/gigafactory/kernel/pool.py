@@ -3,31 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.kernel.advance import (
-    advance,
-    hold_groups,
-    set_budget,
-    set_groups,
-    set_service,
+from gigafactory.kernel.door import Order, obey
+from gigafactory.kernel.rules import NO_RULES, Rules
+from gigafactory.kernel.state import (
+    DUE,
+    FAULT,
+    GROUP,
+    GROUPS,
+    LONGEST_NS,
+    NEVER,
+    SCRATCH,
+    VARS,
+    JobState,
+    Kind,
+    State,
+    Why,
+    new_state,
 )
-from gigafactory.kernel.state import GROUP, GROUPS, NEVER, VARS, JobState, Kind, State, new_state
 
 Ints = npt.NDArray[np.int64]
 
 #: No interval handed to the compiled loop is longer, so that power times time fits in 64 bits.
 CHUNK_NS = 1800 * 1_000_000_000
-#: Longest run time of a job: two years; virtual time times a speed must fit in 64 bits.
-LONGEST_NS = 730 * 86_400 * 1_000_000_000
 
 _AT = {name: i for i, name in enumerate(GROUP.names or ())}
 _VAR = {name: i for i, name in enumerate(VARS.names or ())}
-_RESET = [_AT[name] for name in ("used_ns", "work_ns", "paused_ns", "lost_ns", "used_uwh")]
+_RESET = [
+    _AT[name]
+    for name in (
+        *("used_ns", "work_ns", "slowed_ns", "paused_ns"),
+        *("lost_ns", "failed_ns", "preempted_ns", "restart_ns", "used_uwh"),
+    )
+]
 _READ = [*_RESET, _AT["energy"], _AT["running"]]
+_VARS_READ = [_VAR[name] for name in ("held_ns", "service_ns", "down_ns")]
+_NO_INTS: Ints = np.zeros(GROUPS, np.int64)
+_QUOTA_READ = ("held_ns", "borrowed_ns", "short_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +57,10 @@ class PoolSpec:
             included.
         depth: queued jobs tested without starting before a backfill pass stops.
         victims: group numbers in the order in which power or nodes are taken from them.
+        rack_nodes: nodes of a rack (an NVLink domain, a switch).
+        pod_nodes: nodes of a pod, a multiple of those of a rack.
+        span_rate: rate of a gang that lies in several pods, of `FULL_RATE`.
+        rules: quotas, order, preemption and failures; by default there are none.
     """
 
     nodes: int
@@ -48,6 +68,10 @@ class PoolSpec:
     idle_power_mw: int  # units-ok: milliwatt, the kernel's integer unit
     depth: int
     victims: tuple[int, ...]
+    rack_nodes: int = 8
+    pod_nodes: int = 128
+    span_rate: int = 1024
+    rules: Rules = NO_RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +85,10 @@ class Records:
         start_ns: instant the closed segment began (equal to `t_ns` for starts and resumptions).
         energy0_uwh: the group's energy integral then, micro-watt-hours per accelerator.
         energy1_uwh: the integral now.
+        width: accelerators the job ran on.
+        why: for starts what it had waited for, a `Why` plus 256 times the quota node that said so;
+            for preemptions the number of the job that made it go.
+        lost_ns: accelerator-nanoseconds of work rolled back, for those that were stopped.
     """
 
     kind: npt.NDArray[np.uint8]
@@ -69,6 +97,9 @@ class Records:
     start_ns: Ints
     energy0_uwh: Ints
     energy1_uwh: Ints
+    width: npt.NDArray[np.int32]
+    why: npt.NDArray[np.int32]
+    lost_ns: Ints
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -81,8 +112,12 @@ class GroupReading:
     Attributes:
         used_ns: active accelerator-nanoseconds.
         work_ns: the same weighted by speed.
+        slowed_ns: of these, what jobs' own rates took: gangs over pods, narrow elastic jobs.
         paused_ns: accelerator-nanoseconds held by paused jobs.
-        lost_ns: accelerator-nanoseconds of work rolled back to a checkpoint.
+        lost_ns: accelerator-nanoseconds of work rolled back to a checkpoint for a limit.
+        failed_ns: the same for failures.
+        preempted_ns: the same for others' guarantees and priorities.
+        restart_ns: accelerator-nanoseconds spent starting again.
         used_uwh: energy of active accelerators, micro-watt-hours.
         energy_uwh: the running integral per accelerator at the end, micro-watt-hours.
         running: active accelerators at the end.
@@ -90,8 +125,12 @@ class GroupReading:
 
     used_ns: Ints
     work_ns: Ints
+    slowed_ns: Ints
     paused_ns: Ints
     lost_ns: Ints
+    failed_ns: Ints
+    preempted_ns: Ints
+    restart_ns: Ints
     used_uwh: Ints
     energy_uwh: Ints
     running: Ints
@@ -105,6 +144,9 @@ class PoolReading:
         groups: per group.
         held_ns: accelerator-nanoseconds on nodes held by jobs, whole nodes for gangs.
         service_ns: accelerator-nanoseconds in service.
+        broken_ns: accelerator-nanoseconds of nodes that wait for repair.
+        quotas: per node of the quota tree, accelerator-nanoseconds held, of these borrowed, and
+            asked within the nominal quota but not had, int64[nodes, 3].
         in_service: nodes in service at the end.
         queued: jobs in the queue at the end.
         queued_accelerators: accelerators they ask.
@@ -114,6 +156,8 @@ class PoolReading:
     groups: GroupReading
     held_ns: int
     service_ns: int
+    broken_ns: int
+    quotas: Ints
     in_service: int
     queued: int
     queued_accelerators: int
@@ -135,6 +179,10 @@ class Pool:
         accelerators: npt.NDArray[np.int32],
         priority: npt.NDArray[np.int8],
         group: npt.NDArray[np.int8],
+        tenant: npt.NDArray[np.int16] | None = None,
+        accelerators_min: npt.NDArray[np.int32] | None = None,
+        level: npt.NDArray[np.int8] | None = None,
+        urgent_ns: Ints | None = None,
     ) -> None:
         """Lay out a pool with all jobs that will be submitted to it, in order of submission.
 
@@ -148,12 +196,21 @@ class Pool:
             accelerators: asked for, at most the pool's.
             priority: 0 to 7, higher first.
             group: 0 to 7, the group of speed and power.
+            tenant: whose it is, an index into the tenants of the rules; all the first if omitted.
+            accelerators_min: smallest gang an elastic job runs on; 0 for a rigid one.
+            level: 1 or 2 where the gang must lie in one rack or one pod.
+            urgent_ns: instant at which its deadline comes near; `NEVER` for none.
         """
         self.spec = spec
+        rules = spec.rules
         self.state = new_state(
             jobs=len(submit_ns),
             nodes=spec.nodes,
             node_size=spec.node_size,
+            rack_nodes=spec.rack_nodes,
+            pod_nodes=spec.pod_nodes,
+            tenants=len(rules.tenant_node),
+            quotas=len(rules.parent),
             origin_ns=origin_ns,
             end_ns=end_ns,
             depth=spec.depth,
@@ -175,12 +232,55 @@ class Pool:
         ask["accelerators"] = accelerators
         whole = accelerators >= spec.node_size
         ask["nodes"] = np.where(whole, -(-accelerators // spec.node_size), 0)
+        ask["least"] = ask["nodes"]
+        if accelerators_min is not None:
+            elastic = whole & (accelerators_min > 0)
+            least = -(-np.maximum(accelerators_min, 1) // spec.node_size)
+            ask["least"] = np.where(elastic, np.minimum(least, ask["nodes"]), ask["nodes"])
         ask["priority"] = priority
         ask["group"] = group
+        if tenant is not None:
+            assert np.all((tenant >= 0) & (tenant < len(rules.tenant_node)))
+            ask["tenant"] = tenant
+        if level is not None:
+            job["level"] = np.where(whole, level, 0)
+        if urgent_ns is not None:
+            self._see_urgent(np.maximum(urgent_ns, job["submit"] + 1))
         v = self.state.v
         v["idle_power"] = spec.idle_power_mw
         v["horizon"] = len(submit_ns)
-        self._victims = np.array(spec.victims, np.int64)
+        v["span_rate"] = spec.span_rate
+        self._tell_rules(rules)
+
+    def _see_urgent(self, urgent_ns: Ints) -> None:
+        """Sort the instants at which jobs become urgent."""
+        some = np.flatnonzero(urgent_ns < NEVER)
+        order = some[np.argsort(urgent_ns[some], kind="stable")]
+        urgent = np.zeros(len(order), DUE)
+        urgent["t"], urgent["job"] = urgent_ns[order], order
+        self.state = self.state._replace(urgent=urgent)
+
+    def _tell_rules(self, rules: Rules) -> None:
+        """Write the rules into the arrays of the state."""
+        capacity = self.spec.nodes * self.spec.node_size
+        fault = np.zeros(len(rules.fault_ns), FAULT)
+        fault["t"], fault["node"] = rules.fault_ns, rules.fault_node
+        fault["change"] = rules.fault_change
+        self.state = self.state._replace(
+            fault=fault, efficiency=rules.efficiency, victims=np.array(self.spec.victims, np.int64)
+        )
+        self.state.tenant["leaf"] = rules.tenant_node
+        quota = self.state.quota
+        for name in ("parent", "nominal", "lend", "cap", "weight"):
+            quota[name] = getattr(rules, name)
+        quota["leaf"][list(rules.tenant_node)] = 1
+        v = self.state.v
+        v["promised"] = capacity if rules.promised is None else rules.promised
+        v["fair"], v["half_life"] = rules.fair_share, rules.half_life_ns
+        v["preempt_within"] = rules.preempt_within
+        group = self.state.group
+        group["runtime_min"], group["grace"] = rules.runtime_min_ns, rules.grace_ns
+        group["save"], group["restart"] = rules.save_ns, rules.restart_ns
 
     @property
     def t_ns(self) -> int:
@@ -191,26 +291,40 @@ class Pool:
         """Set speed (of `FULL_SPEED`) and power (mW per active accelerator) of every group, now."""
         if checkpoint_ns is not None:
             self.state.group["checkpoint"] = checkpoint_ns
-        set_groups(self.state, speed.astype(np.int64), power_mw.astype(np.int64))
+        self._obey(Order.GROUPS, 0, speed.astype(np.int64), power_mw.astype(np.int64))
 
     def hold(self, held: npt.NDArray[np.bool_]) -> None:
         """Keep the queued jobs of some groups from starting; call `set_budget` after it."""
-        hold_groups(self.state, held.astype(np.int64))
+        self._obey(Order.HOLD, 0, held.astype(np.int64))
 
     def set_budget(self, budget_mw: int | None) -> int:
         """Set the power budget in milliwatts (None: no limit), now; returns the draw."""
-        return set_budget(self.state, NEVER if budget_mw is None else budget_mw, self._victims)
+        return self._obey(Order.BUDGET, NEVER if budget_mw is None else budget_mw)
+
+    def _obey(
+        self, order: Order, number: int = 0, first: Ints = _NO_INTS, second: Ints = _NO_INTS
+    ) -> int:
+        return obey(self.state, int(order), number, first, second)
+
+    def turn(self) -> None:
+        """Begin a market period, now: ranks are made anew, elastic jobs grow, one pass is made."""
+        self._obey(Order.TURN)
+
+    def why(self, job: int) -> tuple[Why, int]:
+        """What a queued job waits for now, and the node of the quota tree that says so."""
+        code = self._obey(Order.EXPLAIN, job)
+        return Why(code % 256), code // 256
 
     def set_service(self, nodes: int) -> int:
         """Bring the nodes in service to a number, now; returns the number reached."""
-        return set_service(self.state, min(nodes, self.spec.nodes), self._victims)
+        return self._obey(Order.SERVICE, min(nodes, self.spec.nodes))
 
     def advance(self, until_ns: int) -> Records:
         """Process every event before `until_ns` and return what happened."""
         parts: list[Records] = []
         while self.t_ns < until_ns:
             goal = min(until_ns, self.t_ns + CHUNK_NS)
-            while advance(self.state, goal) < goal:
+            while self._obey(Order.ADVANCE, goal) < goal:
                 parts.append(self._drain())
         parts.append(self._drain())
         return _joined(parts)
@@ -218,30 +332,44 @@ class Pool:
     def _drain(self) -> Records:
         n = int(self._vars[_VAR["records"]])
         self._vars[_VAR["records"]] = 0
-        kind, job, t, start, energy0, energy1 = self.state.out[:n].T.copy()
-        return Records(kind.astype(np.uint8), job.astype(np.int32), t, start, energy0, energy1)
+        kind, job, t, start, energy0, energy1, width, why, lost = self.state.out[:n].T.copy()
+        return Records(
+            kind.astype(np.uint8),
+            job.astype(np.int32),
+            t,
+            start,
+            energy0,
+            energy1,
+            width.astype(np.int32),
+            why.astype(np.int32),
+            lost,
+        )
 
     def read(self) -> PoolReading:
         """Read the meters and set their interval integrals back to nought."""
-        used, work, paused, lost, used_uwh, energy, running = self._group[:, _READ].T
+        quota = self.state.quota
         reading = PoolReading(
-            groups=GroupReading(used, work, paused, lost, used_uwh, energy, running),
+            groups=GroupReading(*self._group[:, _READ].T),
             held_ns=int(self._vars[_VAR["held_ns"]]),
             service_ns=int(self._vars[_VAR["service_ns"]]),
+            broken_ns=int(self._vars[_VAR["down_ns"]]),
+            quotas=np.stack([quota[name] for name in _QUOTA_READ], axis=1),
             in_service=int(self._vars[_VAR["in_service"]]),
-            queued=int(self.state.queue["length"].sum()),
-            queued_accelerators=int(self.state.asking.sum()),
+            queued=int(self._vars[_VAR["queued"]]),
+            queued_accelerators=int(self.state.group["asking"].sum()),
             draw_mw=int(self._vars[_VAR["draw"]]),
         )
         self._group[:, _RESET] = 0
-        self._vars[[_VAR["held_ns"], _VAR["service_ns"]]] = 0
+        self._vars[_VARS_READ] = 0
+        for name in _QUOTA_READ:
+            quota[name] = 0
         return reading
 
     def snapshot(self) -> dict[str, npt.NDArray[np.generic]]:
         """Every array of the state, by name; no records may be waiting."""
         assert self.state.v[0]["records"] == 0
-        skip = ("out", "batch")
-        return {n: a for n, a in zip(State._fields, self.state, strict=True) if n not in skip}
+        arrays = zip(State._fields, self.state, strict=True)
+        return {name: array for name, array in arrays if name not in SCRATCH}
 
     def restore(self, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
         """Put back what `snapshot` gave, bit for bit."""
@@ -250,7 +378,8 @@ class Pool:
 
     def open_segments(self) -> Records:
         """The segments of jobs still running, as if they closed now, without touching anything."""
-        running = np.flatnonzero(self.state.job["state"] == int(JobState.RUNNING)).astype(np.int32)
+        active = (int(JobState.RUNNING), int(JobState.STOPPING))
+        running = np.flatnonzero(np.isin(self.state.job["state"], active)).astype(np.int32)
         job = self.state.job[running]
         now = np.full(len(running), self.t_ns, np.int64)
         return Records(
@@ -260,6 +389,9 @@ class Pool:
             start_ns=job["start"].copy(),
             energy0_uwh=job["energy"].copy(),
             energy1_uwh=self.state.group["energy"][self.state.ask["group"][running]].copy(),
+            width=job["width"].copy(),
+            why=np.zeros(len(running), np.int32),
+            lost_ns=np.zeros(len(running), np.int64),
         )
 
 
@@ -267,8 +399,5 @@ def _joined(parts: list[Records]) -> Records:
     if len(parts) == 1:
         return parts[0]
     return Records(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("kind", "job", "t_ns", "start_ns", "energy0_uwh", "energy1_uwh")
-        )
+        *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Records))
     )

@@ -1,223 +1,209 @@
-"""Who starts: the queue, and EASY backfill under two resources at once, nodes and power.
+"""Who starts: claims, guarantees, then everybody, with EASY backfill under nodes and power.
 
-Order: priority, then submission, then job number. The first job that does not fit is the *head*;
-its start is protected at the *shadow*, the first minute at which estimated releases give it both
-its nodes and its power. A later job may start now if it is estimated to end by the shadow, or uses
-only what the head will leave over. A head that shares a node counts as one whole node in its
-shadow. The
-pass stops after `depth` jobs that were tested and did not start.
+The first job of a pass that must wait is the *head*; its start is protected at the *shadow*, the
+first minute at which estimated releases give it both its nodes and its power. A later job may start
+now if it is estimated to end by the shadow, or uses only what the head will leave over. The pass
+stops after `depth` jobs that were tested behind the head and did not start.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from gigafactory.kernel.clocks import push_end, read_group, read_held
+from gigafactory.kernel.clocks import stretched
 from gigafactory.kernel.jit import compiled
-from gigafactory.kernel.nodes import best_fit, hold_nodes
+from gigafactory.kernel.nodes import best_fit, emptiest, empty_in, end_aside, open_in_pod, set_aside
+from gigafactory.kernel.queues import (
+    claim,
+    dequeue,
+    enqueue,
+    first_of_tenant,
+    least_of,
+    not_held,
+    open_merge,
+    precedes,
+    step_merge,
+    unclaim,
+)
+from gigafactory.kernel.quotas import (
+    cap_node,
+    close_cap,
+    has_right,
+    is_closed,
+    open_caps,
+    see_tenant,
+    shift,
+)
+from gigafactory.kernel.reclaim import look_again, make_way, reclaim
+from gigafactory.kernel.running import headroom, start
 from gigafactory.kernel.state import (
     BIG_BLOCK,
     BLOCK,
     BUCKET_NS,
+    FULL_RATE,
     FULL_SPEED,
     GROUPS,
     NEVER,
     PRIORITIES,
+    SOON,
     JobState,
     Kind,
     State,
+    Why,
 )
 
+_CLAIMING = int(JobState.CLAIMING)
 _QUEUED = int(JobState.QUEUED)
-_RUNNING = int(JobState.RUNNING)
 _START = int(Kind.START)
 _BACKFILL = int(Kind.BACKFILL)
+_NOTHING = int(Why.NOTHING)
+_HELD = int(Why.HELD)
+_CAP = int(Why.CAP)
+_QUOTA = int(Why.QUOTA)
+_NODES = int(Why.NODES)
+_LEVEL = int(Why.LEVEL)
+_POWER = int(Why.POWER)
+_SHADOW = int(Why.SHADOW)
+_ORDER = int(Why.ORDER)
+_PAUSED = int(Why.PAUSED)
+_CLAIM = int(Why.CLAIM)
+_RACK = 1
+
+
+# --- what a job could have now ------------------------------------------------------------------
 
 
 @compiled
-def record(s: State, kind: int, j: int, t: int, start: int, energy0: int, energy1: int) -> None:
-    """Note what happened to a job; the caller drains the notes after each `advance`."""
+def most_together(s: State, j: int) -> int:
+    """Most empty nodes that job `j` could have now at the level it requires."""
     v = s.v[0]
-    row = v.records
-    s.out[row, 0] = kind
-    s.out[row, 1] = j
-    s.out[row, 2] = t
-    s.out[row, 3] = start
-    s.out[row, 4] = energy0
-    s.out[row, 5] = energy1
-    v.records = row + 1
+    if v.aside_job == j:
+        return empty_in(s, v.aside_level, v.aside_place)
+    level = s.job[j].level
+    if level == 0:
+        return s.free[v.node_size].count
+    if level == _RACK:
+        for k in range(s.racks.shape[0]):
+            free = s.racks.shape[0] - 1 - k
+            if s.racks[free, 0] > 0:
+                return free
+        return 0
+    most = 0
+    for p in range(s.pod_free.shape[0]):
+        most = max(most, open_in_pod(s, p))
+    return most
 
 
 @compiled
-def enqueue(s: State, j: int) -> None:
-    """Put a job in the queue of its priority, by submission and number."""
-    job = s.job[j]
+def _cost(s: State, g: int) -> int:
+    """Milliwatts an accelerator of class `g` adds when it starts."""
+    return s.group[g].power - s.v[0].idle_power
+
+
+@compiled
+def _width(s: State, j: int, nodes: int) -> int:
+    """Accelerators that job `j` runs on with so many nodes (0: on its share of one)."""
+    return min(s.ask[j].accelerators, nodes * s.v[0].node_size) if nodes else s.ask[j].accelerators
+
+
+@compiled
+def _within(s: State, j: int, nodes: int, power: int) -> int:
+    """As many of a gang's nodes, at most `nodes`, as a power lets run; 0 when too few."""
     ask = s.ask[j]
-    queue = s.queue[ask.priority]
-    after = queue.tail
-    while after >= 0 and (
-        s.job[after].submit > job.submit or (s.job[after].submit == job.submit and after > j)
-    ):
-        after = s.ask[after].prev
-    ask.prev = after
-    ask.next = s.ask[after].next if after >= 0 else queue.head
-    if ask.next >= 0:
-        s.ask[ask.next].prev = j
-    else:
-        queue.tail = j
-    if after >= 0:
-        s.ask[after].next = j
-    else:
-        queue.head = j
-    queue.length += 1
-    s.waiting[ask.priority, ask.group] += 1
-    s.asking[ask.priority, ask.group] += ask.accelerators
-    job.state = _QUEUED
+    cost = _cost(s, ask.group)
+    if cost > 0 and _width(s, j, nodes) * cost > power:
+        nodes = max(power, 0) // cost // s.v[0].node_size
+    return nodes if nodes >= ask.least else 0
 
 
 @compiled
-def dequeue(s: State, j: int) -> None:
-    """Take a job out of the queue."""
+def offer(s: State, j: int) -> int:
+    """Nodes that gang `j` could start on now, within caps, quota, power and level; 0 for none."""
     ask = s.ask[j]
-    queue = s.queue[ask.priority]
-    if ask.prev >= 0:
-        s.ask[ask.prev].next = ask.next
-    else:
-        queue.head = ask.next
-    if ask.next >= 0:
-        s.ask[ask.next].prev = ask.prev
-    else:
-        queue.tail = ask.prev
-    queue.length -= 1
-    s.waiting[ask.priority, ask.group] -= 1
-    s.asking[ask.priority, ask.group] -= ask.accelerators
-    ask.next = -1
-    ask.prev = -1
+    nodes = min(ask.nodes, most_together(s, j))
+    if nodes < ask.least or s.group[ask.group].speed == 0:
+        return 0
+    see_tenant(s, ask.tenant)
+    room = min(s.tenant[ask.tenant].cap_room, s.tenant[ask.tenant].quota_room)
+    nodes = min(nodes, max(room, 0) // s.v[0].node_size)
+    if nodes < ask.least:
+        return 0
+    return _within(s, j, nodes, headroom(s))
 
 
 @compiled
-def free_to_start(s: State, p: int) -> int:
-    """How many jobs of a priority's queue belong to groups that are not held."""
-    if s.v[0].held_groups == 0:
-        return s.queue[p].length
-    count = 0
-    for g in range(GROUPS):
-        if s.group[g].held == 0:
-            count += s.waiting[p, g]
-    return count
-
-
-@compiled
-def first_free(s: State, p: int) -> int:
-    """The first job of a priority's queue that is not held, -1 when there is none."""
-    if free_to_start(s, p) == 0:
-        return -1
-    j = s.queue[p].head
-    while s.group[s.ask[j].group].held:
-        j = s.ask[j].next
-    return j
-
-
-@compiled
-def queue_head(s: State) -> int:
-    """The first job in the queue that is not held, -1 when there is none."""
-    for k in range(PRIORITIES):
-        head = first_free(s, PRIORITIES - 1 - k)
-        if head >= 0:
-            return head
-    return -1
-
-
-@compiled
-def power_of(s: State, j: int) -> int:
-    """Milliwatts by which the pool's draw rises when job `j` runs at its group's present speed."""
-    return s.ask[j].accelerators * (s.group[s.ask[j].group].power - s.v[0].idle_power)
-
-
-@compiled
-def headroom(s: State) -> int:
-    """Milliwatts left under the power budget."""
-    v = s.v[0]
-    if v.budget >= NEVER:
-        return NEVER
-    return v.budget - v.draw
-
-
-@compiled
-def has_room(s: State, j: int) -> bool:
-    """Whether nodes for job `j` are free now, by the node rule."""
-    ask = s.ask[j]
-    if ask.nodes > 0:
-        return s.free_count[s.v[0].node_size] >= ask.nodes
-    return best_fit(s, ask.accelerators) >= 0
-
-
-@compiled
-def activate(s: State, j: int, t: int) -> None:
-    """Let a job that holds its nodes draw power and make progress."""
-    job = s.job[j]
+def fits_small(s: State, j: int) -> bool:
+    """Whether a job smaller than a node could start now."""
     ask = s.ask[j]
     group = s.group[ask.group]
-    job.start = t
-    job.energy = group.energy
-    job.v_end = group.clock + job.left
-    job.state = _RUNNING
-    group.running += ask.accelerators
-    s.v[0].draw += power_of(s, j)
-    push_end(s, ask.group, j)
+    if group.speed == 0 or ask.accelerators * _cost(s, ask.group) > headroom(s):
+        return False
+    see_tenant(s, ask.tenant)
+    room = min(s.tenant[ask.tenant].cap_room, s.tenant[ask.tenant].quota_room)
+    return ask.accelerators <= room and best_fit(s, ask.accelerators) >= 0
 
 
 @compiled
-def start(s: State, j: int, t: int, kind: int) -> None:
-    """Start a queued job on free nodes."""
-    dequeue(s, j)
-    read_group(s, s.ask[j].group, t)
-    read_held(s, t)
-    activate(s, j, t)
-    hold_nodes(s, j)
-    record(s, kind, j, t, t, s.job[j].energy, s.job[j].energy)
+def _fits(s: State, j: int) -> bool:
+    """Whether job `j` fits now."""
+    return offer(s, j) > 0 if s.ask[j].nodes > 0 else fits_small(s, j)
 
 
 @compiled
-def _released_power(s: State, row: Any, at: int) -> int:
+def _start_now(s: State, j: int, t: int) -> bool:
+    """Start job `j` if it fits now; nobody is protected from it."""
+    nodes = 0
+    if s.ask[j].nodes > 0:
+        nodes = offer(s, j)
+        if nodes == 0:
+            return False
+    elif not fits_small(s, j):
+        return False
+    start(s, j, t, _START, nodes)
+    return True
+
+
+# --- the head and its shadow --------------------------------------------------------------------
+
+
+@compiled
+def _released_power(s: State, row: int) -> int:
     power = 0
     for g in range(GROUPS):
-        power += row[at, 1 + g] * (s.group[g].power - s.v[0].idle_power)
+        power += s.releases[row, 1 + g] * _cost(s, g)
     return power
 
 
 @compiled
-def cast_shadow(s: State, j: int, t: int) -> None:
-    """Find the shadow of the blocked head `j`, and what it leaves over there."""
+def _cast_shadow(s: State, nodes: int, power_asked: int, t: int) -> None:
+    """Find the first minute that gives the head so many nodes and so much power."""
     v = s.v[0]
-    nodes = max(s.ask[j].nodes, 1)
     limited = v.budget < NEVER
-    free = s.free_count[v.node_size]
-    power = headroom(s) - power_of(s, j) if limited else 0
+    free = s.free[v.node_size].count
+    power = headroom(s) - power_asked if limited else 0
     at = (t - v.origin + BUCKET_NS - 1) // BUCKET_NS
-    last = s.minutes.shape[0]
+    last = v.blocks
     while at < last and (free < nodes or power < 0):
         if at % BIG_BLOCK == 0:
-            more = s.big_blocks[at // BIG_BLOCK, 0]
-            gain = _released_power(s, s.big_blocks, at // BIG_BLOCK) if limited else 0
+            row = v.big_blocks + at // BIG_BLOCK
+            more = s.releases[row, 0]
+            gain = _released_power(s, row) if limited else 0
             if free + more < nodes or power + gain < 0:
                 free += more
                 power += gain
                 at += BIG_BLOCK
                 continue
         if at % BLOCK == 0:
-            more = s.blocks[at // BLOCK, 0]
-            gain = _released_power(s, s.blocks, at // BLOCK) if limited else 0
+            row = v.blocks + at // BLOCK
+            more = s.releases[row, 0]
+            gain = _released_power(s, row) if limited else 0
             if free + more < nodes or power + gain < 0:
                 free += more
                 power += gain
                 at += BLOCK
                 continue
-        free += s.minutes[at, 0]
+        free += s.releases[at, 0]
         if limited:
-            power += _released_power(s, s.minutes, at)
+            power += _released_power(s, at)
         at += 1
-    v.shadow_valid = 1
     if free < nodes or power < 0:
         v.shadow = NEVER  # not within sight: nothing to protect
         v.extra_nodes = 0
@@ -229,135 +215,349 @@ def cast_shadow(s: State, j: int, t: int) -> None:
 
 
 @compiled
-def see_limits(s: State, t: int) -> None:
+def _protect(s: State, j: int, t: int) -> None:
+    """Make job `j` the head of this pass."""
+    v = s.v[0]
+    ask = s.ask[j]
+    v.head = j
+    v.shadow_valid = 1
+    least = least_of(s, j)
+    see_tenant(s, ask.tenant)
+    enough = (
+        s.job[j].level > 0
+        and v.aside_job < 0
+        and s.free[v.node_size].count >= ask.least > most_together(s, j)
+    )
+    if enough:
+        set_aside(s, j, s.job[j].level, emptiest(s, s.job[j].level))
+    if v.aside_job == j or s.group[ask.group].speed == 0:
+        v.shadow = NEVER  # what is set aside needs no shadow; what stands still has none
+        v.extra_nodes = v.extra_power = 0
+    else:
+        nodes = max(ask.least, 1)
+        if s.tenant[ask.tenant].quota_room < least:
+            kept = v.in_service * v.node_size - v.held - s.tenant[ask.tenant].quota_room
+            nodes += (max(kept, 0) + v.node_size - 1) // v.node_size
+        _cast_shadow(s, nodes, _width(s, j, ask.least) * _cost(s, ask.group), t)
+    _see_limits(s, t)
+    _see_room(s)
+
+
+@compiled
+def _see_limits(s: State, t: int) -> None:
     """Tabulate, per group, the longest rest that ends by the shadow and the power of a start."""
     v = s.v[0]
-    sighted = v.shadow < s.minutes.shape[0] - 1
+    sighted = v.shadow < v.blocks - 1
     end = v.origin + v.shadow * BUCKET_NS if sighted else t
     for g in range(GROUPS):
         group = s.group[g]
-        s.cost[g] = group.power - v.idle_power
+        s.group[g].cost = _cost(s, g)
         if group.speed == 0:
-            s.longest[g] = -NEVER  # a stopped group starts nothing
+            s.group[g].longest = -NEVER  # a stopped group starts nothing
         elif not sighted:
-            s.longest[g] = NEVER
+            s.group[g].longest = NEVER
         else:
             # what the group's clock, in whole nanoseconds, moves on from now to the shadow
             now = (group.speed * (t - group.t) + group.clock_rest) // FULL_SPEED
             then = (group.speed * (end - group.t) + group.clock_rest) // FULL_SPEED
-            s.longest[g] = then - now
+            s.group[g].longest = then - now
 
 
 @compiled
-def see_room(s: State) -> None:
+def _see_room(s: State) -> None:
     """Tabulate the node that a job smaller than a node would share."""
     node_size = s.v[0].node_size
-    best = s.free_head[node_size]
+    best = best_fit(s, node_size)
     for k in range(1, node_size):
         free = node_size - k
-        if s.free_head[free] >= 0:
-            best = s.free_head[free]
+        if s.free[free].head >= 0:
+            best = s.free[free].head
         s.room[free] = best
 
 
 @compiled
-def _scan(s: State, first: int, tested: int, t: int) -> int:
-    """Backfill along one queue from job `first`; returns how many were tested and did not start.
-
-    Starts a job when it fits now and either ends by the shadow or uses only what the head leaves
-    over, which it then takes off. The tests stand in the loop, cheapest first: this is where an
-    overloaded machine spends its time.
-    """
+def _gang_behind(s: State, j: int) -> int:
+    """Nodes on which gang `j` may start behind the head; 0 for none."""
     v = s.v[0]
-    ask = s.ask
-    whole = s.free_count[v.node_size]
-    spare = headroom(s)
-    j = first
-    while j >= 0 and tested < v.depth:
-        following = ask[j].next
-        nodes = ask[j].nodes
-        group = ask[j].group
-        if s.group[group].held:
-            j = following
-            continue
-        power = ask[j].accelerators * s.cost[group]
-        fits = nodes <= whole and power <= spare and s.longest[group] > -NEVER
-        if fits and nodes == 0:
-            n = s.room[ask[j].accelerators]
-            fits = n >= 0
-            if fits:
-                nodes = 1 if s.node[n].free == v.node_size or s.node[n].bucket <= v.shadow else 0
-        if fits and ask[j].rest > s.longest[group]:
-            fits = nodes <= v.extra_nodes and power <= v.extra_power
-            if fits:
-                v.extra_nodes -= nodes
-                if v.extra_power < NEVER:
-                    v.extra_power -= power
-        if fits:
-            start(s, j, t, _BACKFILL)
-            if ask[j].nodes == 0:
-                v.shadow_valid = 0  # other jobs may now share other nodes: look again next time
-            if v.held >= v.in_service * v.node_size:
-                return v.depth
-            see_room(s)
-            whole = s.free_count[v.node_size]
-            spare = headroom(s)
-        else:
-            tested += 1
-        j = following
-    return tested
+    ask = s.ask[j]
+    nodes = offer(s, j)
+    if nodes == 0:
+        return 0
+    rate = FULL_RATE
+    if nodes < ask.nodes:
+        rate = s.efficiency[FULL_RATE * _width(s, j, nodes) // ask.accelerators]
+    if stretched(ask.rest, rate) <= s.group[ask.group].longest:
+        return nodes
+    nodes = min(nodes, v.extra_nodes)
+    if nodes < ask.least:
+        return 0
+    nodes = _within(s, j, nodes, v.extra_power)
+    if nodes > 0:
+        v.extra_nodes -= nodes
+        if v.extra_power < NEVER:
+            v.extra_power -= _width(s, j, nodes) * s.group[ask.group].cost
+    return nodes
 
 
 @compiled
-def _scan_on(s: State, first: int, priority: int, tested: int, t: int) -> None:
-    """Backfill from job `first` to the end of its queue, then along the queues below."""
+def _small_behind(s: State, j: int) -> bool:
+    """Whether a job smaller than a node may start behind the head."""
     v = s.v[0]
-    tested = _scan(s, first, tested, t)
-    for k in range(1, priority + 1):
-        if tested >= v.depth:
+    ask = s.ask[j]
+    n = s.room[ask.accelerators]
+    if n < 0 or not fits_small(s, j):
+        return False
+    if ask.rest <= s.group[ask.group].longest:
+        return True
+    node = s.node[n]
+    nodes = 1 if node.free == v.node_size or node.bucket <= v.shadow else 0
+    power = ask.accelerators * s.group[ask.group].cost
+    if nodes > v.extra_nodes or power > v.extra_power:
+        return False
+    v.extra_nodes -= nodes
+    if v.extra_power < NEVER:
+        v.extra_power -= power
+    return True
+
+
+@compiled
+def _start_behind(s: State, j: int, t: int) -> bool:
+    """Start job `j` behind the head if it fits now and does not put the head off."""
+    v = s.v[0]
+    ask = s.ask[j]
+    # cheapest first: this is where an overloaded machine spends its time
+    if ask.least > s.free[v.node_size].count and v.aside_job != j:
+        return False
+    if s.group[ask.group].longest == -NEVER:
+        return False
+    nodes = 0
+    if ask.nodes > 0:
+        nodes = _gang_behind(s, j)
+        if nodes == 0:
+            return False
+    elif not _small_behind(s, j):
+        return False
+    start(s, j, t, _BACKFILL, nodes)
+    if ask.nodes == 0:
+        v.shadow_valid = 0  # other jobs may now share other nodes: look again next time
+    _see_room(s)
+    return True
+
+
+@compiled
+def _try(s: State, j: int, t: int) -> bool:
+    """Start job `j` if it may start now."""
+    if s.v[0].head < 0:
+        return _start_now(s, j, t)
+    return _start_behind(s, j, t)
+
+
+# --- the three rounds ---------------------------------------------------------------------------
+
+
+@compiled
+def _give_up_claim(s: State, j: int, t: int) -> None:
+    """Send a job that claims back to the queue."""
+    shift(s, SOON, s.tenant[s.ask[j].tenant].leaf, -least_of(s, j), t)
+    unclaim(s, j, t)
+    if s.v[0].aside_job == j:
+        end_aside(s)
+    enqueue(s, j, t)
+
+
+@compiled
+def _serve_claims(s: State, t: int) -> None:
+    """First round: jobs that claimed nodes, in the order in which they claimed."""
+    v = s.v[0]
+    j = not_held(s, v.claim_head)
+    while j >= 0:
+        following = not_held(s, s.ask[j].next)
+        leaf = s.tenant[s.ask[j].tenant].leaf
+        # its own claim stands in the usage to come already
+        kept = s.job[j].own == 1 or has_right(s, leaf, 0)
+        if not kept or cap_node(s, leaf, least_of(s, j)) >= 0:
+            _give_up_claim(s, j, t)
+        elif not _start_now(s, j, t):
+            look_again(s, j, t)
+            _protect(s, j, t)
             return
-        tested = _scan(s, first_free(s, priority - k), tested, t)
+        j = following
+
+
+@compiled
+def _serve_guarantees(s: State, t: int) -> None:
+    """Second round: tenants by rank; what they have a right to starts, or takes back its nodes."""
+    for i in range(s.tenant.shape[0]):
+        q = s.tenant[i].order
+        if s.tenant[q].levels == 0:
+            continue
+        leaf = s.tenant[q].leaf
+        j = first_of_tenant(s, q)
+        while j >= 0 and cap_node(s, leaf, least_of(s, j)) < 0:
+            right = has_right(s, leaf, least_of(s, j))
+            if right and _try(s, j, t):
+                j = first_of_tenant(s, q)
+                continue
+            if (right and reclaim(s, j, t)) or (
+                not right and not _fits(s, j) and make_way(s, j, t)
+            ):
+                _claim(s, j, t)
+                if s.v[0].head < 0:
+                    _protect(s, j, t)
+            break
+
+
+@compiled
+def _claim(s: State, j: int, t: int) -> None:
+    """Move a queued job whose victims have been given notice to the claims."""
+    dequeue(s, j, t)
+    claim(s, j, t)
+    shift(s, SOON, s.tenant[s.ask[j].tenant].leaf, least_of(s, j), t)
+    s.job[j].state = _CLAIMING
+
+
+@compiled
+def _serve_queue(s: State, t: int) -> None:
+    """Third round: everybody, in the order of the queue."""
+    v = s.v[0]
+    for k in range(PRIORITIES):
+        p = PRIORITIES - 1 - k
+        n = open_merge(s, p)
+        while n > 0:
+            j = s.tenant[0].merge
+            ask = s.ask[j]
+            following = not_held(s, ask.next)
+            if is_closed(s, s.tenant[ask.tenant].leaf):
+                n = step_merge(s, n, -1)
+                continue
+            see_tenant(s, ask.tenant)
+            if least_of(s, j) > s.tenant[ask.tenant].cap_room:
+                close_cap(s, s.tenant[ask.tenant].leaf, least_of(s, j))
+                n = step_merge(s, n, -1)
+                continue
+            if v.head < 0:
+                if not _start_now(s, j, t):
+                    _protect(s, j, t)
+            elif v.seen >= v.depth or v.held >= v.in_service * v.node_size:
+                return
+            elif not _start_behind(s, j, t):
+                s.tested[v.seen] = j
+                v.seen += 1
+            n = step_merge(s, n, following)
 
 
 @compiled
 def schedule(s: State, t: int) -> None:
-    """One pass: start the queue in order, then backfill behind the first job that does not fit."""
+    """One pass."""
     v = s.v[0]
     v.shadow_valid = 0
+    v.head = -1
+    v.seen = 0
+    if v.aside_job >= 0 and s.job[v.aside_job].state != _CLAIMING:
+        end_aside(s)  # the head of this pass may have a room set aside anew
     if v.paused_jobs > 0:
         return  # power goes to paused work first
-    head = queue_head(s)
-    while head >= 0 and has_room(s, head) and power_of(s, head) <= headroom(s):
-        if s.group[s.ask[head].group].speed == 0:
-            break
-        start(s, head, t, _START)
-        head = queue_head(s)
-    if head < 0:
-        return
-    cast_shadow(s, head, t)
-    see_limits(s, t)
-    see_room(s)
-    if v.held >= v.in_service * v.node_size:
-        return
-    _scan_on(s, s.ask[head].next, s.ask[head].priority, 0, t)
+    open_caps(s)
+    _serve_claims(s, t)
+    if s.quota.shape[0] > 1:
+        _serve_guarantees(s, t)
+    _serve_queue(s, t)
+
+
+# --- a lone arrival, and reasons ----------------------------------------------------------------
 
 
 @compiled
-def consider_arrival(s: State, j: int, t: int) -> None:
-    """Try the one job that just arrived behind a blocked head.
+def _place_of(s: State, j: int) -> int:
+    """How many of the jobs tested behind the head go before job `j`."""
+    low, high = 0, s.v[0].seen
+    while low < high:
+        middle = (low + high) // 2
+        if precedes(s, s.tested[middle], j):
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
-    No whole nodes came free, no node got shared and no power was set since the last pass, so
-    nothing before it can have become startable; nor behind it, unless it now shares a node.
+
+@compiled
+def cannot_start(s: State, j: int, t: int) -> bool:
+    """Whether the one job that just arrived changes nothing, so that no pass need be made.
+
+    Nothing has come free and no power was set since the last pass, so no other job can have become
+    startable; it is enough to test this one, where the pass would have met it.
     """
     v = s.v[0]
-    if v.held >= v.in_service * v.node_size or s.group[s.ask[j].group].held:
-        return
-    ahead = -1
-    for p in range(s.ask[j].priority, PRIORITIES):
-        ahead += free_to_start(s, p)
-    if ahead - 1 < v.depth:
-        see_limits(s, t)
-        tested = _scan(s, j, ahead - 1, t)
-        if v.shadow_valid == 0 and s.ask[j].priority > 0 and tested < v.depth:
-            below = s.ask[j].priority - 1
-            _scan_on(s, first_free(s, below), below, tested, t)
+    ask = s.ask[j]
+    if v.head < 0 or v.shadow_valid == 0:
+        return False
+    if s.job[v.head].state == _QUEUED and precedes(s, j, v.head):
+        return False
+    leaf = s.tenant[ask.tenant].leaf
+    if s.quota.shape[0] > 1 and has_right(s, leaf, least_of(s, j)):
+        return False
+    if s.group[ask.group].held or is_closed(s, leaf):
+        return True
+    if v.held >= v.in_service * v.node_size:
+        return True
+    at = _place_of(s, j)
+    if at >= v.depth:
+        return True
+    see_tenant(s, ask.tenant)
+    if least_of(s, j) > s.tenant[ask.tenant].cap_room:
+        return False  # it closes a node: those behind it are not tested any more
+    _see_limits(s, t)
+    if _could_start_behind(s, j):
+        return False
+    v.seen = min(v.seen + 1, v.depth)
+    for k in range(v.seen - 1 - at):
+        s.tested[v.seen - 1 - k] = s.tested[v.seen - 2 - k]
+    s.tested[at] = j
+    return True
+
+
+@compiled
+def _could_start_behind(s: State, j: int) -> bool:
+    """Whether job `j` could start behind the head; a pass then lets it."""
+    v = s.v[0]
+    ask = s.ask[j]
+    if s.group[ask.group].longest == -NEVER:
+        return False
+    nodes, power = v.extra_nodes, v.extra_power
+    could = _gang_behind(s, j) > 0 if ask.nodes > 0 else _small_behind(s, j)
+    v.extra_nodes, v.extra_power = nodes, power
+    return could
+
+
+@compiled
+def explain(s: State, j: int) -> int:
+    """What queued job `j` waits for after a pass: a `Why`, plus 256 times a quota node it names."""
+    v = s.v[0]
+    ask = s.ask[j]
+    leaf = s.tenant[ask.tenant].leaf
+    if s.job[j].state == _CLAIMING:
+        return _CLAIM
+    if s.job[j].state != _QUEUED:
+        return _NOTHING
+    if s.group[ask.group].held:
+        return _HELD
+    if v.paused_jobs > 0:
+        return _PAUSED
+    broken = cap_node(s, leaf, least_of(s, j))
+    if broken >= 0:
+        return _CAP + 256 * broken
+    see_tenant(s, ask.tenant)
+    if s.tenant[ask.tenant].quota_room < least_of(s, j):
+        return _QUOTA + 256 * leaf
+    if ask.nodes > 0 and s.free[v.node_size].count < ask.least and v.aside_job != j:
+        return _NODES
+    if ask.nodes > 0 and most_together(s, j) < ask.least:
+        return _LEVEL
+    if ask.nodes == 0 and best_fit(s, ask.accelerators) < 0:
+        return _NODES
+    group = s.group[ask.group]
+    if group.speed == 0 or _width(s, j, ask.least) * _cost(s, ask.group) > headroom(s):
+        return _POWER
+    if is_closed(s, leaf) or (v.seen >= v.depth > 0 and _place_of(s, j) >= v.depth):
+        return _ORDER
+    return _SHADOW

@@ -10,7 +10,15 @@ numbers. Imports only `gigafactory.units` and `gigafactory.engine`.
 """
 
 from gigafactory.ledger.book import Book, Header
-from gigafactory.ledger.facts import ASK, GROUP_COLUMNS, METERS, MOVES, POOL_COLUMNS, Facts
+from gigafactory.ledger.facts import (
+    ASK,
+    GROUP_COLUMNS,
+    METERS,
+    MOVES,
+    POOL_COLUMNS,
+    SHARE_COLUMNS,
+    Facts,
+)
 from gigafactory.ledger.quantise import Carry, quantised
 from gigafactory.ledger.tables import account_table, job_table, transfer_table
 from gigafactory.ledger.verify import conservation
@@ -21,6 +29,7 @@ __all__ = [
     "METERS",
     "MOVES",
     "POOL_COLUMNS",
+    "SHARE_COLUMNS",
     "Book",
     "Carry",
     "Facts",

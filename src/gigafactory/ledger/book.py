@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from gigafactory.ledger.facts import (
     EVICT,
+    FAIL,
     FINISH,
     GROUP_COLUMNS,
     LIMIT,
@@ -17,6 +18,8 @@ from gigafactory.ledger.facts import (
     OPENS,
     PAUSE,
     POOL_COLUMNS,
+    PREEMPT,
+    SHARE_COLUMNS,
     Facts,
 )
 from gigafactory.ledger.integrals import FINE, SHARED, Integrals
@@ -38,6 +41,7 @@ FATES: Final = (
     "held_paused",
     "lost_failure",
     "lost_response",
+    "lost_preemption",
 )
 #: What a site pays (micro-euro; what it earns is negative), apart from the contracts.
 PAID: Final = (
@@ -76,6 +80,8 @@ class Header:
         edges_ns: edges of the market periods.
         jobs: number of jobs that will be submitted.
         tenants: names.
+        node_size: accelerators per node of each pool.
+        shares: names of the nodes of the quota tree, the same in every pool; the root first.
     """
 
     sites: tuple[str, ...]
@@ -96,6 +102,8 @@ class Header:
     jobs: int
     tenants: tuple[str, ...]
     edges_ns: tuple[int, int, int]
+    node_size: tuple[int, ...]
+    shares: tuple[str, ...] = ()
 
     def fields(self) -> dict[str, Any]:
         """The header as the fields of a journal frame."""
@@ -123,6 +131,8 @@ RECEIPT: Final = (
     "end_ns",
     "gpu_s",
     "allocated_gpu_s",
+    "lost_gpu_s",
+    "stops",
     "energy_wh",
     *SHARED,
     "revenue_micro_eur",
@@ -164,12 +174,13 @@ class Book:
         # jobs
         self.receipt = np.zeros((len(RECEIPT), h.jobs), np.int64)
         self.receipt[1:3] = -1
+        self.waited_for = np.full(h.jobs, -1, np.int32)
+        self.share_s: list[Ints] = []
         self.ask: dict[str, Any] = {
             "tenant": np.full(h.jobs, -1, np.int16),
             "job_class": np.zeros(h.jobs, np.int8),
             "mission": np.zeros(h.jobs, np.int8),
             "accelerators": np.zeros(h.jobs, np.int32),
-            "held": np.zeros(h.jobs, np.int32),
             "pool": np.full(h.jobs, -1, np.int8),
             "end_state": np.zeros(h.jobs, np.int8),
             "price_micro_eur": np.zeros(h.jobs, np.int64),
@@ -177,12 +188,18 @@ class Book:
         self.fate = np.zeros(h.jobs, np.uint8)  # last move of each job
         self.open_t = np.full(h.jobs, -1, np.int64)
         self.open_energy = np.zeros(h.jobs, np.int64)
+        self.open_width = np.zeros(h.jobs, np.int32)
         self.segments = 0
         self._waiting: list[Facts] = []
 
     def tick(self, facts: Facts) -> None:
         """Take in the facts of the next period; they are posted when the day closes."""
         self._waiting.append(facts)
+
+    def day_shares(self, share_s: Ints) -> None:
+        """Take in what every node of the quota tree held in a day, int64[pools, nodes, columns]."""
+        assert share_s.shape[2] == len(SHARE_COLUMNS)
+        self.share_s.append(share_s)
 
     def close_day(self) -> None:
         """Post everything taken in since the last close."""
@@ -220,8 +237,9 @@ class Book:
             pools = self._of_site(site)
             pool = self.pool[now][:, pools].sum(axis=1)
             group = self.group[now][:, pools].sum(axis=1)
-            used, paused, lost = (
-                group[..., _G[name]] for name in ("used_ns", "paused_ns", "lost_ns")
+            used, paused, lost, failed, preempted, restart = (
+                group[..., _G[f"{name}_ns"]]
+                for name in ("used", "paused", "lost", "failed", "preempted", "restart")
             )
             # a site's accelerator-nanoseconds times a million do not fit in 64 bits: split first
             ppm = np.array(self.header.overhead_ppm)
@@ -234,12 +252,15 @@ class Book:
                     pool[:, _P["service_ns"]] - held,
                     held - used.sum(axis=1) - paused.sum(axis=1),
                     paused.sum(axis=1),
-                    np.zeros(len(pool), np.int64),
+                    failed.sum(axis=1),
                     lost.sum(axis=1),
+                    preempted.sum(axis=1),
                 ],
                 axis=1,
             )
-            fine = np.concatenate([fates, used - overhead - lost, overhead], axis=1)
+            overhead = overhead + restart
+            useful = used - overhead - lost - failed - preempted
+            fine = np.concatenate([fates, useful, overhead], axis=1)
             whole, self._hours_rest[site] = quantised(fine, NS_PER_S, self._hours_rest[site])
             n = len(FATES)
             self.fate_s[now, site] = whole[:, :n]
@@ -346,7 +367,7 @@ class Book:
             return
         order = np.argsort(moves["job"], kind="stable")
         kind, job = moves["kind"][order], moves["job"][order].astype(np.int64)
-        t, energy = moves["t_ns"][order], moves["energy_uwh"][order]
+        t, energy, width = (moves[name][order] for name in ("t_ns", "energy_uwh", "width"))
         opens = np.isin(kind, OPENS)
         same = np.concatenate([[False], job[1:] == job[:-1]])
         before = np.concatenate([[0], np.arange(len(job) - 1)])
@@ -354,21 +375,36 @@ class Book:
         follows = same[close]
         start_t = np.where(follows, t[before[close]], self.open_t[job[close]])
         start_energy = np.where(follows, energy[before[close]], self.open_energy[job[close]])
-        self._write(job[close], kind[close], start_t, start_energy, t[close], energy[close])
+        ends = (start_t, start_energy, t[close], energy[close])
+        self._write(job[close], kind[close], width[close], moves["lost_ns"][order][close], ends)
         first = opens & ~same
-        fresh = job[first][self.receipt[1, job[first]] < 0]
-        self.receipt[1, fresh] = t[first][self.receipt[1, job[first]] < 0]
+        unseen = self.receipt[1, job[first]] < 0
+        fresh = job[first][unseen]
+        self.receipt[1, fresh] = t[first][unseen]
+        self.waited_for[fresh] = moves["why"][order][first][unseen]
         last = np.concatenate([job[1:] != job[:-1], [True]])
         self.fate[job[last]] = kind[last]
         still = last & opens
         self.open_t[job[last & ~opens]] = -1
         self.open_t[job[still]] = t[still]
         self.open_energy[job[still]] = energy[still]
+        self.open_width[job[still]] = width[still]
 
-    def _write(self, job: Ints, kind: Any, t0: Ints, e0: Ints, t1: Ints, e1: Ints) -> None:
-        """Add closed segments to their jobs' receipts."""
+    def _write(
+        self, job: Ints, kind: Any, width: Any, lost_ns: Ints, ends: tuple[Ints, Ints, Ints, Ints]
+    ) -> None:
+        """Add closed segments to their jobs' receipts.
+
+        Args:
+            job: whose they are.
+            kind: how each closed.
+            width: accelerators it ran on.
+            lost_ns: accelerator-nanoseconds rolled back.
+            ends: instant and energy reading at which it opened, and at which it closed.
+        """
+        t0, e0, t1, e1 = ends
         first, _, step = self.header.edges_ns
-        a = self.ask["accelerators"][job].astype(np.int64)
+        a = width.astype(np.int64)
         pool = self.ask["pool"][job].astype(np.int64)
         group = self.ask["job_class"][job].astype(np.int64)
         # a segment that closes on the last edge is read at the end of the last period
@@ -380,11 +416,17 @@ class Book:
             self.integrals.reading(np.minimum(p1, self.periods - 1), pool, group, e1),
         )
         gpu_s = a * ((t1 - t0) // 1000) // _PPM
-        held_s = self.ask["held"][job] * ((t1 - t0) // 1000) // _PPM
-        # work whose nodes were taken away is not billed
-        billed = np.where(kind == EVICT, 0, gpu_s)
+        node = np.array(self.header.node_size, np.int64)[pool]
+        # a gang holds whole nodes
+        held = np.where(self.ask["accelerators"][job] >= node, -(-a // node) * node, a)
+        held_s = held * ((t1 - t0) // 1000) // _PPM
+        lost_s = lost_ns // NS_PER_S
+        stopped = np.isin(kind, (EVICT, FAIL, PREEMPT))
+        # work lost to a limit or a failure is not billed; borrowed capacity is lost at own risk
+        billed = np.maximum(gpu_s - np.where(kind == PREEMPT, 0, lost_s), 0)
         revenue = billed * self.ask["price_micro_eur"][job] // 3600
-        columns = [gpu_s, held_s, a * (e1 - e0) // _PPM, *shared.T, revenue]
+        energy_wh = a * (e1 - e0) // _PPM
+        columns = [gpu_s, held_s, lost_s, stopped, energy_wh, *shared.T, revenue]
         for row, column in zip(self.receipt[3:], columns, strict=True):
             np.add.at(row, job, column)
         ended = np.isin(kind, (FINISH, LIMIT))
@@ -407,7 +449,8 @@ class Book:
         end = np.full(len(job), self.header.edges_ns[0] + self.periods * self.header.edges_ns[2])
         energy = energy_uwh[self.ask["pool"][job], self.ask["job_class"][job]]
         kind = np.full(len(job), PAUSE, np.uint8)
-        self._write(job, kind, self.open_t[job], self.open_energy[job], end, energy)
+        ends = (self.open_t[job], self.open_energy[job], end, energy)
+        self._write(job, kind, self.open_width[job], np.zeros_like(end), ends)
 
 
 __all__ = ["FATES", "PAID", "RECEIPT", "Book", "Header"]

@@ -38,8 +38,12 @@ METERS: Final = (
 GROUP_COLUMNS: Final = (
     "used_ns",
     "work_ns",
+    "slowed_ns",
     "paused_ns",
     "lost_ns",
+    "failed_ns",
+    "preempted_ns",
+    "restart_ns",
     "used_uwh",
     "energy_uwh",
     "running",
@@ -56,8 +60,22 @@ POOL_COLUMNS: Final = (
     "queued_accelerators",
 )
 
-#: Columns of what happened to jobs: a segment opens or closes.
-MOVES: Final = {"kind": np.uint8, "job": np.int32, "t_ns": np.int64, "energy_uwh": np.int64}
+#: Columns of what happened to jobs: a segment opens or closes. `width` is the accelerators it ran
+#: on; `why` what a start had waited for (256 times the quota node, plus the kernel's reason), or
+#: the job for which a preempted one left (-1 none); `lost_ns` accelerator-nanoseconds rolled back.
+MOVES: Final = {
+    "kind": np.uint8,
+    "job": np.int32,
+    "t_ns": np.int64,
+    "energy_uwh": np.int64,
+    "width": np.int32,
+    "why": np.int32,
+    "lost_ns": np.int64,
+}
+
+#: Readings of a node of a pool's quota tree over a day, accelerator-seconds: held, of these beyond
+#: its effective quota, and asked within its nominal quota but not had.
+SHARE_COLUMNS: Final = ("held_s", "borrowed_s", "short_s")
 
 #: Columns of jobs that were submitted in the tick.
 ASK: Final = {
@@ -67,7 +85,6 @@ ASK: Final = {
     "job_class": np.int8,
     "mission": np.int8,
     "accelerators": np.int32,
-    "held": np.int32,
     "pool": np.int8,
     "end_state": np.int8,
     "price_micro_eur": np.int64,
@@ -79,6 +96,8 @@ FINISH: Final = 4
 LIMIT: Final = 5
 PAUSE: Final = 6
 EVICT: Final = 7
+PREEMPT: Final = 8
+FAIL: Final = 9
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from gigafactory.ledger.book import FATES, PAID, RECEIPT, Book
-from gigafactory.ledger.facts import EVICT, FINISH, LIMIT, METERS, PAUSE
+from gigafactory.ledger.facts import EVICT, FAIL, FINISH, LIMIT, METERS, PAUSE, PREEMPT
 from gigafactory.ledger.integrals import SHARED
 
 Ints = npt.NDArray[np.int64]
@@ -182,7 +182,7 @@ def job_states(book: Book) -> npt.NDArray[np.int64]:
     fate, own = book.fate, book.ask["end_state"]
     state = np.zeros(len(fate), np.int64)  # queued: never started, or evicted
     state[(fate > 0) & (fate <= PAUSE)] = _STATES.index("running")
-    state[fate == EVICT] = _STATES.index("queued")
+    state[np.isin(fate, (EVICT, PREEMPT, FAIL))] = _STATES.index("queued")
     state[fate == LIMIT] = _STATES.index("timeout")
     finished = fate == FINISH
     state[finished] = _STATES.index("completed")
@@ -228,6 +228,9 @@ def job_table(book: Book, missions: tuple[str, ...], chips: Mapping[int, str]) -
             "wait_s": waited / 1e9,
             "gpu_s": receipt["gpu_s"],
             "allocated_gpu_s": receipt["allocated_gpu_s"],
+            "lost_gpu_s": receipt["lost_gpu_s"],
+            "stops": receipt["stops"].astype(np.int32),
+            "waited_for": book.waited_for[some],
             "energy_wh": receipt["energy_wh"],
             **{name: receipt[name] for name in SHARED},
             "revenue_micro_eur": receipt["revenue_micro_eur"],

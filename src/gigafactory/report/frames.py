@@ -41,6 +41,7 @@ FATES: Final = (
     "overhead",
     "lost_failure",
     "lost_response",
+    "lost_preemption",
     "held_paused",
     "reserved_idle",
     "idle",

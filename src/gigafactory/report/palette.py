@@ -47,6 +47,7 @@ COLOURS: Final[Mapping[str, tuple[str, str]]] = {
     "overhead": ("#8fbfae", "#94c4b3"),
     "lost_failure": ("#a33a3f", "#cf6a6c"),
     "lost_response": ("#e2907a", "#eba793"),
+    "lost_preemption": ("#9a6f8e", "#c39ab8"),
     "held_paused": ("#e6c860", "#e3c768"),
     "reserved_idle": ("#d5d8dd", "#565e69"),
     "idle": ("#aab1bb", "#7f8894"),

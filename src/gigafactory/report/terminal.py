@@ -127,7 +127,7 @@ def _compute(book: _Book) -> list[_Row]:
         ),
         fates("useful", "useful"),
         fates("idle", "idle", "reserved_idle", "held_paused"),
-        fates("lost", "overhead", "lost_failure", "lost_response"),
+        fates("lost", "overhead", "lost_failure", "lost_response", "lost_preemption"),
         book.row("jobs", book.number("jobs.completed"), "", say("terminal.jobs_detail", **jobs)),
         book.row("wait", book.voice.duration(waits[0]), "", book.voice.duration(waits[1])),
         book.row("conservation", book.number("jobs.lost")),

@@ -120,6 +120,9 @@ class Loop:
         edges = self.calendar.start_ns[periods.start : periods.stop + 1]
         for tick in ticks(self.clock, edges.tolist()):
             self._tick(periods.start + tick.index, tick.index, plans)
+        shares = self.world.twin.read_shares()
+        self.journal.append("shares", int(edges[-1]), {"day": day}, {"share_s": shares})
+        self.book.day_shares(shares)
         self.book.close_day()
         self.journal.sync()
 
@@ -271,7 +274,7 @@ class Loop:
             nodes=int(place.usable[period]),
             in_service=int(state.v[0]["in_service"]),
             node_size=place.kernel.spec.node_size,
-            waiting=bool(state.queue["length"].any()),
+            waiting=bool(state.v[0]["queued"]),
             idle_mw=place.kernel.spec.idle_power_mw,
             power_mw=self.world.power_mw[i],
         )
@@ -290,6 +293,7 @@ class Loop:
             told = (intent.nodes[k], slow, hold, intent.budget_mw[k])
             before = self._told[i]
             if told == before and intent.budget_mw[k] is None:
+                kernel.turn()
                 continue
             if before is None or before[0] != told[0]:
                 kernel.set_service(intent.nodes[k])
@@ -303,6 +307,7 @@ class Loop:
             if before is None or before[2] != hold:
                 kernel.hold(held)
             kernel.set_budget(intent.budget_mw[k])
+            kernel.turn()
             self._told[i] = told
 
     def _learn(self, period: int) -> None:
@@ -313,7 +318,7 @@ class Loop:
         """
         for place in self.world.twin.pools:
             state = place.kernel.state
-            held = state.asking.sum(axis=0) * state.group["held"]
+            held = state.group["asking"] * state.group["held"]
             asked = state.group["running"] + state.group["paused"] + held
             self.demand[place.site, :, period] += asked[: len(CLASSES)]
 

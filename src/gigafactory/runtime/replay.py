@@ -49,6 +49,8 @@ def account(journal: Path, book: Book, trace: Trace, until: int | None = None) -
         elif frame.kind == "facts":
             trace.senses[period] = frame.arrays["sense"]
             book.tick(Facts.of(dict(frame.arrays)))
+        elif frame.kind == "shares":
+            book.day_shares(frame.arrays["share_s"].astype(np.int64))
         elif frame.kind == "end":
             book.close(frame.arrays["energy_uwh"].astype(np.int64))
             complete = True

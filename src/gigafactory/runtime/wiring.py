@@ -144,7 +144,7 @@ def build(
     overhead_ppm, checkpoint_ns = _checkpoints(factory)
     return World(
         twin=twin,
-        header=_header(factory, calendar, table, names, overhead_ppm),
+        header=_header(factory, catalogue, calendar, table, names, overhead_ppm),
         sites=tuple(wires),
         responder=_responder(factory, catalogue),
         power_mw=tuple(powers),
@@ -444,6 +444,7 @@ def _responder(factory: Factory, catalogue: Mapping[str, Chip]) -> Responder:
 
 def _header(
     factory: Factory,
+    catalogue: Mapping[str, Chip],
     calendar: MarketCalendar,
     table: JobTable,
     names: list[str],
@@ -477,4 +478,5 @@ def _header(
         jobs=len(table),
         tenants=table.tenants,
         edges_ns=(calendar.begin_ns, calendar.end_ns, step),
+        node_size=tuple(catalogue[p.chip].node_size for p in factory.fleet),
     )

@@ -155,9 +155,6 @@ def route(
     if problems:
         raise BadInput(problems)
     price = _prices(table, factory, catalogue, pool_of)
-    node = np.array([catalogue[p.chip].node_size for p in factory.fleet])[pool_of]
-    whole = -(-table.accelerators // node) * node
-    held = np.where(table.accelerators >= node, whole, table.accelerators).astype(np.int32)
     routed = []
     for i in range(len(factory.fleet)):
         jobs = np.flatnonzero(pool_of == i).astype(np.int32)
@@ -168,7 +165,6 @@ def route(
             "job_class": table.job_class[jobs],
             "mission": table.mission[jobs],
             "accelerators": table.accelerators[jobs],
-            "held": held[jobs],
             "pool": np.full(len(jobs), i, np.int8),
             "end_state": table.end_state[jobs],
             "price_micro_eur": price[jobs],

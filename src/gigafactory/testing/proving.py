@@ -22,7 +22,7 @@ from gigafactory.runtime.replay import verify
 
 #: Wh by which quantising each of a site's meters may move its import in a period.
 ROUNDING_WH = 8.0
-_START, _BACKFILL, _RESUME, _FINISH, _LIMIT, _PAUSE, _EVICT = range(1, 8)
+_START, _BACKFILL, _RESUME, _FINISH, _LIMIT, _PAUSE, _EVICT, _PREEMPT, _FAIL, _GROW = range(1, 11)
 
 
 def run_problems(folder: Path) -> list[str]:
@@ -165,8 +165,9 @@ def _journal(folder: Path, pools: int) -> list[str]:
     """Follow every job through the journal: nothing given twice, meters equal the sum of jobs."""
     found: list[str] = []
     held, active = [0] * pools, [0] * pools
-    ask: dict[int, tuple[int, int, int, int]] = {}
-    open_at: dict[int, int] = {}
+    ask: dict[int, tuple[int, int, int]] = {}
+    open_at: dict[int, tuple[int, int]] = {}
+    node_size: list[int] = []
     state: dict[int, int] = {}
     used_ns: dict[tuple[int, int], int] = {}
     metered: npt.NDArray[Any] | None = None
@@ -175,32 +176,40 @@ def _journal(folder: Path, pools: int) -> list[str]:
     for frame in frames(folder / "journal.gfj"):
         if frame.kind == "begin":
             first, last_ns, step = frame.fields["header"]["edges_ns"]
+            node_size = frame.fields["header"]["node_size"]
             edge = first
         if frame.kind != "facts":
             continue
         arrays = frame.arrays
         edge += step
         if "ask.job" in arrays:
-            names = ("job", "pool", "job_class", "accelerators", "held")
+            names = ("job", "pool", "job_class", "accelerators")
             columns = [arrays[f"ask.{n}"].tolist() for n in names]
             ask |= {row[0]: row[1:] for row in zip(*columns, strict=True)}
         rows = zip(*[arrays.get(f"move.{n}", np.zeros(0)).tolist() for n in MOVES], strict=True)
-        serving = (arrays["pools"][:, POOL_COLUMNS.index("service_ns")] // step).tolist()
-        for kind, job, t_ns, _ in rows:
-            pool, group, accelerators, whole = ask[job]
+        # nodes that broke during the period served before
+        up = [POOL_COLUMNS.index(name) for name in ("service_ns", "down_ns")]
+        serving = (-(-arrays["pools"][:, up].sum(axis=1) // step)).tolist()
+        for kind, job, t_ns, _, accelerators, _, _ in rows:
+            pool, group, asked = ask[job]
+            size = node_size[pool]
+            whole = -(-accelerators // size) * size if asked >= size else accelerators
             was = state.get(job, 0)
             found += _allowed(job, was, kind)
             if kind in (_START, _BACKFILL, _RESUME):
                 if kind != _RESUME:
                     held[pool] += whole
                 active[pool] += accelerators
-                open_at[job] = t_ns
+                open_at[job] = (t_ns, accelerators)
             else:
                 if kind != _PAUSE:
                     held[pool] -= whole
                 active[pool] -= accelerators
                 key = (pool, group)
-                used_ns[key] = used_ns.get(key, 0) + accelerators * (t_ns - open_at.pop(job))
+                since, width = open_at.pop(job)
+                if width != accelerators:
+                    found.append(f"job {job}: began on {width}, ended on {accelerators}")
+                used_ns[key] = used_ns.get(key, 0) + width * (t_ns - since)
             state[job] = kind
             # nodes leave service at the first instant, job by job: only what starts must fit
             if kind in (_START, _BACKFILL) and held[pool] > serving[pool]:
@@ -216,8 +225,8 @@ def _journal(folder: Path, pools: int) -> list[str]:
             found.append(f"at {edge}: {running} accelerators run, by the moves {active}")
         if len(found) > 20:
             return found
-    for job, since in open_at.items():
-        pool, group, accelerators, _ = ask[job]
+    for job, (since, accelerators) in open_at.items():
+        pool, group, _ = ask[job]
         key = (pool, group)
         used_ns[key] = used_ns.get(key, 0) + accelerators * (edge - since)
     if metered is not None:
@@ -233,13 +242,10 @@ def _journal(folder: Path, pools: int) -> list[str]:
 
 def _allowed(job: int, was: int, kind: int) -> Sequence[str]:
     """Whether what happened to a job may follow what happened to it before."""
+    active, stopped = (_START, _BACKFILL, _RESUME), (0, _EVICT, _PREEMPT, _FAIL)
     before = {
-        _START: (0, _EVICT),
-        _BACKFILL: (0, _EVICT),
+        _START: (*stopped, _GROW),
+        _BACKFILL: stopped,
         _RESUME: (_PAUSE,),
-        _FINISH: (_START, _BACKFILL, _RESUME),
-        _LIMIT: (_START, _BACKFILL, _RESUME),
-        _PAUSE: (_START, _BACKFILL, _RESUME),
-        _EVICT: (_START, _BACKFILL, _RESUME),
-    }[kind]
+    }.get(kind, active)
     return () if was in before else (f"job {job}: {kind} after {was}",)

@@ -188,6 +188,7 @@ def _work(edges: Ints, accelerators: int, seed: int, number: int) -> dict[str, F
         "hours_overhead": occupied * 0.021,
         "hours_lost_failure": occupied * 0.006,
         "hours_lost_response": occupied * 0.001,
+        "hours_lost_preemption": occupied * 0.002,
     }
     out["hours_useful"] = installed - sum(
         out[key] for key in out if key.startswith("hours_") and key != "hours_installed"

@@ -1,0 +1,68 @@
+"""The one door between Python and the compiled code: every order to a pool goes through it.
+
+One compiled entry instead of seven: the compiler works through all that an entry calls each time,
+and a newcomer waits for it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+from gigafactory.kernel.advance import advance
+from gigafactory.kernel.control import hold_groups, set_budget, set_groups, set_service, turn
+from gigafactory.kernel.jit import entry
+from gigafactory.kernel.schedule import explain
+from gigafactory.kernel.state import State
+
+
+class Order(IntEnum):
+    """What a pool is told."""
+
+    ADVANCE = 0
+    TURN = 1
+    GROUPS = 2
+    HOLD = 3
+    BUDGET = 4
+    SERVICE = 5
+    EXPLAIN = 6
+
+
+_ADVANCE = int(Order.ADVANCE)
+_TURN = int(Order.TURN)
+_GROUPS = int(Order.GROUPS)
+_HOLD = int(Order.HOLD)
+_BUDGET = int(Order.BUDGET)
+_SERVICE = int(Order.SERVICE)
+
+
+@entry
+def obey(s: State, order: int, number: int, first: Any, second: Any) -> int:
+    """Carry out an order.
+
+    Args:
+        s: the pool.
+        order: an `Order`.
+        number: instant to advance to, budget in milliwatts, nodes in service or job to explain.
+        first: speeds, or groups held back, int64[GROUPS]; read by those orders only.
+        second: milliwatts per active accelerator, int64[GROUPS].
+
+    Returns:
+        What the order's function returns; 0 where it returns nothing.
+    """
+    if order == _ADVANCE:
+        return advance(s, number)
+    if order == _TURN:
+        turn(s)
+        return 0
+    if order == _GROUPS:
+        set_groups(s, first, second)
+        return 0
+    if order == _HOLD:
+        hold_groups(s, first)
+        return 0
+    if order == _BUDGET:
+        return set_budget(s, number)
+    if order == _SERVICE:
+        return set_service(s, number)
+    return explain(s, number)

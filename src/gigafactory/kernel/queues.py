@@ -1,0 +1,220 @@
+"""Waiting jobs: a queue per priority and tenant, and the order in which a pass meets them.
+
+Order: priority, then the rank of the tenant, then submission, then job number. Lists are intrusive:
+a queued job's `next` and `prev` stand in its ask.
+"""
+
+from __future__ import annotations
+
+from gigafactory.kernel.jit import compiled
+from gigafactory.kernel.quotas import ask_for, is_closed
+from gigafactory.kernel.state import PRIORITIES, JobState, State
+
+_QUEUED = int(JobState.QUEUED)
+
+
+@compiled
+def size_of(s: State, j: int) -> int:
+    """Accelerators on nodes that job `j` would hold at its full width."""
+    ask = s.ask[j]
+    return ask.nodes * s.v[0].node_size if ask.nodes > 0 else ask.accelerators
+
+
+@compiled
+def least_of(s: State, j: int) -> int:
+    """Accelerators on nodes that job `j` would hold at its smallest width."""
+    ask = s.ask[j]
+    return ask.least * s.v[0].node_size if ask.nodes > 0 else ask.accelerators
+
+
+@compiled
+def _count(s: State, j: int, step: int, t: int) -> None:
+    """Count a job in (1) or out (-1) of what waits."""
+    ask = s.ask[j]
+    s.v[0].queued += step
+    s.group[ask.group].asking += step * ask.accelerators
+    ask_for(s, s.tenant[ask.tenant].leaf, step * size_of(s, j), t)
+
+
+@compiled
+def enqueue(s: State, j: int, t: int) -> None:
+    """Put a job in the queue of its priority and tenant, by submission and number."""
+    job = s.job[j]
+    ask = s.ask[j]
+    p, q = ask.priority, ask.tenant
+    queue = s.queue[p, q]
+    after = queue.tail
+    while after >= 0 and (
+        s.job[after].submit > job.submit or (s.job[after].submit == job.submit and after > j)
+    ):
+        after = s.ask[after].prev
+    ask.prev = after
+    ask.next = s.ask[after].next if after >= 0 else queue.head
+    if ask.next >= 0:
+        s.ask[ask.next].prev = j
+    else:
+        queue.tail = j
+    if after >= 0:
+        s.ask[after].next = j
+    else:
+        queue.head = j
+    queue.length += 1
+    if queue.length == 1:
+        s.queue[p, q].place = s.active_count[p]
+        s.queue[p, s.active_count[p]].active = q
+        s.active_count[p] += 1
+        s.tenant[q].levels |= 1 << p
+    job.state = _QUEUED
+    _count(s, j, 1, t)
+
+
+@compiled
+def dequeue(s: State, j: int, t: int) -> None:
+    """Take a job out of the queue."""
+    ask = s.ask[j]
+    p, q = ask.priority, ask.tenant
+    queue = s.queue[p, q]
+    if ask.prev >= 0:
+        s.ask[ask.prev].next = ask.next
+    else:
+        queue.head = ask.next
+    if ask.next >= 0:
+        s.ask[ask.next].prev = ask.prev
+    else:
+        queue.tail = ask.prev
+    queue.length -= 1
+    if queue.length == 0:
+        at = s.queue[p, q].place
+        last = s.queue[p, s.active_count[p] - 1].active
+        s.queue[p, at].active = last
+        s.queue[p, last].place = at
+        s.queue[p, q].place = -1
+        s.active_count[p] -= 1
+        s.tenant[q].levels &= ~(1 << p)
+    ask.next = -1
+    ask.prev = -1
+    _count(s, j, -1, t)
+
+
+@compiled
+def claim(s: State, j: int, t: int) -> None:
+    """Put a job that has left its queue at the end of the claims; it still counts as waiting."""
+    v = s.v[0]
+    ask = s.ask[j]
+    ask.prev = v.claim_tail
+    ask.next = -1
+    if v.claim_tail >= 0:
+        s.ask[v.claim_tail].next = j
+    else:
+        v.claim_head = j
+    v.claim_tail = j
+    v.claims += 1
+    _count(s, j, 1, t)
+
+
+@compiled
+def unclaim(s: State, j: int, t: int) -> None:
+    """Take a job out of the claims."""
+    v = s.v[0]
+    ask = s.ask[j]
+    if ask.prev >= 0:
+        s.ask[ask.prev].next = ask.next
+    else:
+        v.claim_head = ask.next
+    if ask.next >= 0:
+        s.ask[ask.next].prev = ask.prev
+    else:
+        v.claim_tail = ask.prev
+    ask.next = -1
+    ask.prev = -1
+    v.claims -= 1
+    v.claim_nodes -= s.job[j].claim
+    s.job[j].claim = 0
+    s.job[j].own = 0
+    _count(s, j, -1, t)
+
+
+@compiled
+def not_held(s: State, j: int) -> int:
+    """The first job from `j` on, along its queue, whose class is not held back; -1 when none."""
+    if s.v[0].held_groups > 0:
+        while j >= 0 and s.group[s.ask[j].group].held:
+            j = s.ask[j].next
+    return j
+
+
+@compiled
+def first_of_tenant(s: State, q: int) -> int:
+    """The job of a tenant that goes first, -1 when none waits."""
+    levels = s.tenant[q].levels
+    p = PRIORITIES - 1
+    while levels != 0:
+        if levels >> p & 1:
+            j = not_held(s, s.queue[p, q].head)
+            if j >= 0:
+                return j
+            levels &= ~(1 << p)
+        p -= 1
+    return -1
+
+
+@compiled
+def precedes(s: State, a: int, b: int) -> bool:
+    """Whether job `a` goes before job `b`."""
+    x, y = s.ask[a], s.ask[b]
+    if x.priority != y.priority:
+        return x.priority > y.priority
+    if x.tenant != y.tenant and s.tenant[x.tenant].rank != s.tenant[y.tenant].rank:
+        return s.tenant[x.tenant].rank < s.tenant[y.tenant].rank
+    first, second = s.job[a].submit, s.job[b].submit
+    return first < second or (first == second and a < b)
+
+
+# --- the merge of a pass: a heap of the next job of every tenant of one priority ----------------
+
+
+@compiled
+def _sink(s: State, at: int, n: int) -> None:
+    j = s.tenant[at].merge
+    while True:
+        child = 2 * at + 1
+        if child >= n:
+            break
+        if child + 1 < n and precedes(s, s.tenant[child + 1].merge, s.tenant[child].merge):
+            child += 1
+        if not precedes(s, s.tenant[child].merge, j):
+            break
+        s.tenant[at].merge = s.tenant[child].merge
+        at = child
+    s.tenant[at].merge = j
+
+
+@compiled
+def open_merge(s: State, p: int) -> int:
+    """Lay out the merge of a priority; returns how many tenants are in it."""
+    n = 0
+    for i in range(s.active_count[p]):
+        q = s.queue[p, i].active
+        j = not_held(s, s.queue[p, q].head)
+        if j >= 0 and not is_closed(s, s.tenant[q].leaf):
+            s.tenant[n].merge = j
+            n += 1
+    for k in range(n // 2):
+        _sink(s, n // 2 - 1 - k, n)
+    return n
+
+
+@compiled
+def step_merge(s: State, n: int, following: int) -> int:
+    """Put the job that follows the first one of its tenant in its place (-1: the tenant is done).
+
+    Returns how many tenants are left.
+    """
+    if following < 0:
+        n -= 1
+        s.tenant[0].merge = s.tenant[n].merge
+    else:
+        s.tenant[0].merge = following
+    if n > 1:
+        _sink(s, 0, n)
+    return n
