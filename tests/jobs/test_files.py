@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gigafactory.engine.errors import BadInput
-from gigafactory.jobs import EndState, JobClass, JobTable, Mission, read_jobs, read_trace
+from gigafactory.jobs import EndState, JobClass, JobTable, Level, Mission, read_jobs, read_trace
 from gigafactory.jobs.tabular import ns_of
 
 S = 1_000_000_000
@@ -63,6 +63,50 @@ def test_a_generic_file_with_every_column(tmp_path: Path) -> None:
     assert [jobs.chips[k] for k in jobs.chip] == ["H100", "H200"]
     assert jobs.end_state.tolist() == [EndState.UNKNOWN, EndState.FAILED]
     assert jobs.mission.tolist() == [Mission.NONE, Mission.HEALTH]
+
+
+def test_projects_elastic_gangs_deadlines_and_levels(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "submit,accelerators,work_s,project,accelerators_min,deadline,level\n"
+        "2026-01-31T12:00:00Z,16,60,wind,8,2026-01-31T14:00:00+01:00,Rack\n"
+        "2026-01-31T12:00:01Z,16,60,,,,\n"
+        "2026-01-31T12:00:02Z,16,60,genes,0,1769868000,pod\n"
+        "2026-01-31T12:00:03Z,16,60,wind,16,,none\n",
+    )
+    jobs = read_jobs(path)
+    assert jobs.check() == []
+    assert jobs.projects == ("genes", "wind")
+    assert jobs.project.tolist() == [1, -1, 0, 1]
+    assert jobs.accelerators_min.tolist() == [8, 0, 0, 16]
+    assert jobs.deadline_ns.tolist() == [NOON + 3600 * S, 0, 1_769_868_000 * S, 0]
+    assert jobs.level.tolist() == [Level.RACK, Level.NONE, Level.POD, Level.NONE]
+    moved = read_jobs(path, start_ns=7)
+    assert (moved.deadline_ns[0] - moved.submit_ns[0]) == 3600 * S
+    assert moved.deadline_ns[1] == 0
+
+
+def test_bad_elastic_gangs_deadlines_and_levels_are_told(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "submit,accelerators,work_s,accelerators_min,deadline,level\n"
+        "2026-01-31T12:00:00Z,16,60,17,2026-01-31T12:00:00Z,hall\n"
+        "2026-01-31T12:00:00Z,16,60,1.5,2026-02-01T12:00:00,\n"
+        "2026-01-31T12:00:00Z,16,60,-8,tomorrow,\n"
+        "2026-01-31T12:00:00Z,16,60,some,,\n",
+    )
+    problems = "\n".join(told(path))
+    for words in (
+        "row 1: accelerators_min = 17: is not a whole number from 0 (a rigid job)",
+        "row 1: deadline = 2026-01-31T12:00:00Z: is not after the submission",
+        "row 1: level = hall: is none of none, rack, pod",
+        "row 2: accelerators_min = 1.5",
+        "row 2: deadline = 2026-02-01T12:00:00: has no zone",
+        "row 3: accelerators_min = -8",
+        "row 3: deadline = tomorrow: is no instant",
+        "row 4: accelerators_min = some: is not a finite number",
+    ):
+        assert words in problems
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from gigafactory.jobs import (
     Demand,
     JobClass,
     JobTable,
+    Level,
     Mission,
     Service,
     WorkloadSpec,
@@ -110,6 +111,68 @@ def test_seasons_follow_the_monthly_weights() -> None:
     months = jobs.submit_ns.view("datetime64[ns]").astype("datetime64[M]").astype(int) % 12
     assert set(months.tolist()) == {5, 6, 7}
     assert offered_share(jobs, FLEET, START, START + 365 * DAY) == pytest.approx(0.2, rel=0.02)
+
+
+def test_every_month_offers_its_weight() -> None:
+    # A growing season: what the mission for agriculture, water and food asks (sensors, harvests).
+    weights = (0.2, 0.3, 0.8, 1.5, 1.9, 2.0, 1.9, 1.6, 1.1, 0.6, 0.2, 0.1)
+    mission = Mission.AGRICULTURE_WATER_FOOD
+    farm = Demand("farm", JobClass.RESEARCH, 0.2, mission, monthly=weights)
+    even = Demand("even", JobClass.RESEARCH, 0.2)
+    jobs = generate_year(spec(demands=(farm, even), jobs_per_year_target=20_000), START, seed=0)
+    months = jobs.submit_ns.view("datetime64[ns]").astype("datetime64[M]").astype(int) % 12
+    days = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+    asked = [
+        np.bincount(months[mine], weights=jobs.gpu_seconds()[mine], minlength=12)
+        for mine in (jobs.mission == mission, jobs.mission == Mission.NONE)
+    ]
+    whole = 0.2 * FLEET * 365 * 86_400
+    season = np.array(weights) * days
+    assert asked[0] == pytest.approx(whole * season / season.sum(), rel=0.01)
+    assert asked[1] == pytest.approx(whole * days / 365, rel=0.01)
+
+
+OLD_COLUMNS = (
+    *("submit_ns", "tenant", "job_class", "accelerators", "work_ns", "walltime_ns", "priority"),
+    *("chip", "end_state", "mission", "timed", "service"),
+)
+
+
+def test_what_is_asked_besides_draws_nothing_by_chance() -> None:
+    plain = Demand("a", JobClass.FRONTIER_TRAINING, 0.3)
+    asking = replace(
+        plain, project="wind", elastic_min=0.3, deadline_factor=1.5, level=Level.POD,
+        level_accelerators_max=512,
+    )  # fmt: skip
+    other = Demand("b", JobClass.RESEARCH, 0.2, project="genes")
+    before, jobs = (
+        generate_year(spec(demands=(d, other), jobs_per_year_target=20_000), START, 3, days=40)
+        for d in (plain, asking)
+    )
+    for name in OLD_COLUMNS:
+        assert np.array_equal(getattr(before, name), getattr(jobs, name))
+    assert jobs.check() == []
+    assert jobs.projects == ("wind", "genes")
+    mine = jobs.tenant == 0
+    assert set(jobs.project[mine].tolist()) == {0}
+    assert set(jobs.project[~mine].tolist()) == {1}
+    assert not jobs.accelerators_min[~mine].any()
+    assert not jobs.deadline_ns[~mine].any()
+    assert not jobs.level[~mine].any()
+    gangs = jobs.accelerators[mine].astype(int)
+    least = jobs.accelerators_min[mine].astype(int)
+    assert np.array_equal(least, np.where(gangs >= 16, -(-gangs * 3 // 80) * 8, 0))
+    room = jobs.deadline_ns[mine] - jobs.submit_ns[mine]
+    assert np.array_equal(room, jobs.walltime_ns[mine] // 2 * 3)
+    wanted = np.where((gangs >= 16) & (gangs <= 512), int(Level.POD), 0)
+    assert np.array_equal(jobs.level[mine], wanted)
+    assert set(wanted.tolist()) == {0, int(Level.POD)}
+
+
+def test_a_gang_of_one_node_is_rigid() -> None:
+    one = Demand("a", JobClass.FINE_TUNING, 0.2, elastic_min=0.1, accelerators_max=8)
+    jobs = generate_year(spec(demands=(one,), jobs_per_year_target=2_000), START, 0, days=5)
+    assert not jobs.accelerators_min.any()
 
 
 def test_several_pools_are_loaded_alike_and_named_chips_are_kept() -> None:
@@ -216,6 +279,10 @@ def test_everything_wrong_with_a_spec_is_told_at_once() -> None:
             Demand("a", JobClass.INFERENCE_REALTIME, 0.1),
             Demand("b", JobClass.RESEARCH, float("nan"), monthly=(1.0,)),
             Demand("c", JobClass.RESEARCH, -0.1, chips=("H900",), accelerators_max=0),
+            Demand(
+                "d", JobClass.RESEARCH, 0.1, elastic_min=0.0, deadline_factor=0.0, level=Level.RACK
+            ),
+            Demand("e", JobClass.RESEARCH, 0.1, level=3),  # type: ignore[arg-type]
         ),
         (Service("s", "a", 64, 64, chips=("H900",)),),
         jobs_per_year_target=0,
@@ -226,5 +293,6 @@ def test_everything_wrong_with_a_spec_is_told_at_once() -> None:
     fields = {problem.field for problem in told.value.problems}
     assert {
         "pools.H100", "frontier_fraction", "jobs_per_year_target", "job_class", "share", "monthly",
+        "elastic_min", "deadline_factor", "level", "level_accelerators_max",
         "chips", "accelerators_max", "s.replica_accelerators", "end",
     } <= fields  # fmt: skip

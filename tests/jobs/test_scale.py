@@ -139,6 +139,29 @@ def test_seeds_move_the_other_copies() -> None:
     assert not np.array_equal(tables[0].submit_ns, tables[2].submit_ns)
 
 
+def test_a_deadline_keeps_its_distance_in_every_copy() -> None:
+    one = JobTable.of(
+        submit_ns=np.array([0, 3600 * S]),
+        accelerators=8,
+        work_ns=60 * S,
+        tenants=("a",),
+        chips=("H100",),
+        projects=("p",),
+        project=[0, -1],
+        deadline_ns=[7200 * S, 0],
+    )
+    grown = scale_to_fleet(
+        one, accelerators=500, node_size=8, start_ns=START, end_ns=START + 60 * DAY, seed=0,
+        original_accelerators=100,
+    )  # fmt: skip
+    assert grown.check() == []
+    assert grown.projects == ("p",)
+    due = grown.deadline_ns > 0
+    assert int(due.sum()) == 5
+    assert set((grown.deadline_ns - grown.submit_ns)[due].tolist()) == {7200 * S}
+    assert np.array_equal(due, grown.project == 0)
+
+
 def test_the_peak_of_a_trace() -> None:
     # 8 until 3600 s; 4 from 1800 s; the third starts as the first ends.
     jobs = trace([(0, 8, 3600), (0, 4, 7200), (1, 8, 60)])

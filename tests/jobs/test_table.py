@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gigafactory.jobs import EndState, JobClass, JobTable, Mission
+from gigafactory.jobs import EndState, JobClass, JobTable, Level, Mission
 
 S = 1_000_000_000
 
@@ -40,6 +40,11 @@ def test_left_out_columns_have_the_documented_values() -> None:
     assert jobs.service[0] == -1
     assert not jobs.timed[0]
     assert jobs.walltime_ns[0] == 100 * S
+    assert jobs.project[0] == -1
+    assert jobs.accelerators_min[0] == 0
+    assert jobs.deadline_ns[0] == 0
+    assert jobs.level[0] == Level.NONE
+    assert jobs.projects == ()
 
 
 def test_columns_cannot_be_written() -> None:
@@ -71,6 +76,11 @@ def test_the_four_kinds_and_their_labels() -> None:
         ("chip", 1, "no chip"),
         ("service", 0, "no service"),
         ("timed", True, "names its service"),
+        ("project", 0, "no project"),
+        ("accelerators_min", 2, "at most its accelerators"),
+        ("accelerators_min", -1, "0 (rigid) or more"),
+        ("deadline_ns", -S, "0 for none"),
+        ("level", 3, "no level"),
     ],
 )
 def test_each_wrong_column_is_told_with_its_row(name: str, value: object, why: str) -> None:
@@ -78,6 +88,13 @@ def test_each_wrong_column_is_told_with_its_row(name: str, value: object, why: s
     assert why in problem.why
     assert "1 more" in problem.why
     assert problem.field.endswith("[0]")
+
+
+def test_a_deadline_lies_after_its_submission() -> None:
+    jobs = table([5, 5, 5], deadline_ns=[0, 6, 5])
+    (problem,) = jobs.check()
+    assert problem.field == "deadline_ns[2]"
+    assert "after the submission" in problem.why
 
 
 def test_unsorted_and_uneven_tables_are_told() -> None:
@@ -112,6 +129,19 @@ def test_joining_weakens_the_state_and_unites_the_words() -> None:
     made = dataclasses.replace(table([1]), state="synthetic", origin="made", scaling=("x", "y"))
     both = JobTable.concatenate([real, made])
     assert (both.state, both.origin, both.scaling) == ("synthetic", "a trace; made", ("x", "y"))
+
+
+def test_joining_unites_the_projects_and_keeps_what_has_none() -> None:
+    one = dataclasses.replace(table([0, 1], project=[0, -1]), projects=("p",))
+    two = dataclasses.replace(table([2, 3], project=[1, 0], level=2), projects=("q", "p"))
+    both = JobTable.concatenate([one, two])
+    assert both.projects == ("p", "q")
+    assert both.project.tolist() == [0, -1, 0, 1]
+    assert both.project.dtype == np.int16
+    assert both.level.tolist() == [0, 0, 2, 2]
+    assert both.take(np.array([3, 1])).projects == ("p", "q")
+    assert both.take(np.array([3, 1])).project.tolist() == [-1, 1]
+    assert both.check() == []
 
 
 def test_take_and_equals() -> None:

@@ -76,7 +76,7 @@ def random_tree(r: np.random.Generator, total: int, node_size: int) -> dict[str,
         lend.append(nominal[x] if r.random() < 0.6 else int(nominal[x] * r.random()))
         room = total - nominal[x]
         free = r.random() < 0.5
-        cap.append(total if free else nominal[x] + int(room * r.random()))
+        cap.append(total if free else max(nominal[x] + int(room * r.random()), node_size))
         weight.append(float(max(nominal[x], 1)))
     return {
         "parent": parent,

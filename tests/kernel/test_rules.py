@@ -138,6 +138,31 @@ def test_every_count_and_every_promise_holds_at_length(seed: int) -> None:
     follow(seed, 150, 60)
 
 
+def everything(seed: int, jobs: int, always: bool) -> list[tuple[int, ...]]:
+    case = random_case(seed, jobs)
+    pool = kernel_of(case)
+    pool.state.v["always"] = always
+    told: list[tuple[int, ...]] = []
+    until = int(case.jobs["submit"][-1]) + 12 * H
+    while pool.t_ns < until:
+        pool.turn()
+        r = pool.advance(pool.t_ns + 900 * S)
+        told += zip(r.kind.tolist(), r.job.tolist(), r.t_ns.tolist(), r.width.tolist(), strict=True)
+    return told
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_a_pass_that_is_left_out_would_have_changed_nothing(seed: int) -> None:
+    assert everything(seed, 300, always=False) == everything(seed, 300, always=True)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_pass_that_is_left_out_would_have_changed_nothing_at_length(seed: int) -> None:
+    assert everything(seed, 400, always=False) == everything(seed, 400, always=True)
+
+
 def test_the_random_cases_reach_every_kind_of_event() -> None:
     seen: set[int] = set()
     for seed in range(12):

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, get_args
 from zoneinfo import ZoneInfo
 
 from gigafactory.engine.errors import Problem
+from gigafactory.factory.accesschecks import ACCESS_CHECKS, STRICT_ACCESS_CHECKS
 from gigafactory.factory.blocks import JobClassLabel
 from gigafactory.factory.contracts import Pool
+from gigafactory.factory.finding import SLACK, Found, View
 from gigafactory.factory.models import Factory
 from gigafactory.factory.provenance import (
     STATES,
@@ -36,37 +37,6 @@ RACK_KW_MAX: Final[Mapping[str, float]] = {"air": 40.0, "liquid": 600.0, "immers
 
 CLASSES: Final[tuple[str, ...]] = get_args(JobClassLabel)
 
-_SLACK = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Something wrong at a path.
-
-    Attributes:
-        path: where, in the factory file.
-        value: what stands there.
-        why: what is wrong and what would be right.
-        rests: further paths it was computed from; a placeholder there makes it unsure.
-    """
-
-    path: Path_
-    value: object
-    why: str
-    rests: tuple[Path_, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a check may look at."""
-
-    factory: Factory
-    chips: Mapping[str, Chip]
-
-    def chip_of(self, pool: Pool) -> Chip | None:
-        """The pool's accelerator, or None when it is not in the catalogue."""
-        return self.chips.get(pool.chip)
-
 
 def check_built(
     factory: Factory,
@@ -83,10 +53,11 @@ def check_built(
         document: the file, for lines.
         chips: the accelerators known.
         guessed: paths that hold placeholders; what is found there is not told.
-        strict: also insist that every figure the file gives has a source.
+        strict: also insist that every figure the file gives has a source, and that the records
+            and the evidence that access asks for are there.
     """
     view = View(factory, chips)
-    every = (*CHECKS, _unsourced) if strict else CHECKS
+    every = (*CHECKS, *STRICT_ACCESS_CHECKS, _unsourced) if strict else CHECKS
     return [
         document.problem(found.path, found.value, found.why)
         for check in every
@@ -199,7 +170,7 @@ def _racks(view: View) -> Iterator[Found]:
         hall = halls[pool.hall]
         rack_kw = pool.rack_accelerators * chip.peak_w / 1000.0
         limit = hall.rack_power_kw_max
-        if rack_kw > limit * (1 + _SLACK):
+        if rack_kw > limit * (1 + SLACK):
             fits = int(limit * 1000.0 / chip.peak_w / chip.node_size) * chip.node_size
             why = (
                 f"a rack of {pool.rack_accelerators} {pool.chip} is rated {rack_kw:g} kW, but the "
@@ -223,7 +194,7 @@ def _hall_power(view: View) -> Iterator[Found]:
                 if chip is not None and (pool.site, pool.hall) == (name, hall_name):
                     each_w = max(chip.work_w.values()) + site.network.watt_per_accelerator_w
                     needed_mw += pool.accelerators * each_w / 1e6
-            if needed_mw > hall.it_power_mw_max * (1 + _SLACK):
+            if needed_mw > hall.it_power_mw_max * (1 + SLACK):
                 why = (
                     f"the pools in this hall draw up to {needed_mw:.2f} MW at full work, network "
                     "included; give the hall at least that or move accelerators"
@@ -300,7 +271,7 @@ def _demand(view: View) -> Iterator[Found]:
             if service.replica_accelerators > service.accelerators_peak:
                 why = f"is more than the service's peak of {service.accelerators_peak}"
                 yield Found((*path, "replica_accelerators"), service.replica_accelerators, why)
-    if total > 1.0 + _SLACK:
+    if total > 1.0 + SLACK:
         why = (
             f"the shares and the mean of the services come to {total:.1%} of the installed "
             "accelerator-hours; they must not exceed 100 %"
@@ -318,13 +289,13 @@ def _connections(view: View) -> Iterator[Found]:
         firms: list[tuple[Path_, float]] = [(("firm",), line.firm_mw)]
         firms += [(("phases", of, "firm"), p.firm_mw) for of, p in enumerate(line.phases)]
         for rest, firm_mw in firms:
-            if firm_mw > whole_mw * (1 + _SLACK):
+            if firm_mw > whole_mw * (1 + SLACK):
                 why = (
                     f"is more than {line.capacity_mva:g} MVA at power factor "
                     f"{line.power_factor:g} can carry ({whole_mw:.1f} MW)"
                 )
                 yield Found((*path, *rest), f"{firm_mw:g} MW", why)
-            elif firm_mw > circuits_mw * (1 + _SLACK):
+            elif firm_mw > circuits_mw * (1 + SLACK):
                 lost = " when one is lost" if safe < line.circuits else ""
                 why = f"is more than the circuits carry{lost} ({circuits_mw:.1f} MW)"
                 yield Found((*path, *rest), f"{firm_mw:g} MW", why)
@@ -458,4 +429,5 @@ CHECKS: Final[tuple[Callable[[View], Iterator[Found]], ...]] = (
     _policy,
     _ranges,
     _citations,
+    *ACCESS_CHECKS,
 )

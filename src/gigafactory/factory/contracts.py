@@ -7,12 +7,15 @@ from typing import Literal
 from gigafactory.factory.blocks import Day, Flag, Name, SourcedBlock, setting
 from gigafactory.factory.quantities import (
     CostEURPerMWh,
+    Count,
     PositiveCount,
+    PositiveDurationS,
     PositiveEnergyMWh,
     PositivePowerMW,
     PositiveShare,
     PriceEURPerMWh,
     Share,
+    WorkGPUh,
 )
 
 
@@ -21,6 +24,37 @@ class Delivery(SourcedBlock):
 
     date: Day = setting("Local day from whose start they can work.")
     accelerators: PositiveCount = setting("How many arrive.")
+
+
+class FailureRates(SourcedBlock):
+    """How often the nodes of a pool fail, and for how long."""
+
+    interval_gpu_h: WorkGPUh = setting(
+        "Accelerator-hours from one failure to the next, over the whole pool.",
+        50_700.0,
+        source="Llama 3 405B pre-training, 419 unexpected interruptions of 16,384 H100 in 54 days, "
+        "2024, published",
+    )
+    repair_s: PositiveDurationS = setting(
+        "Half of the repairs take no longer.",
+        14_400.0,
+        key="repair",
+        source="Our assumption, 2026, assumption: nobody published repair times of such a fleet",
+    )
+    burst_fraction: Share = setting(
+        "Share of the failures that take several nodes of a rack at once.",
+        0.03,
+        key="burst",
+        source="Meta RSC (Kokolis et al., HPCA 2025), 2025, published: 3 to 5 % of the failures "
+        "co-occur with another, read second-hand",
+    )
+    gpu_fraction: Share = setting(
+        "Share of the failures that are the accelerator's.",
+        0.587,
+        key="gpu",
+        source="Llama 3 405B pre-training, 2024, published: 58.7 % in its text; the counts of its "
+        "table give 64.0 %",
+    )
 
 
 class Pool(SourcedBlock):
@@ -35,6 +69,27 @@ class Pool(SourcedBlock):
     deliveries: tuple[Delivery, ...] = setting(
         "Dated deliveries; empty when all stand there from the start.", ()
     )
+    pod_accelerators: PositiveCount = setting(
+        "Accelerators in one pod (the part of the network without a bottleneck), in whole racks.",
+        1024,
+        source="Our assumption, 2026, assumption: 128 nodes of eight below one tier of switches",
+    )
+    spare_nodes: Count = setting(
+        "Nodes kept for when others fail; quotas count on the rest.",
+        0,
+        source="Our assumption, 2026, assumption: none",
+    )
+    isolation: Literal["shared", "classified"] = setting(
+        "Who may use it: everybody, or classified work alone.", "shared"
+    )
+    failures: FailureRates | None = setting(
+        "How often its nodes fail; empty for the bundled figures of its chip.", None
+    )
+
+    @property
+    def pod_racks(self) -> int:
+        """Racks in one pod, at least one."""
+        return max(1, self.pod_accelerators // self.rack_accelerators)
 
 
 class Battery(SourcedBlock):
@@ -95,4 +150,4 @@ class Energy(SourcedBlock):
     market: Market = setting("What stands on top of the market price.")
 
 
-__all__ = ["Battery", "Delivery", "Energy", "Market", "Pool", "Ppa"]
+__all__ = ["Battery", "Delivery", "Energy", "FailureRates", "Market", "Pool", "Ppa"]

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from typing import Literal
 
+from gigafactory.factory.access import (
+    AccessMode,
+    DataClass,
+    Dataset,
+    Evidence,
+    Owner,
+    Programme,
+    QuotaGroup,
+    RanBefore,
+    Residency,
+    Review,
+    TenantQuota,
+    Waiting,
+)
 from gigafactory.factory.blocks import (
     Country,
+    Day,
     Flag,
     JobClassLabel,
     MissionLabel,
@@ -21,6 +36,8 @@ from gigafactory.factory.quantities import (
     CostEURPerMW,
     CostEURPerMWh,
     Count,
+    DataPB,
+    DistanceKm,
     DurationS,
     LatencyMs,
     Level,
@@ -31,7 +48,9 @@ from gigafactory.factory.quantities import (
     PositiveRatio,
     PositiveShare,
     Ratio,
+    ScalingExponent,
     Share,
+    WorkGPUh,
 )
 
 TenantGroup = Literal[
@@ -53,6 +72,44 @@ class Work(SourcedBlock):
     monthly: tuple[Ratio, ...] | None = setting(
         "Twelve weights, January to December; empty for an even year.", None
     )
+    name: Name | None = setting(
+        "Name of the project; empty for `<tenant>-<class>` (a second one of a class ends in -2).",
+        None,
+    )
+    access: AccessMode = setting(
+        "How it came in; all but pay_as_you_go are modes of the EuroHPC AI factories.",
+        "pay_as_you_go",
+    )
+    data_class: DataClass = setting(
+        "Most sensitive data it works on; it decides where the work may run.", "internal"
+    )
+    residency: Residency = setting("Where its data must stay.", "any")
+    dataset: Dataset | None = setting(
+        "Record of the data a model is adapted to; fine-tuning does not run without one.", None
+    )
+    reviews: tuple[Review, ...] = setting("Approvals of the project.", ())
+    outcome: Text | None = setting(
+        "What it is to change, in a figure that can be checked; work for the mission health does "
+        "not run without one.",
+        None,
+    )
+    latency: Waiting = setting("How long those who use its results can wait.", "any")
+    elastic_min_fraction: PositiveShare | None = setting(
+        "Smallest share of its accelerators with which a gang still runs; empty for rigid gangs.",
+        None,
+        key="elastic_min",
+    )
+    required_level: Literal["none", "rack", "pod"] = setting(
+        "Part of the network a gang must lie in; gangs too large for it lie anywhere.", "none"
+    )
+    deadline_factor: PositiveRatio | None = setting(
+        "Deadline of a job, in walltime estimates after its submission; empty for none.", None
+    )
+    budget_gpu_h: WorkGPUh | None = setting(
+        "Accelerator-hours granted to the project; empty for no limit.", None
+    )
+    starts: Day | None = setting("First local day of the project; empty for always.", None)
+    ends: Day | None = setting("First local day after the project; empty for never.", None)
 
 
 class Service(SourcedBlock):
@@ -74,6 +131,30 @@ class Service(SourcedBlock):
         source="Our assumption, 2026, assumption",
     )
     chips: tuple[Name, ...] = setting("Accelerators it may run on; empty for any.", ())
+    data_class: DataClass = setting(
+        "Most sensitive data it works on; it decides where it may run.", "internal"
+    )
+    residency: Residency = setting("Where its data must stay.", "any")
+    latency_p99_ms: LatencyMs | None = setting(
+        "First answer that 99 of 100 requests must get, network included; empty for three times "
+        "the objective.",
+        None,
+        key="latency_p99",
+    )
+    user_distance_km: DistanceKm = setting(
+        "How far its users are from the site, as the crow flies.",
+        0.0,
+        source="Our assumption, 2026, assumption: users next door",
+    )
+    degradation: Literal["shed", "smaller_model", "queue"] = setting(
+        "What it does when it has too little capacity.", "queue"
+    )
+    reviews: tuple[Review, ...] = setting("Approvals of the service.", ())
+    outcome: Text | None = setting(
+        "What it is to change, in a figure that can be checked; a service for the mission health "
+        "does not run without one.",
+        None,
+    )
 
 
 class Tenant(SourcedBlock):
@@ -95,6 +176,49 @@ class Tenant(SourcedBlock):
     )
     work: tuple[Work, ...] = setting("Jobs it offers.", ())
     services: tuple[Service, ...] = setting("Real-time services it runs.", ())
+    domain: Text | None = setting(
+        "Wider field for the targets of access, such as Medtech; empty for its sector.", None
+    )
+    quota: TenantQuota | None = setting(
+        "What it has of its own; empty for nothing, beside the groups.", None
+    )
+    evidence: tuple[Evidence, ...] = setting("Documents that show what it is.", ())
+    parents: tuple[Owner, ...] = setting(
+        "Who owns it, from its owner upwards; empty when it is its own.", ()
+    )
+    programme: Programme | None = setting("Programme its work belongs to; empty for none.", None)
+    support_s_per_year: DurationS = setting(
+        "Time of the factory's experts that it is given in a year.",
+        0.0,
+        key="support",
+        source="Our assumption, 2026, assumption: none",
+    )
+    storage_quota_pb: DataPB = setting(
+        "Storage kept for it.",
+        0.0,
+        key="storage_quota",
+        source="Our assumption, 2026, assumption: none",
+    )
+    isolation: Literal["shared", "dedicated_nodes", "classified"] = setting(
+        "How far its work is kept apart from that of others.", "shared"
+    )
+    ran_before: tuple[RanBefore, ...] = setting("Where this work ran before.", ())
+
+    @property
+    def field(self) -> str:
+        """The field it is counted under: its domain, or else its sector."""
+        return self.domain or self.sector
+
+    @property
+    def project_names(self) -> tuple[str, ...]:
+        """The name of each of its projects, in the order of `work`."""
+        names: list[str] = []
+        seen: dict[str, int] = {}
+        for work in self.work:
+            seen[work.job_class] = seen.get(work.job_class, 0) + 1
+            again = f"-{seen[work.job_class]}" if seen[work.job_class] > 1 else ""
+            names.append(work.name or f"{self.name}-{work.job_class}{again}")
+        return tuple(names)
 
 
 class Checkpoint(SourcedBlock):
@@ -130,6 +254,66 @@ class Policy(SourcedBlock):
         1.0,
         source="Our assumption, 2026, assumption: none",
     )
+    order: Literal["fair_share", "fifo"] = setting(
+        "Who goes first at equal priority: who used least for its weight, or who asked first.",
+        "fifo",
+    )
+    fair_share_half_life_s: PositiveDurationS = setting(
+        "Time in which what was used counts half.",
+        604_800.0,
+        key="fair_share_half_life",
+        source="Slurm's PriorityDecayHalfLife, default 7-0, 2025, published",
+    )
+    quota_groups: tuple[QuotaGroup, ...] = setting(
+        "Shares of every pool for groups of tenants; empty for none.", ()
+    )
+    preempt_within_tenant: Flag = setting(
+        "A job makes way for one of higher priority of the same tenant.", False
+    )
+    minimum_runtime_s: dict[JobClassLabel, DurationS] = setting(
+        "Time a job runs before it may have to make way, per class; none where left out.",
+        {},
+        key="minimum_runtime",
+    )
+    grace_s: dict[JobClassLabel, DurationS] = setting(
+        "Time from the notice to make way until the job is stopped, per class; none where left "
+        "out.",
+        {},
+        key="grace",
+    )
+    restart_s: dict[JobClassLabel, DurationS] = setting(
+        "Time a stopped job needs before it works again, per class; none where left out.",
+        {},
+        key="restart",
+    )
+    spanning_fraction: PositiveShare = setting(
+        "Speed of a gang that lies in several pods, as a share of full speed.",
+        1.0,
+        key="spanning",
+        source="Our assumption, 2026, assumption: a network without bottleneck",
+    )
+    elastic_exponent: ScalingExponent = setting(
+        "An elastic job on a share x of its accelerators runs at x to this power.",
+        0.9,
+        source="Our assumption, 2026, assumption: a little below perfect scaling",
+    )
+    deadline_margin_s: DurationS = setting(
+        "Time before the last moment to start at which a job with a deadline becomes urgent.",
+        3600.0,
+        key="deadline_margin",
+        source="Our assumption, 2026, assumption: an hour",
+    )
+    concentration_cap_fraction: PositiveShare = setting(
+        "Share of a pool that no tenant may exceed.",
+        1.0,
+        key="concentration_cap",
+        source="Our assumption, 2026, assumption: no cap",
+    )
+    sector_targets: dict[str, Share] = setting(
+        "Aim for the accelerator-hours used, per domain or sector of tenants, as a share of what "
+        "was used.",
+        {},
+    )
 
 
 class Governance(SourcedBlock):
@@ -140,6 +324,17 @@ class Governance(SourcedBlock):
     owners: tuple[Text, ...] = setting("Who owns it.")
     operator: Text = setting("Who runs it.")
     jurisdiction: Text = setting("Law it stands under.")
+    jurisdictions: tuple[Country, ...] = setting(
+        "Countries whose law binds the operator itself; empty while nobody looked.", ()
+    )
+    parents: tuple[Owner, ...] = setting(
+        "Who owns the operator, from its owner upwards; empty when it is its own.", ()
+    )
+    suppliers: tuple[Owner, ...] = setting(
+        "Suppliers who can reach data or stop the service (cloud layer, remote support), not "
+        "those of parts.",
+        (),
+    )
     interest_note: Words | None = setting(
         "Who commissioned the figures or has an interest in them.", None
     )

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from gigafactory.factory.access import (
+    Dataset,
+    Evidence,
+    Owner,
+    Programme,
+    QuotaGroup,
+    Review,
+    TenantQuota,
+)
 from gigafactory.factory.blocks import (
     Block,
     JobClassLabel,
@@ -11,7 +20,7 @@ from gigafactory.factory.blocks import (
     Words,
     setting,
 )
-from gigafactory.factory.contracts import Battery, Delivery, Energy, Market, Pool, Ppa
+from gigafactory.factory.contracts import Battery, Delivery, Energy, FailureRates, Market, Pool, Ppa
 from gigafactory.factory.demand import (
     Capex,
     Checkpoint,
@@ -68,10 +77,13 @@ __all__ = [
     "Checkpoint",
     "ConnectionPhase",
     "Cooling",
+    "Dataset",
     "Delivery",
     "Energy",
+    "Evidence",
     "Fabric",
     "Factory",
+    "FailureRates",
     "Finance",
     "Governance",
     "GridConnection",
@@ -83,17 +95,22 @@ __all__ = [
     "Market",
     "MissionLabel",
     "MoneyRange",
+    "Owner",
     "Place",
     "Policy",
     "Pool",
     "PowerCostRange",
     "Ppa",
+    "Programme",
+    "QuotaGroup",
     "Range",
     "RateRange",
+    "Review",
     "Service",
     "Site",
     "SourcedBlock",
     "Tenant",
+    "TenantQuota",
     "Water",
     "Words",
     "Work",

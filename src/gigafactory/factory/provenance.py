@@ -120,6 +120,6 @@ def named(factory: Factory, path: tuple[str | int, ...]) -> str:
             here = here[step]
         elif isinstance(here, tuple):
             here = here[int(step)]
-            word = str(getattr(here, "name", word))
+            word = getattr(here, "name", None) or word
         words.append(word)
     return ".".join(words)

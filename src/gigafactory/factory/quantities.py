@@ -194,6 +194,10 @@ MoneyEUR = Annotated[float, Figure("money_eur", "EUR", low=0.0)]
 AreaM2 = Annotated[float, Figure("area_m2", "m2", low=0.0, above=True)]
 VolumeM3 = Annotated[float, Figure("volume_m3", "m3", low=0.0)]
 DataPB = Annotated[float, Figure("data_pb", "PB", low=0.0)]
+ScalingExponent = Annotated[float, Figure(low=0, high=1, above=True)]
+Score = Annotated[float, Figure(low=0, high=1)]
+DistanceKm = Annotated[float, Figure(low=0, high=20_040, unit="km")]
+WorkGPUh = Annotated[float, Figure(low=0, above=True, unit="GPU-h")]
 LifeYears = Annotated[float, Figure(unit="years", low=0.5, high=100.0)]
 
 # Ranges within which the physics of cooling and heat is valid (see the plant's thermal functions).

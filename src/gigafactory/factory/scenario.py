@@ -198,6 +198,8 @@ def _steps(here: Any, word: str, last: bool, above: str) -> list[tuple[str | int
         raise _NotApplicable(None, f"{above or 'the file'} has nothing a * could stand for")
     if word in named:
         return [named[word]]
+    if isinstance(here, list) and word.isdecimal() and int(word) < len(here):
+        return [(int(word), here[int(word)])]  # by its place, also where it has a name
     if last and isinstance(here, Mapping):
         return [(word, None)]
     where = above or "the top of the file"

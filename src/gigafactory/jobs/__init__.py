@@ -2,7 +2,8 @@
 
 Knows the job table (columns, one row per job), the files and public traces it is read from, the
 generator that makes a year of work by seed, the inference services whose request rate becomes
-replicas, and the port a workload manager (Slurm, or the twin) implements.
+replicas, how long their requests wait and what becomes of them when power runs short, and the port
+a workload manager (Slurm, or the twin) implements.
 
 Does not know accelerators beyond the name of a reference chip, power, prices, rules, or when a job
 ran: placement and order are the kernel's, rights are policy's, receipts are the ledger's.
@@ -20,6 +21,7 @@ from gigafactory.jobs.generate import (
     offered_share,
     scaling_sentences,
 )
+from gigafactory.jobs.latency import capacity_for_latency, rate_carried
 from gigafactory.jobs.ports import (
     Action,
     Command,
@@ -38,20 +40,24 @@ from gigafactory.jobs.services import (
     Service,
     capacity,
     layer_cake,
+    ready_replicas,
     replica_jobs,
     served,
     synthetic_rates,
 )
-from gigafactory.jobs.table import EndState, JobClass, JobTable, Mission
+from gigafactory.jobs.serving import Answered, Shortage, answered
+from gigafactory.jobs.table import EndState, JobClass, JobTable, Level, Mission
 
 __all__ = [
     "Action",
+    "Answered",
     "Command",
     "Demand",
     "EndState",
     "JobClass",
     "JobTable",
     "JobView",
+    "Level",
     "Mission",
     "Outcome",
     "Phase",
@@ -59,20 +65,25 @@ __all__ = [
     "Receipt",
     "Served",
     "Service",
+    "Shortage",
     "Trace",
     "WorkloadManager",
     "WorkloadSnapshot",
     "WorkloadSpec",
+    "answered",
     "capacity",
+    "capacity_for_latency",
     "generate",
     "generate_year",
     "layer_cake",
     "offered_share",
     "peak_accelerators",
+    "rate_carried",
     "read_jobs",
     "read_rates",
     "read_requests",
     "read_trace",
+    "ready_replicas",
     "replica_jobs",
     "scale_to_fleet",
     "scaling_sentences",

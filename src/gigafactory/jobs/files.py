@@ -32,6 +32,7 @@ from gigafactory.jobs.table import (
     EndState,
     JobClass,
     JobTable,
+    Level,
     Mission,
 )
 from gigafactory.jobs.tabular import Floats, Ints, Mask, Sheet, read_sheet
@@ -140,10 +141,17 @@ def read_trace(
     ]
     jobs, more, accelerators = layout.read(sheet, chip)
     if start_ns is not None and len(jobs):
-        moved = jobs.submit_ns - jobs.submit_ns[0] + start_ns
-        moved.flags.writeable = False
-        jobs = replace(jobs, submit_ns=moved)
+        jobs = _moved(jobs, start_ns - int(jobs.submit_ns[0]))
     return Trace(jobs, (*notices, *more), name, accelerators)
+
+
+def _moved(jobs: JobTable, shift_ns: int) -> JobTable:
+    """The same jobs, submitted and due earlier or later by a number of ns."""
+    submit = jobs.submit_ns + shift_ns
+    deadline = np.where(jobs.deadline_ns > 0, jobs.deadline_ns + shift_ns, 0)
+    for column in (submit, deadline):
+        column.flags.writeable = False
+    return replace(jobs, submit_ns=submit, deadline_ns=deadline)
 
 
 def _has(sheet: Sheet, need: tuple[str, ...]) -> bool:
@@ -192,9 +200,13 @@ def _read_generic(sheet: Sheet, chip: str) -> tuple[JobTable, list[Problem], int
         "job_class": _labelled(sheet, "class", labels, JobClass.RESEARCH),
         "end_state": _labelled(sheet, "end_state", {e.label: int(e) for e in EndState}, 0),
         "mission": _labelled(sheet, "mission", {m.label: int(m) for m in Mission}, 0),
+        "level": _labelled(sheet, "level", {v.label: int(v) for v in Level}, 0),
+        "accelerators_min": _smallest_gangs(sheet, gangs),
+        "deadline_ns": _deadlines(sheet, submit),
     }
     tenant, tenants = _named(sheet, "tenant", "tenant")
     kind, chips = _named(sheet, "chip", chip)
+    columns["project"], projects = _projects(sheet)
     sheet.raise_faults()
     work_ns = _work_ns(sheet, work_s, column, notices)
     raised = int((walltime_s < 60.0).sum())
@@ -210,11 +222,43 @@ def _read_generic(sheet: Sheet, chip: str) -> tuple[JobTable, list[Problem], int
         chip=kind,
         tenants=tenants,
         chips=chips,
+        projects=projects,
         origin=f"job file {sheet.path.name}",
         state="measured",
         **columns,
     )
     return jobs, notices, None
+
+
+def _smallest_gangs(sheet: Sheet, gangs: Floats) -> Ints:
+    """Smallest gang of each job of a job file; 0 where it is rigid."""
+    if "accelerators_min" not in sheet.names:
+        return np.zeros(len(sheet), dtype=np.int64)
+    least, unset = sheet.numbers("accelerators_min", needed=False)
+    known = ~unset & ~np.isnan(least)
+    wrong = known & ((least < 0) | (least != np.rint(least)) | (least > gangs))
+    why = "is not a whole number from 0 (a rigid job) up to the job's accelerators"
+    sheet.bad(wrong, "accelerators_min", why)
+    return np.where(known & ~wrong, least, 0).astype(np.int64)
+
+
+def _deadlines(sheet: Sheet, submit: Ints) -> Ints:
+    """Deadline of each job of a job file, ns UTC; 0 where it has none."""
+    if "deadline" not in sheet.names:
+        return np.zeros(len(sheet), dtype=np.int64)
+    deadline, unset = sheet.instants("deadline", zoned=True, needed=False)
+    wrong = ~unset & (deadline <= np.maximum(submit, 0))
+    sheet.bad(wrong, "deadline", "is not after the submission")
+    return np.where(unset | wrong, 0, deadline)
+
+
+def _projects(sheet: Sheet) -> tuple[Ints, tuple[str, ...]]:
+    """Index and names of the projects of a job file; -1 where a job names none."""
+    index, names = _named(sheet, "project", "")
+    if "" not in names:
+        return index, names
+    assert names[0] == "", "the blank sorts before every name"
+    return index - 1, names[1:]
 
 
 def _read_philly(sheet: Sheet, chip: str) -> tuple[JobTable, list[Problem], int | None]:
@@ -432,7 +476,8 @@ class _Layout:
 
 
 _GENERIC_COLUMNS = (
-    "submit tenant class accelerators work work_s walltime_s priority chip end_state mission"
+    "submit tenant class accelerators work work_s walltime_s priority chip end_state mission "
+    "project accelerators_min deadline level"
 )
 _SLURM_COLUMNS = (
     "job_id user node_num gpu_num cpu_num state submit_time start_time end_time duration queue"

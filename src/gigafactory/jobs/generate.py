@@ -19,7 +19,7 @@ from gigafactory.engine.errors import BadInput, Problem
 from gigafactory.engine.streams import stream
 from gigafactory.jobs.calibration import WorkType, acme_2023
 from gigafactory.jobs.services import Service, replica_jobs
-from gigafactory.jobs.table import COLUMNS, JobClass, JobTable, Mission
+from gigafactory.jobs.table import COLUMNS, JobClass, JobTable, Level, Mission
 from gigafactory.jobs.windows import Window, month_windows
 from gigafactory.units import NS_PER_DAY, NS_PER_H, NS_PER_S
 
@@ -34,6 +34,8 @@ PRIORITIES: Final[Mapping[JobClass, int]] = {
 #: A chunk never holds many more jobs than this, whatever the month.
 CHUNK_JOBS: Final = 1_000_000
 YEAR_S: Final = 365 * 86_400.0
+#: Longest deadline, as a multiple of the walltime: its instant must stay within 64-bit ns.
+FACTOR_MAX: Final = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,12 @@ class Demand:
         monthly: twelve weights, January to December (UTC); None for an even year.
         chips: names of the chips it may run on; empty for all.
         accelerators_max: largest gang it asks for; None for whatever the pool holds.
+        project: the project it belongs to; empty for none.
+        elastic_min: smallest share of its accelerators on which a gang of two nodes or more still
+            runs, above 0 and at most 1, rounded up to whole nodes; None for rigid jobs.
+        deadline_factor: deadline after submission as a multiple of the walltime; None for none.
+        level: a `Level`: the part of the network that a gang of several nodes must lie in.
+        level_accelerators_max: largest gang the level is asked of; larger ones lie anywhere.
     """
 
     tenant: str
@@ -57,6 +65,45 @@ class Demand:
     monthly: tuple[float, ...] | None = None
     chips: tuple[str, ...] = ()
     accelerators_max: int | None = None
+    project: str = ""
+    elastic_min: float | None = None
+    deadline_factor: float | None = None
+    level: int = Level.NONE
+    level_accelerators_max: int = 0
+
+    def check(self, where: str) -> list[Problem]:
+        """Return what is wrong with the demand itself, whatever the fleet; empty when sound."""
+        problems = []
+        if not (math.isfinite(self.share) and self.share >= 0.0):
+            problems.append(Problem(where, "share", str(self.share), "is 0 or more"))
+        if self.job_class == JobClass.INFERENCE_REALTIME:
+            why = "real-time inference follows a request rate; give it as a service"
+            problems.append(Problem(where, "job_class", self.job_class.label, why))
+        weights = self.monthly
+        if weights is not None and (
+            len(weights) != 12
+            or not all(math.isfinite(w) and w >= 0.0 for w in weights)
+            or sum(weights) <= 0.0
+        ):
+            why = "is twelve weights of 0 or more, not all 0"
+            problems.append(Problem(where, "monthly", str(weights), why))
+        if self.accelerators_max is not None and self.accelerators_max < 1:
+            value = str(self.accelerators_max)
+            problems.append(Problem(where, "accelerators_max", value, "is 1 or more"))
+        if self.elastic_min is not None and not 0.0 < self.elastic_min <= 1.0:
+            why = "is a share of a job's accelerators, above 0 and at most 1"
+            problems.append(Problem(where, "elastic_min", str(self.elastic_min), why))
+        if self.deadline_factor is not None and not 0.0 < self.deadline_factor <= FACTOR_MAX:
+            why = f"is a multiple of the walltime, above 0 and at most {FACTOR_MAX:,.0f}"
+            problems.append(Problem(where, "deadline_factor", str(self.deadline_factor), why))
+        if self.level not in tuple(Level):
+            why = f"is one of {', '.join(f'{v.value} ({v.label})' for v in Level)}"
+            problems.append(Problem(where, "level", str(self.level), why))
+        elif self.level != Level.NONE and self.level_accelerators_max < 1:
+            why = "is 1 or more where a level is asked: the largest gang that fits in one"
+            value = str(self.level_accelerators_max)
+            problems.append(Problem(where, "level_accelerators_max", value, why))
+        return problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +146,11 @@ class WorkloadSpec:
         named = [d.tenant for d in self.demands] + [s.tenant for s in self.services]
         return tuple(dict.fromkeys(named))
 
+    @property
+    def projects(self) -> tuple[str, ...]:
+        """Every project, in order of appearance."""
+        return tuple(dict.fromkeys(d.project for d in self.demands if d.project))
+
     def check(self, where: str = "workload") -> list[Problem]:
         """Return everything wrong with the spec; empty when it is sound."""
         problems = [
@@ -116,7 +168,8 @@ class WorkloadSpec:
             value = str(self.jobs_per_year_target)
             problems.append(Problem(where, "jobs_per_year_target", value, "is 1 or more"))
         for index, demand in enumerate(self.demands):
-            problems += self._check_demand(f"{where}.demands[{index}]", demand)
+            place = f"{where}.demands[{index}]"
+            problems += _unknown_chips(place, demand.chips, self.pools) + demand.check(place)
         for service in self.services:
             problems += service.check(where)
             problems += _unknown_chips(f"{where}.{service.name}", service.chips, self.pools)
@@ -127,26 +180,6 @@ class WorkloadSpec:
                 why = f"one replica is larger than the pool of {chip}"
                 value = str(service.replica_accelerators)
                 problems.append(Problem(where, f"{service.name}.replica_accelerators", value, why))
-        return problems
-
-    def _check_demand(self, where: str, demand: Demand) -> list[Problem]:
-        problems = _unknown_chips(where, demand.chips, self.pools)
-        if not (math.isfinite(demand.share) and demand.share >= 0.0):
-            problems.append(Problem(where, "share", str(demand.share), "is 0 or more"))
-        if demand.job_class == JobClass.INFERENCE_REALTIME:
-            why = "real-time inference follows a request rate; give it as a service"
-            problems.append(Problem(where, "job_class", demand.job_class.label, why))
-        weights = demand.monthly
-        if weights is not None and (
-            len(weights) != 12
-            or not all(math.isfinite(w) and w >= 0.0 for w in weights)
-            or sum(weights) <= 0.0
-        ):
-            why = "is twelve weights of 0 or more, not all 0"
-            problems.append(Problem(where, "monthly", str(weights), why))
-        if demand.accelerators_max is not None and demand.accelerators_max < 1:
-            value = str(demand.accelerators_max)
-            problems.append(Problem(where, "accelerators_max", value, "is 1 or more"))
         return problems
 
 
@@ -323,11 +356,37 @@ def _draw(
         "mission": int(part.demand.mission),
         "timed": False,
         "service": -1,
+        "project": _project_of(spec, part.demand),
+        "accelerators_min": 0,
+        "deadline_ns": 0,
+        "level": 0,
     }
+    columns |= _asked_besides(part.demand, columns, spec.pools[part.chip][1])
     return {
         name: np.broadcast_to(np.asarray(columns[name], dtype=dtype), submit.shape)
         for name, dtype in COLUMNS.items()
     }
+
+
+def _project_of(spec: WorkloadSpec, demand: Demand) -> int:
+    return spec.projects.index(demand.project) if demand.project else -1
+
+
+def _asked_besides(demand: Demand, columns: dict[str, Any], node: int) -> dict[str, Any]:
+    """Columns of what a demand asks besides accelerators and time; draws nothing by chance."""
+    asked: dict[str, Any] = {}
+    gangs = columns["accelerators"]
+    nodes = -(-gangs // node)
+    if demand.elastic_min is not None:
+        least = np.ceil(gangs * demand.elastic_min / node - 1e-9).astype(np.int64) * node
+        asked["accelerators_min"] = np.where(nodes >= 2, np.minimum(least, gangs), 0)
+    if demand.deadline_factor is not None:
+        room = np.rint(columns["walltime_ns"] * demand.deadline_factor).astype(np.int64)
+        asked["deadline_ns"] = columns["submit_ns"] + np.maximum(room, 1)
+    if demand.level != Level.NONE:
+        fits = (nodes >= 2) & (gangs <= demand.level_accelerators_max)
+        asked["level"] = np.where(fits, int(demand.level), 0)
+    return asked
 
 
 def _fitted(gangs: Any, run_s: Any, gpu_s: float, cap_s: float) -> npt.NDArray[np.float64]:
@@ -442,6 +501,7 @@ def _chunks(spec: WorkloadSpec, start_ns: int, end_ns: int, seed: int) -> Iterat
             tenants=spec.tenants,
             chips=tuple(spec.pools),
             services=tuple(s.name for s in spec.services),
+            projects=spec.projects,
             origin=f"generated by seed {seed} on the published figures of {acme.source}",
             state="synthetic",
             scaling=said,

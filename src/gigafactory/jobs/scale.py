@@ -8,7 +8,7 @@ weekdays keep their place while mass submissions do not fall on the same second.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -73,20 +73,21 @@ def scale_to_fleet(
     shifts = _shifts(jobs, start_ns, end_ns, copies, seed)
     span_ns = end_ns - start_ns
     parts = [start_ns + (jobs.submit_ns + shift - start_ns) % span_ns for shift in shifts]
-    columns = {
+    submit = np.concatenate(parts)
+    columns: dict[str, npt.NDArray[Any]] = {
         name: np.tile(column, copies) for name, column in jobs.columns() if name != "submit_ns"
     }
-    names = jobs.chips
+    columns["deadline_ns"] = _deadlines(jobs, submit, copies)
     if chips is not None:
-        names = tuple(chips)
         columns["chip"] = _dealt(homes, chips, copies, seed).astype(COLUMNS["chip"])
     folded = int(jobs.submit_ns[-1]) + shifts[0] >= end_ns
     said = _said(jobs, copies, size, accelerators, copies * one_share, shifts[0], folded, chips)
     return JobTable.of(
-        submit_ns=np.concatenate(parts),
+        submit_ns=submit,
         tenants=jobs.tenants,
-        chips=names,
+        chips=jobs.chips if chips is None else tuple(chips),
         services=jobs.services,
+        projects=jobs.projects,
         origin=jobs.origin,
         state=jobs.state,
         scaling=(*jobs.scaling, *said),
@@ -160,6 +161,15 @@ def _dealt(
         aim = random.random(len(takes)) * reached[:, -1]
         dealt.append((aim[:, None] >= reached).sum(axis=1))
     return np.concatenate(dealt)
+
+
+def _deadlines(
+    jobs: JobTable, submit_ns: npt.NDArray[np.int64], copies: int
+) -> npt.NDArray[np.int64]:
+    """Deadline of every job of every copy, as long after its submission as in the trace."""
+    room = np.tile(jobs.deadline_ns - jobs.submit_ns, copies)
+    has = np.tile(jobs.deadline_ns > 0, copies)
+    return np.asarray(np.where(has, submit_ns + room, 0), dtype=np.int64)
 
 
 def _said(

@@ -3,6 +3,9 @@
 The autoscaler sees the rate of past intervals only. The replicas it wants become jobs by the layer
 cake: level l of a service is one timed job for every contiguous stretch in which at least l
 replicas are wanted, so the jobs of a service running at any instant are exactly its replicas.
+
+A service that says how many requests a replica serves at once (`slots`) is sized by its latency
+objective (`gigafactory.jobs.latency`) instead of in proportion to the rate.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -18,6 +22,7 @@ import numpy.typing as npt
 
 from gigafactory.engine.errors import Problem
 from gigafactory.engine.streams import stream
+from gigafactory.jobs.latency import capacity_for_latency, rate_carried
 from gigafactory.jobs.table import MIN_WALLTIME_NS, JobClass, JobTable, Mission
 from gigafactory.units import NS_PER_H, NS_PER_S
 
@@ -106,7 +111,7 @@ class Service:
         tenant: who runs it.
         accelerators_peak: accelerators that carry the peak rate with the headroom.
         replica_accelerators: accelerators of one replica, a gang.
-        latency_ms: latency objective of a first answer, ms; carried along, not modelled here.
+        latency_ms: latency objective, ms; with `slots` the longest wait for one, else unused.
         headroom: capacity kept above the last rate seen, as a share of it.
         startup_s: time from the start of a replica until it serves, s.
         scale_down_s: a replica is given up only after it was not wanted for this long, s.
@@ -114,6 +119,10 @@ class Service:
         chips: names of the chips it may run on; empty for the first of the factory.
         mission: the mission it serves.
         priority: 0..7 of its replicas.
+        slots: requests one replica serves at once; 0 leaves latency out, and replicas follow the
+            rate in proportion.
+        service_s: mean time a request holds its slot, s; needed with `slots`.
+        quantile: share of the requests that must meet the latency objective.
     """
 
     name: str
@@ -128,11 +137,33 @@ class Service:
     chips: tuple[str, ...] = ()
     mission: Mission = Mission.NONE
     priority: int = REPLICA_PRIORITY
+    slots: int = 0
+    service_s: float = 0.0
+    quantile: float = 0.99
 
     @property
     def replicas_peak(self) -> int:
         """Most replicas it ever runs."""
         return self.accelerators_peak // self.replica_accelerators
+
+    @property
+    def has_latency_model(self) -> bool:
+        """Whether its replicas are sized by the latency objective."""
+        return self.slots > 0
+
+    def carried_rps(self, replicas: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Requests per second that replicas carry within the objective (latency model only)."""
+        assert self.has_latency_model, f"{self.name} has no slots"
+        objective_s = self.latency_ms / 1000.0
+        return rate_carried(replicas, self.service_s, self.slots, objective_s, self.quantile)
+
+    def rps_of(self, rates: RateSeries) -> float:
+        """Requests per second that one unit of a series stands for (latency model only).
+
+        The peak number of replicas carries the peak rate with its headroom: that settles the scale,
+        whatever unit the series came in.
+        """
+        return _most_rps(self) / (rates.peak_rps * (1.0 + self.headroom))
 
     def check(self, where: str = "services") -> list[Problem]:
         """Return what is wrong with the service; empty when it is sound."""
@@ -147,7 +178,33 @@ class Service:
         if not self.peak_to_mean > 1.0:
             why = "a peak lies above the mean; published services lie between 1.9 and 3.3"
             problems.append(Problem(name, "peak_to_mean", str(self.peak_to_mean), why))
+        return problems + self._check_latency(name)
+
+    def _check_latency(self, name: str) -> list[Problem]:
+        if self.slots == 0:
+            return []
+        problems = []
+        if self.slots < 0:
+            why = "is 1 or more, or 0 to leave latency out"
+            problems.append(Problem(name, "slots", str(self.slots), why))
+        if not (np.isfinite(self.service_s) and self.service_s > 0.0):
+            why = "is above 0 where a replica has slots: how long a request holds one"
+            problems.append(Problem(name, "service_s", str(self.service_s), why))
+        if not self.latency_ms >= 0.0:
+            problems.append(Problem(name, "latency_ms", str(self.latency_ms), "is 0 or more"))
+        if not 0.0 < self.quantile < 1.0:
+            why = "is a share of the requests, above 0 and below 1"
+            problems.append(Problem(name, "quantile", str(self.quantile), why))
+        if not problems and self.replicas_peak > 0 and not _most_rps(self) > 0.0:
+            why = "cannot be met by the peak number of replicas at any rate"
+            problems.append(Problem(name, "latency_ms", str(self.latency_ms), why))
         return problems
+
+
+@lru_cache(maxsize=256)
+def _most_rps(service: Service) -> float:
+    """What the peak number of replicas carries; found by halving, so kept."""
+    return float(service.carried_rps(service.replicas_peak))
 
 
 def synthetic_rates(
@@ -258,6 +315,10 @@ def capacity(
     sufficed for `scale_down_s` (the rule of the Kubernetes horizontal autoscaler), between 1 and
     the peak. A replica is sized so that the peak number carries the peak rate with its headroom.
 
+    With the latency model it asks early: a replica asked for now serves only `startup_s` later, so
+    the last rise is taken to go on until the middle of the interval that begins then, and the
+    replicas are the fewest that meet the objective at that rate times (1 + headroom).
+
     Args:
         rates: requests per second, T intervals.
         service: the service.
@@ -267,10 +328,9 @@ def capacity(
     Returns:
         int64[T], replicas wanted from the start of each interval.
     """
-    per_replica = rates.peak_rps * (1.0 + service.headroom) / service.replicas_peak
     known = np.array([rates.peak_rps] if before_rps is None else before_rps, dtype=np.float64)
     seen = np.concatenate([known, rates.rate_rps])[:-1] if len(rates) else known[:0]
-    wanted = np.ceil(seen * (1.0 + service.headroom) / per_replica - 1e-9)
+    wanted = _sufficient(rates, service, seen)
     wanted = np.clip(wanted, 1, service.replicas_peak).astype(np.int64)
     held = max(1, 1 + int(np.ceil(service.scale_down_s / rates.period_s)))
     padded = np.concatenate([np.ones(held - 1, dtype=np.int64), wanted])
@@ -278,6 +338,24 @@ def capacity(
         return wanted
     windows = np.lib.stride_tricks.sliding_window_view(padded, held)
     return np.asarray(windows.max(axis=1)[len(known) - 1 :][: len(rates)], dtype=np.int64)
+
+
+def _sufficient(
+    rates: RateSeries, service: Service, seen: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64] | npt.NDArray[np.int64]:
+    """Replicas that suffice for what is expected after each rate seen, unbounded."""
+    if not service.has_latency_model:
+        per_replica = rates.peak_rps * (1.0 + service.headroom) / service.replicas_peak
+        return np.asarray(np.ceil(seen * (1.0 + service.headroom) / per_replica - 1e-9))
+    rise = np.maximum(np.diff(seen, prepend=seen[:1]), 0.0)
+    ahead = 1.0 + service.startup_s / rates.period_s
+    expected = np.minimum(seen + ahead * rise, rates.peak_rps)
+    # a hair less, so that the peak itself is carried by the peak number and not by one more
+    asked_rps = expected * (1.0 + service.headroom) * service.rps_of(rates) * (1.0 - 1e-9)
+    objective_s = service.latency_ms / 1000.0
+    return capacity_for_latency(
+        asked_rps, service.service_s, service.slots, objective_s, service.quantile
+    )
 
 
 def layer_cake(
@@ -341,6 +419,30 @@ def _levels(
     return at, base[at] + 1 + within
 
 
+def ready_replicas(
+    replicas: npt.NDArray[np.int64], startup_s: float, period_s: float
+) -> npt.NDArray[np.float64]:
+    """Replicas that serve, of those that run: each starts up first.
+
+    Args:
+        replicas: int64[T], replicas that run in each interval; the service was settled before.
+        startup_s: time from the start of a replica until it serves, s, 0 or more.
+        period_s: length of an interval, s.
+
+    Returns:
+        float64[T], mean over each interval: a replica counts once it has run for `startup_s`.
+    """
+    whole, part = divmod(startup_s / period_s, 1.0)
+    reach = int(whole) + 1
+    padded = np.concatenate([np.repeat(replicas[:1], reach), replicas])
+    if not len(replicas):
+        return padded.astype(np.float64)
+    # level l serves at an instant when at least l replicas ran all through the start-up before it
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach + 1)
+    longer, shorter = windows.min(axis=1), windows[:, 1:].min(axis=1)
+    return np.asarray(part * longer + (1.0 - part) * shorter, dtype=np.float64)
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """How much of the request rate stood within capacity.
@@ -361,9 +463,10 @@ class Served:
 def served(rates: RateSeries, replicas: npt.NDArray[np.int64], service: Service) -> Served:
     """Compare the rate with what the running replicas carry.
 
-    A replica that was not wanted in the interval before serves only from `startup_s` on. A replica
-    carries the peak rate over the peak number of replicas at its latency objective, headroom
-    included: what passes that is counted as beyond capacity, not as lost.
+    A replica serves only from `startup_s` on. A replica carries the peak rate over the peak number
+    of replicas at its latency objective, headroom included (with the latency model, what meets the
+    objective): what passes that is counted as beyond capacity, not as lost. What becomes of it is
+    told by `gigafactory.jobs.serving.answered`.
 
     Args:
         rates: requests per second, T intervals.
@@ -373,13 +476,12 @@ def served(rates: RateSeries, replicas: npt.NDArray[np.int64], service: Service)
     Returns:
         Requests within and beyond capacity.
     """
-    per_replica = rates.peak_rps * (1.0 + service.headroom) / service.replicas_peak
-    before = np.concatenate([replicas[:1], replicas[:-1]])
-    # A start-up longer than an interval is taken as one whole interval: the part of the interval
-    # before is unknown here, and an autoscaler that slow is told by the share beyond.
-    ready = 1.0 - min(1.0, service.startup_s / rates.period_s)
-    serving = np.minimum(replicas, before) + ready * np.maximum(replicas - before, 0)
-    over = np.maximum(rates.rate_rps - serving * per_replica, 0.0)
+    serving = ready_replicas(replicas, service.startup_s, rates.period_s)
+    if service.has_latency_model:
+        carried = service.carried_rps(serving) / service.rps_of(rates)
+    else:
+        carried = serving * (rates.peak_rps * (1.0 + service.headroom) / service.replicas_peak)
+    over = np.maximum(rates.rate_rps - carried, 0.0)
     requests = float(rates.rate_rps.sum()) * rates.period_s
     beyond = float(over.sum()) * rates.period_s
     share = beyond / requests if requests > 0.0 else 0.0

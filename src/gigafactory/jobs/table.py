@@ -75,6 +75,19 @@ class Mission(IntEnum):
         return self.name.lower()
 
 
+class Level(IntEnum):
+    """The part of the network a gang must lie in; a job without one may lie anywhere."""
+
+    NONE = 0
+    RACK = 1
+    POD = 2
+
+    @property
+    def label(self) -> str:
+        """The level in lower case, as settings and job files spell it."""
+        return self.name.lower()
+
+
 #: The columns in order, with the type each is kept in.
 COLUMNS: Final[dict[str, type[np.generic]]] = {
     "submit_ns": np.int64,
@@ -89,6 +102,25 @@ COLUMNS: Final[dict[str, type[np.generic]]] = {
     "mission": np.int8,
     "timed": np.bool_,
     "service": np.int16,
+    "project": np.int16,
+    "accelerators_min": np.int32,
+    "deadline_ns": np.int64,
+    "level": np.int8,
+}
+#: What a column holds when it is left out; a walltime left out is the work.
+_LEFT_OUT: Final[dict[str, int]] = {
+    "tenant": 0,
+    "job_class": JobClass.RESEARCH,
+    "priority": DEFAULT_PRIORITY,
+    "chip": 0,
+    "end_state": EndState.UNKNOWN,
+    "mission": Mission.NONE,
+    "timed": False,
+    "service": -1,
+    "project": -1,
+    "accelerators_min": 0,
+    "deadline_ns": 0,
+    "level": Level.NONE,
 }
 
 
@@ -112,9 +144,16 @@ class JobTable:
         timed: bool[n], true where the job ends by the wall clock and not by work done (a replica
             of an inference service): it ends `work_ns` after its start at whatever speed.
         service: int16[n], index into `services`, or -1.
+        project: int16[n], index into `projects`, or -1.
+        accelerators_min: int32[n], smallest gang on which an elastic job still runs, 1 up to its
+            accelerators; 0 for a rigid job.
+        deadline_ns: int64[n], instant by which the job should have ended, ns UTC, later than its
+            submission; 0 for none.
+        level: int8[n], a `Level`: what the gang must lie in.
         tenants: names of the tenants.
         chips: names of the reference chips.
         services: names of the inference services.
+        projects: names of the projects.
         origin: in words, where the jobs come from.
         state: "measured", "published" or "synthetic".
         scaling: sentences that say how the jobs were scaled; empty when they were not.
@@ -132,9 +171,14 @@ class JobTable:
     mission: npt.NDArray[np.int8]
     timed: npt.NDArray[np.bool_]
     service: npt.NDArray[np.int16]
+    project: npt.NDArray[np.int16]
+    accelerators_min: npt.NDArray[np.int32]
+    deadline_ns: npt.NDArray[np.int64]
+    level: npt.NDArray[np.int8]
     tenants: tuple[str, ...]
     chips: tuple[str, ...]
     services: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
     origin: str = ""
     state: str = "synthetic"
     scaling: tuple[str, ...] = ()
@@ -149,6 +193,7 @@ class JobTable:
         tenants: Sequence[str],
         chips: Sequence[str],
         services: Sequence[str] = (),
+        projects: Sequence[str] = (),
         origin: str = "",
         state: str = "synthetic",
         scaling: Sequence[str] = (),
@@ -163,27 +208,21 @@ class JobTable:
             tenants: names of the tenants.
             chips: names of the reference chips.
             services: names of the inference services.
+            projects: names of the projects.
             origin: where the jobs come from, in words.
             state: "measured", "published" or "synthetic".
             scaling: sentences that say how the jobs were scaled.
             columns: the other columns by name, arrays or scalars. Left out: tenant 0, research,
                 walltime equal to the work, priority 3, chip 0, end state unknown, no mission, not
-                timed, no service.
+                timed, no service, no project, rigid, no deadline, no level.
 
         Returns:
             The sorted table; its arrays are read-only.
         """
         submit = np.asarray(submit_ns, dtype=np.int64)
         given: dict[str, npt.ArrayLike] = {
-            "tenant": 0,
-            "job_class": int(JobClass.RESEARCH),
+            **_LEFT_OUT,
             "walltime_ns": np.maximum(np.asarray(work_ns, dtype=np.int64), MIN_WALLTIME_NS),
-            "priority": DEFAULT_PRIORITY,
-            "chip": 0,
-            "end_state": int(EndState.UNKNOWN),
-            "mission": int(Mission.NONE),
-            "timed": False,
-            "service": -1,
             **columns,
             "submit_ns": submit,
             "accelerators": accelerators,
@@ -205,6 +244,7 @@ class JobTable:
             tenants=tuple(tenants),
             chips=tuple(chips),
             services=tuple(services),
+            projects=tuple(projects),
             origin=origin,
             state=state,
             scaling=tuple(scaling),
@@ -225,6 +265,7 @@ class JobTable:
             tenants=self.tenants,
             chips=self.chips,
             services=self.services,
+            projects=self.projects,
             origin=self.origin,
             state=self.state,
             scaling=self.scaling,
@@ -239,27 +280,21 @@ class JobTable:
         """
         parts = list(tables)
         assert parts, "nothing to join"
-        tenants, chips, services = (
-            _united(getattr(part, names) for part in parts)
-            for names in ("tenants", "chips", "services")
-        )
+        names = {kind: _united(getattr(part, kind) for part in parts) for kind in _NAMED.values()}
         joined: dict[str, Any] = {}
         for name in COLUMNS:
             columns = [getattr(part, name) for part in parts]
-            if name == "tenant":
-                columns = [_renamed(p.tenant, p.tenants, tenants) for p in parts]
-            elif name == "chip":
-                columns = [_renamed(p.chip, p.chips, chips) for p in parts]
-            elif name == "service":
-                columns = [_renamed(p.service, p.services, services) for p in parts]
+            if kind := _NAMED.get(name):
+                columns = [
+                    _renamed(column, getattr(part, kind), names[kind]).astype(COLUMNS[name])
+                    for column, part in zip(columns, parts, strict=True)
+                ]
             joined[name] = np.concatenate(columns)
         states = {part.state for part in parts}
         weakest = next((s for s in ("synthetic", "published") if s in states), "measured")
         return JobTable.of(
             **joined,
-            tenants=tenants,
-            chips=chips,
-            services=services,
+            **names,
             origin="; ".join(_united((part.origin,) for part in parts if part.origin)),
             state=weakest,
             scaling=_united(part.scaling for part in parts),
@@ -302,6 +337,10 @@ class JobTable:
             ("end_state", 0, len(EndState) - 1, "is no end state"),
             ("mission", 0, len(Mission) - 1, "is no mission"),
             ("service", -1, len(self.services) - 1, "is no service of the table"),
+            ("project", -1, len(self.projects) - 1, "is no project of the table"),
+            ("accelerators_min", 0, 2**31 - 1, "is 0 (rigid) or more"),
+            ("deadline_ns", 0, MAX_NS, "is 0 for none, or an instant from 1970 to 2262"),
+            ("level", 0, len(Level) - 1, "is no level"),
         ]
         problems: list[Problem] = []
         for name, low, high, why in limits:
@@ -313,11 +352,29 @@ class JobTable:
         if len(late):
             why = "is submitted before the job above it; build the table with JobTable.of"
             problems.append(_first_of(where, "submit_ns", self.submit_ns, late, why))
-        lost = np.flatnonzero(self.timed & (self.service < 0))
-        if len(lost):
-            why = "a timed job is a replica and names its service"
-            problems.append(_first_of(where, "service", self.service, lost, why))
+        for name, wrong, why in self._misfits():
+            bad = np.flatnonzero(wrong)
+            if len(bad):
+                problems.append(_first_of(where, name, getattr(self, name), bad, why))
         return problems
+
+    def _misfits(self) -> Iterator[tuple[str, npt.NDArray[np.bool_], str]]:
+        """Columns that do not fit another column of the same job: name, where, and why."""
+        lost = self.timed & (self.service < 0)
+        yield "service", lost, "a timed job is a replica and names its service"
+        wide = self.accelerators_min > self.accelerators
+        yield "accelerators_min", wide, "an elastic job's smallest gang is at most its accelerators"
+        early = (self.deadline_ns > 0) & (self.deadline_ns <= self.submit_ns)
+        yield "deadline_ns", early, "a deadline lies after the submission"
+
+
+#: Columns that are an index into a tuple of names, and which.
+_NAMED: Final[dict[str, str]] = {
+    "tenant": "tenants",
+    "chip": "chips",
+    "service": "services",
+    "project": "projects",
+}
 
 
 def _first_of(

@@ -9,13 +9,15 @@ from typing import Any
 
 from gigafactory.kernel.clocks import first_stop, plan_next_end, read_group, read_held
 from gigafactory.kernel.jit import compiled
-from gigafactory.kernel.nodes import list_node, re_expect, unlist_node
+from gigafactory.kernel.nodes import first_on, list_node, re_expect, unlist_node
 from gigafactory.kernel.quotas import rank_tenants, reckon, see_tenant
 from gigafactory.kernel.running import (
     activate,
     begin,
+    done_of,
     evict,
     fail,
+    headroom,
     leave,
     power_of,
     record,
@@ -23,7 +25,7 @@ from gigafactory.kernel.running import (
     vacate,
 )
 from gigafactory.kernel.schedule import schedule
-from gigafactory.kernel.state import GROUPS, NEVER, JobState, Kind, State
+from gigafactory.kernel.state import GROUPS, JobState, Kind, State
 
 _PAUSED = int(JobState.PAUSED)
 _RUNNING = int(JobState.RUNNING)
@@ -214,11 +216,15 @@ def set_service(s: State, target: int) -> int:
     t = v.t
     v.target = target
     read_held(s, t)
-    n = 0
-    while v.in_service < target and n < s.node.shape[0]:
+    last, missing = 0, target - v.in_service
+    while missing > 0 and last < s.node.shape[0]:
+        if s.node[last].free < 0 and s.node[last].down == 0:
+            missing -= 1
+        last += 1
+    for k in range(last if v.in_service < target else 0):
+        n = last - 1 - k  # the lowest number comes last, and so goes first
         if s.node[n].free < 0 and s.node[n].down == 0:
             _put_in_service(s, n)
-        n += 1
     if v.in_service > target:
         while v.paused_top >= 0:  # paused jobs hold nodes: wake them, so they can be evicted
             _resume(s, v.paused_top, -1, t)
@@ -252,12 +258,12 @@ def _clear_node(s: State, n: int, t: int) -> None:
             _wake(s, j, t)
         fail(s, j, t)
         return
-    for slot in range(s.v[0].node_size):
-        j = s.slots[n, slot]
-        if j >= 0:
-            if s.job[j].state == _PAUSED:
-                _wake(s, j, t)
-            fail(s, j, t)
+    j = first_on(s, n, -1)
+    while j >= 0:
+        if s.job[j].state == _PAUSED:
+            _wake(s, j, t)
+        fail(s, j, t)
+        j = first_on(s, n, j)
 
 
 @compiled
@@ -300,8 +306,11 @@ def _grow_to(s: State, j: int) -> int:
     room = min(s.tenant[ask.tenant].cap_room, s.tenant[ask.tenant].quota_room) // v.node_size
     nodes = min(ask.nodes - job.nodes, s.free[v.node_size].count, max(room, 0))
     cost = s.group[ask.group].power - v.idle_power
-    if v.budget < NEVER and cost > 0:
-        nodes = min(nodes, max(v.budget - v.draw, 0) // cost // v.node_size)
+    while nodes > 0:
+        more = min(ask.accelerators, (job.nodes + nodes) * v.node_size) - job.width
+        if more * cost <= headroom(s):
+            break
+        nodes -= 1
     return job.nodes + max(nodes, 0)
 
 
@@ -309,6 +318,7 @@ def _grow_to(s: State, j: int) -> int:
 def _grow(s: State, j: int, nodes: int, t: int) -> None:
     """Stop elastic job `j`, with what it has done, and start it on more nodes at once."""
     stop(s, j, t, _GROW)
+    s.job[j].kept = done_of(s, j)
     read_held(s, t)
     vacate(s, j, t)
     begin(s, j, t, nodes)

@@ -308,6 +308,17 @@ def re_expect(s: State, j: int) -> None:
 
 
 @compiled
+def first_on(s: State, n: int, after: int) -> int:
+    """The job of lowest number above `after` that shares node `n`, -1 when there is none."""
+    first = -1
+    for slot in range(s.v[0].node_size):
+        j = s.slots[n, slot]
+        if j > after and (first < 0 or j < first):
+            first = j
+    return first
+
+
+@compiled
 def all_going(s: State, n: int) -> bool:
     """Whether jobs share node `n` and every one of them is under notice."""
     some = False
@@ -356,7 +367,15 @@ def _place_gang(s: State, j: int, nodes: int) -> bool:
     if v.aside_job == j:
         level, place = v.aside_level, v.aside_place
         end_aside(s)
-        _take_in(s, j, level, place, nodes)
+        best = -1
+        for r in range(first_of(s, level, place), last_of(s, level, place)):
+            free = s.rack[r].free
+            if free >= nodes and (best < 0 or free < s.rack[best].free):
+                best = r
+        if best >= 0:
+            _take(s, j, best, nodes)
+        else:
+            _take_in(s, j, level, place, nodes)
         return False
     if nodes < s.racks.shape[0]:
         r = best_rack(s, nodes)
@@ -394,7 +413,7 @@ def hold_nodes(s: State, j: int, nodes: int) -> bool:
         return spans
     n = best_fit(s, job.width)
     unlist_node(s, n)
-    if v.stop_nodes > 0 and all_going(s, n):
+    if v.stops > 0 and all_going(s, n):
         v.stop_nodes -= 1
     for slot in range(v.node_size):
         if s.slots[n, slot] < 0:
@@ -435,13 +454,15 @@ def release_nodes(s: State, j: int) -> None:
         v.held -= job.nodes * v.node_size
     else:
         n = job.node
-        gone = v.stop_nodes > 0 and all_going(s, n)
+        watched = v.stops > 0
+        if watched and all_going(s, n):
+            v.stop_nodes -= 1
         for slot in range(v.node_size):
             if s.slots[n, slot] == j:
                 s.slots[n, slot] = -1
                 break
-        if gone and not all_going(s, n):
-            v.stop_nodes -= 1
+        if watched and all_going(s, n):
+            v.stop_nodes += 1
         unlist_node(s, n)
         list_node(s, n, s.node[n].free + job.width)
         _expect_node(s, n)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gigafactory.kernel.door import Order, obey
+from gigafactory.kernel.handle import Handle
 from gigafactory.kernel.rules import NO_RULES, Rules
 from gigafactory.kernel.state import (
     DUE,
@@ -218,39 +219,50 @@ class Pool:
         # groups and variables hold int64 alone: plain views of them are quick to read
         self._group = self.state.group.view(np.int64).reshape(GROUPS, -1)
         self._vars = self.state.v.view(np.int64)
-        assert np.all(np.diff(submit_ns) >= 0), "jobs come in order of submission"
-        assert np.all((accelerators > 0) & (accelerators <= spec.nodes * spec.node_size))
-        assert np.all((need_ns >= 0) & (need_ns <= LONGEST_NS)), "a run of over two years"
         assert np.all((priority >= 0) & (priority < 8) & (group >= 0) & (group < GROUPS))
-        job = self.state.job
-        job["submit"] = np.maximum(submit_ns, origin_ns)
-        job["estimate"] = np.minimum(walltime_ns, LONGEST_NS)
-        job["limited"] = need_ns > walltime_ns
-        job["need"] = job["left"] = np.minimum(need_ns, walltime_ns)
-        ask = self.state.ask
-        ask["rest"] = job["estimate"]
-        ask["accelerators"] = accelerators
-        whole = accelerators >= spec.node_size
-        ask["nodes"] = np.where(whole, -(-accelerators // spec.node_size), 0)
-        ask["least"] = ask["nodes"]
-        if accelerators_min is not None:
-            elastic = whole & (accelerators_min > 0)
-            least = -(-np.maximum(accelerators_min, 1) // spec.node_size)
-            ask["least"] = np.where(elastic, np.minimum(least, ask["nodes"]), ask["nodes"])
-        ask["priority"] = priority
-        ask["group"] = group
+        self._note_jobs(submit_ns, need_ns, walltime_ns, accelerators, accelerators_min)
+        self.state.ask["priority"] = priority
+        self.state.ask["group"] = group
         if tenant is not None:
             assert np.all((tenant >= 0) & (tenant < len(rules.tenant_node)))
-            ask["tenant"] = tenant
+            self.state.ask["tenant"] = tenant
         if level is not None:
-            job["level"] = np.where(whole, level, 0)
+            self.state.job["level"] = np.where(self.state.ask["nodes"] > 0, level, 0)
         if urgent_ns is not None:
-            self._see_urgent(np.maximum(urgent_ns, job["submit"] + 1))
+            self._see_urgent(np.maximum(urgent_ns, self.state.job["submit"] + 1))
         v = self.state.v
         v["idle_power"] = spec.idle_power_mw
         v["horizon"] = len(submit_ns)
         v["span_rate"] = spec.span_rate
         self._tell_rules(rules)
+        self._handle = Handle(self.state)
+
+    def _note_jobs(
+        self,
+        submit_ns: Ints,
+        need_ns: Ints,
+        walltime_ns: Ints,
+        accelerators: npt.NDArray[np.int32],
+        accelerators_min: npt.NDArray[np.int32] | None,
+    ) -> None:
+        """Write what the jobs ask into the arrays of the state."""
+        assert np.all(np.diff(submit_ns) >= 0), "jobs come in order of submission"
+        assert np.all((need_ns >= 0) & (need_ns <= LONGEST_NS)), "a run of over two years"
+        most = self.spec.nodes * self.spec.node_size
+        assert np.all((accelerators > 0) & (accelerators <= most))
+        job, ask, size = self.state.job, self.state.ask, self.spec.node_size
+        job["submit"] = np.maximum(submit_ns, self.state.v["origin"][0])
+        job["estimate"] = np.minimum(walltime_ns, LONGEST_NS)
+        job["limited"] = need_ns > walltime_ns
+        job["need"] = job["left"] = np.minimum(need_ns, walltime_ns)
+        ask["rest"] = job["estimate"]
+        ask["accelerators"] = accelerators
+        whole = accelerators >= size
+        ask["least"] = ask["nodes"] = np.where(whole, -(-accelerators // size), 0)
+        if accelerators_min is not None:
+            elastic = whole & (accelerators_min > 0)
+            least = -(-np.maximum(accelerators_min, 1) // size)
+            ask["least"] = np.where(elastic, np.minimum(least, ask["nodes"]), ask["nodes"])
 
     def _see_urgent(self, urgent_ns: Ints) -> None:
         """Sort the instants at which jobs become urgent."""
@@ -304,7 +316,7 @@ class Pool:
     def _obey(
         self, order: Order, number: int = 0, first: Ints = _NO_INTS, second: Ints = _NO_INTS
     ) -> int:
-        return obey(self.state, int(order), number, first, second)
+        return obey(self._handle, int(order), number, first, second)  # type: ignore[arg-type]
 
     def turn(self) -> None:
         """Begin a market period, now: ranks are made anew, elastic jobs grow, one pass is made."""

@@ -136,9 +136,9 @@ def see_tenant(s: State, q: int) -> None:
 
 
 @compiled
-def close_cap(s: State, leaf: int, amount: int) -> None:
-    """Close, for the rest of a pass, the lowest node whose cap `amount` more would break."""
-    s.quota[cap_node(s, leaf, amount)].closed = 1
+def close_cap(s: State, leaf: int, amount: int, j: int) -> None:
+    """Close, for the rest of a pass, the lowest node whose cap `amount` more for job `j` breaks."""
+    s.quota[cap_node(s, leaf, amount)].closed = 1 + j
     s.v[0].closures += 1
 
 
@@ -169,7 +169,7 @@ def is_closed(s: State, leaf: int) -> bool:
         return False
     x = leaf
     while x != _ROOT:
-        if s.quota[x].closed:
+        if s.quota[x].closed > 0:
             return True
         x = s.quota[x].parent
     return False

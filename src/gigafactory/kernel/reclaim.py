@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gigafactory.kernel.clocks import read_group, stretched, worked
 from gigafactory.kernel.jit import compiled
-from gigafactory.kernel.nodes import empty_in, first_of, last_of, set_aside
+from gigafactory.kernel.nodes import empty_in, first_of, first_on, last_of, set_aside
 from gigafactory.kernel.queues import least_of
 from gigafactory.kernel.quotas import may_take_from, quota_left, shift
 from gigafactory.kernel.running import (
@@ -27,6 +27,7 @@ _STOPPING = int(JobState.STOPPING)
 _SMALL, _GANG = 0, 1
 #: What a node can give: nothing, itself as it is going to be empty anyway, or with its jobs.
 _NO, _COMING, _YIELDS = 0, 1, 2
+_RACK = 1
 
 
 @compiled
@@ -48,14 +49,49 @@ def _makes_way(s: State, j: int, v: int) -> bool:
 
 
 @compiled
-def _leaves_room(s: State, v: int, accelerators: int) -> bool:
-    """Whether the node of small job `v` has so many accelerators free once it has left."""
-    return s.node[s.job[v].node].free + s.job[v].width >= accelerators
+def _in_room(s: State, n: int) -> bool:
+    """Whether node `n` stands in a room that is set aside."""
+    return s.rack[n // s.v[0].rack_nodes].aside == 1
 
 
 @compiled
-def _pick_in(s: State, j: int, q: int, g: int, kind: int, own: bool, best: int, t: int) -> int:
-    """The better of victim `best` (-1: none) and those of a tenant, class and kind."""
+def _leaves_room(s: State, v: int, accelerators: int) -> bool:
+    """Whether the node of small job `v` has so many accelerators free once it has left."""
+    n = s.job[v].node
+    return s.node[n].free + s.job[v].width >= accelerators and not _in_room(s, n)
+
+
+@compiled
+def _nodes_of(s: State, v: int) -> int:
+    """Nodes of gang `v` that come free for everybody when it leaves."""
+    if s.v[0].aside_job < 0:
+        return s.job[v].nodes
+    count = 0
+    n = s.job[v].node
+    while n >= 0:
+        if not _in_room(s, n):
+            count += 1
+        n = s.node[n].chain
+    return count
+
+
+@compiled
+def _pick_in(
+    s: State, j: int, q: int, g: int, kind: int, own: bool, wide: int, best: int, t: int
+) -> int:
+    """The better of victim `best` (-1: none) and those of a tenant, class and kind.
+
+    Args:
+        s: the pool.
+        j: the job that looks for victims.
+        q: tenant of the victims.
+        g: their class.
+        kind: small ones or gangs.
+        own: whether they must make way for the job, by their priority.
+        wide: accelerators they have at least.
+        best: the best victim so far.
+        t: the instant.
+    """
     v = last_mature(s, q, g, kind, t)
     seen = 0
     while v >= 0 and seen < VICTIMS_SEEN:
@@ -64,6 +100,7 @@ def _pick_in(s: State, j: int, q: int, g: int, kind: int, own: bool, best: int, 
             continue
         seen += 1
         fits = kind == _GANG or _leaves_room(s, v, s.ask[j].accelerators)
+        fits = fits and s.job[v].width >= wide
         if fits and (not own or _makes_way(s, j, v)):
             if best < 0:
                 best = v
@@ -77,11 +114,11 @@ def _pick_in(s: State, j: int, q: int, g: int, kind: int, own: bool, best: int, 
 
 
 @compiled
-def _pick_own(s: State, j: int, kind: int, t: int) -> int:
+def _pick_own(s: State, j: int, kind: int, wide: int, t: int) -> int:
     """The next victim of a kind among jobs of its own tenant, by class, then the least to lose."""
     if s.v[0].preempt_within == 1:
         for i in range(s.victims.shape[0]):
-            best = _pick_in(s, j, s.ask[j].tenant, s.victims[i], kind, True, -1, t)
+            best = _pick_in(s, j, s.ask[j].tenant, s.victims[i], kind, True, wide, -1, t)
             if best >= 0:
                 return best
     return -1
@@ -97,10 +134,10 @@ def _pick(s: State, j: int, kind: int, t: int) -> int:
             if s.run[q, s.victims[i], kind].head >= 0 and may_take_from(
                 s, leaf, least, s.tenant[q].leaf
             ):
-                best = _pick_in(s, j, q, s.victims[i], kind, False, best, t)
+                best = _pick_in(s, j, q, s.victims[i], kind, False, 0, best, t)
         if best >= 0:
             return best
-    return _pick_own(s, j, kind, t)
+    return _pick_own(s, j, kind, 0, t)
 
 
 @compiled
@@ -127,57 +164,62 @@ def _yields(s: State, j: int, v: int, t: int) -> int:
 
 
 @compiled
-def _node_yields(s: State, j: int, n: int, t: int) -> int:
-    """What a held node would give to job `j`."""
-    node = s.node[n]
-    if node.free < 0:
-        return _NO
-    if node.owner >= 0:
-        return _yields(s, j, node.owner, t)
-    worst = _NO
-    for slot in range(s.v[0].node_size):
-        v = s.slots[n, slot]
-        if v >= 0:
-            gives = _yields(s, j, v, t)
-            if gives == _NO:
-                return _NO
-            worst = max(worst, gives)
-    return worst
+def _unchoose(s: State, count: int, down_to: int, t: int) -> int:
+    """Let the victims chosen last be, down to a number of them; returns that number."""
+    for i in range(down_to, count):
+        victim = s.batch[i]
+        s.job[victim].stop = NEVER
+        shift(s, SOON, s.tenant[s.ask[victim].tenant].leaf, held_by(s, victim), t)
+    return down_to
 
 
 @compiled
-def _choose_node(s: State, n: int, count: int, t: int) -> int:
-    """Choose every job on a node that yields it; returns how many are chosen now."""
-    if s.node[n].owner >= 0:
-        return _choose(s, s.node[n].owner, count, t)
+def _choose_node(s: State, j: int, n: int, count: int, t: int) -> int:
+    """Choose every job on held node `n` for job `j`, one by one; returns how many are chosen now.
+
+    All or none: the number is the same where one may not be a victim, or all are to leave anyway.
+    """
+    owner = s.node[n].owner
+    if owner >= 0:
+        return _choose(s, owner, count, t) if _yields(s, j, owner, t) == _YIELDS else count
+    chosen = count
+    v = first_on(s, n, -1)
+    while v >= 0:
+        gives = _yields(s, j, v, t)
+        if gives == _NO:
+            return _unchoose(s, chosen, count, t)
+        if gives == _YIELDS:
+            chosen = _choose(s, v, chosen, t)
+        v = first_on(s, n, v)
+    return chosen
+
+
+@compiled
+def _leaves(s: State, n: int) -> bool:
+    """Whether held node `n` comes empty when all under notice, and all chosen, have left."""
+    owner = s.node[n].owner
+    if owner >= 0:
+        return s.job[owner].state == _STOPPING or s.job[owner].stop == 0
+    some = False
     for slot in range(s.v[0].node_size):
-        v = s.slots[n, slot]
-        if v >= 0 and s.job[v].state == _RUNNING and s.job[v].stop == NEVER:
-            count = _choose(s, v, count, t)
-    return count
+        j = s.slots[n, slot]
+        if j >= 0:
+            if s.job[j].state != _STOPPING and s.job[j].stop != 0:
+                return False
+            some = True
+    return some
 
 
 @compiled
 def _coming_in(s: State, level: int, place: int) -> int:
-    """Nodes of a rack or pod that jobs under notice will leave empty."""
+    """Nodes of a rack or pod that jobs under notice, or chosen, will leave empty."""
     coming = 0
     v = s.v[0]
     first = first_of(s, level, place) * v.rack_nodes
     last = min(last_of(s, level, place) * v.rack_nodes, s.node.shape[0])
     for n in range(first, last):
-        owner = s.node[n].owner
-        if owner >= 0:
-            if s.job[owner].state == _STOPPING:
-                coming += 1
-        elif s.node[n].free >= 0:
-            going = 0
-            for slot in range(v.node_size):
-                j = s.slots[n, slot]
-                if j >= 0:
-                    going = 1 if s.job[j].state == _STOPPING else -1
-                    if going < 0:
-                        break
-            coming += max(going, 0)
+        if 0 <= s.node[n].free < v.node_size and _leaves(s, n):
+            coming += 1
     return coming
 
 
@@ -200,7 +242,7 @@ def _gather_anywhere(s: State, j: int, behind: bool, t: int) -> int:
         coming -= _coming_in(s, v.aside_level, v.aside_place)
     if behind:
         coming -= v.claim_nodes
-    missing = max(ask.least, 1) - max(coming, 0)
+    missing = max(ask.least, 1) - coming
     s.job[j].claim = max(ask.least, 1)
     if ask.nodes == 0 and missing > 0:
         one = _pick(s, j, _SMALL, t)
@@ -210,19 +252,27 @@ def _gather_anywhere(s: State, j: int, behind: bool, t: int) -> int:
             s.job[j].claim = 0
     while missing > 0 or quota_left(s, SOON, leaf) < least:
         victim = _pick(s, j, _GANG, t)
-        if victim < 0:
-            break
-        count = _choose(s, victim, count, t)
-        missing -= s.job[victim].nodes
-    n = 0
-    while n < s.node.shape[0] and (missing > 0 or quota_left(s, SOON, leaf) < least):
-        shared = s.node[n].owner < 0 and s.node[n].free < v.node_size
-        if shared and _node_yields(s, j, n, t) == _YIELDS:
-            count = _choose_node(s, n, count, t)
+        before = count
+        if victim >= 0:
+            missing -= _nodes_of(s, victim)
+            count = _choose(s, victim, count, t)
+        else:
+            count = _choose_shared(s, j, count, t)
             missing -= 1
-        n += 1
-    if missing > 0 or quota_left(s, SOON, leaf) < least:
-        return -1 - count
+        if count == before:
+            return -1 - count
+    return count
+
+
+@compiled
+def _choose_shared(s: State, j: int, count: int, t: int) -> int:
+    """Choose all jobs on the first shared node that yields; returns how many are chosen now."""
+    for n in range(s.node.shape[0]):
+        shared = s.node[n].owner < 0 and 0 <= s.node[n].free < s.v[0].node_size
+        if shared and not _in_room(s, n):
+            more = _choose_node(s, j, n, count, t)
+            if more > count:
+                return more
     return count
 
 
@@ -235,46 +285,22 @@ def _gather_own(s: State, j: int, t: int) -> int:
     coming = s.free[v.node_size].count + v.stop_nodes - v.claim_nodes
     if v.aside_job >= 0:
         coming -= _coming_in(s, v.aside_level, v.aside_place)
-    missing = max(ask.least, 1) - max(coming, 0)
+    missing = max(ask.least, 1) - coming
     s.job[j].claim = max(ask.least, 1)
     if ask.nodes == 0:
-        one = _pick_own(s, j, _SMALL, t)
-        if one >= 0 and s.job[one].width >= ask.accelerators:
-            s.job[j].claim = 0
-            return _choose(s, one, count, t)
+        one = _pick_own(s, j, _SMALL, ask.accelerators, t)
+        if one < 0:
+            return -1
+        s.job[j].claim = 0
+        return _choose(s, one, count, t)
     while missing > 0 or freed < least_of(s, j):
-        victim = _pick_own(s, j, _GANG, t)
+        victim = _pick_own(s, j, _GANG, 0, t)
         if victim < 0:
             return -1 - count
         count = _choose(s, victim, count, t)
         freed += held_by(s, victim)
-        missing -= s.job[victim].nodes
+        missing -= _nodes_of(s, victim)
     return count
-
-
-@compiled
-def _best_place(s: State, j: int, level: int, t: int) -> int:
-    """The rack or pod that needs the fewest nodes taken to hold job `j`, -1 when none can."""
-    v = s.v[0]
-    need = s.ask[j].least
-    places = s.rack.shape[0] if level == 1 else s.pod_free.shape[0]
-    best, fewest = -1, 0
-    for place in range(places):
-        empty = empty_in(s, level, place)
-        possible = 0
-        first = first_of(s, level, place) * v.rack_nodes
-        last = min(last_of(s, level, place) * v.rack_nodes, s.node.shape[0])
-        for n in range(first, last):
-            if s.node[n].free < v.node_size:
-                gives = _node_yields(s, j, n, t)
-                if gives == _COMING:
-                    empty += 1
-                elif gives == _YIELDS:
-                    possible += 1
-        take = max(need - empty, 0)
-        if take <= possible and (best < 0 or take < fewest):
-            best, fewest = place, take
-    return best
 
 
 @compiled
@@ -282,34 +308,36 @@ def _gather_at(s: State, j: int, level: int, place: int, t: int) -> int:
     """Choose victims for job `j` in one rack or pod; as `_gather_anywhere`."""
     v = s.v[0]
     ask = s.ask[j]
+    leaf, least = s.tenant[ask.tenant].leaf, least_of(s, j)
     count = 0
-    missing = ask.least - empty_in(s, level, place) - _coming_in(s, level, place)
+    empty = empty_in(s, level, place)
+    missing = ask.least - empty - _coming_in(s, level, place)
     n = first_of(s, level, place) * v.rack_nodes
     last = min(last_of(s, level, place) * v.rack_nodes, s.node.shape[0])
-    while n < last and missing > 0:
-        if s.node[n].free < v.node_size and _node_yields(s, j, n, t) != _NO:
-            if _node_yields(s, j, n, t) == _YIELDS:
-                count = _choose_node(s, n, count, t)
-                missing -= 1
-            elif not _was_coming(s, n):
-                missing -= 1  # another node of a gang just chosen
+    while n < last and (missing > 0 or quota_left(s, SOON, leaf) < least):
+        if 0 <= s.node[n].free < v.node_size:
+            more = _choose_node(s, j, n, count, t)
+            if more > count:
+                count = more
+                missing = ask.least - empty - _coming_in(s, level, place)
         n += 1
-    s.job[j].claim = 0
-    if missing > 0 or quota_left(s, SOON, s.tenant[ask.tenant].leaf) < least_of(s, j):
-        return -1 - count
-    return count
+    return -1 - count if missing > 0 else count
 
 
 @compiled
-def _was_coming(s: State, n: int) -> bool:
-    """Whether a node that yields was to come empty before this choice."""
-    if s.node[n].owner >= 0:
-        return s.job[s.node[n].owner].state == _STOPPING
-    for slot in range(s.v[0].node_size):
-        j = s.slots[n, slot]
-        if j >= 0 and s.job[j].state != _STOPPING:
-            return False
-    return True
+def _best_place(s: State, j: int, level: int, t: int) -> int:
+    """The rack or pod that needs the fewest nodes taken to hold job `j`, -1 when none can."""
+    places = s.rack.shape[0] if level == _RACK else s.pod_free.shape[0]
+    best, fewest = -1, 0
+    for place in range(places):
+        missing = s.ask[j].least - empty_in(s, level, place) - _coming_in(s, level, place)
+        missing = max(missing, 0)
+        if best < 0 or missing < fewest:
+            found = _gather_at(s, j, level, place, t)
+            _unchoose(s, found if found >= 0 else -1 - found, 0, t)
+            if found >= 0:
+                best, fewest = place, missing
+    return best
 
 
 @compiled
@@ -339,20 +367,28 @@ def _settle(s: State, j: int, found: int, t: int) -> bool:
 
 
 @compiled
+def may_look(s: State, j: int, t: int) -> bool:
+    """Whether a tenant may look for victims for job `j`: not within a minute of a vain look."""
+    return s.tenant[s.ask[j].tenant].retry <= t and s.group[s.ask[j].group].speed > 0
+
+
+@compiled
 def reclaim(s: State, j: int, t: int) -> bool:
     """Find victims for guaranteed job `j` and give them notice; False when there are not enough.
 
     What it claims stands in its `claim`, and is counted; a room may be set aside for it.
     """
     v = s.v[0]
-    if s.tenant[s.ask[j].tenant].retry > t or s.group[s.ask[j].group].speed == 0:
-        return False
     level = s.job[j].level
     place = -1
     if level > 0:
         if v.aside_job < 0:
             place = _best_place(s, j, level, t)
         found = _gather_at(s, j, level, place, t) if place >= 0 else -1
+        leaf = s.tenant[s.ask[j].tenant].leaf
+        if found >= 0 and quota_left(s, SOON, leaf) < least_of(s, j):
+            found = -1 - found
+        s.job[j].claim = 0
     else:
         found = _gather_anywhere(s, j, True, t)
     if not _settle(s, j, found, t):
@@ -370,9 +406,9 @@ def make_way(s: State, j: int, t: int) -> bool:
     The tenant uses no more than before.
     """
     v = s.v[0]
-    if v.preempt_within == 0 or s.job[j].level > 0 or s.tenant[s.ask[j].tenant].retry > t:
+    if v.preempt_within == 0 or s.job[j].level > 0:
         return False
-    if s.group[s.ask[j].group].speed == 0 or not _settle(s, j, _gather_own(s, j, t), t):
+    if not _settle(s, j, _gather_own(s, j, t), t):
         return False
     s.job[j].own = 1
     v.claim_nodes += s.job[j].claim
@@ -381,29 +417,26 @@ def make_way(s: State, j: int, t: int) -> bool:
 
 @compiled
 def look_again(s: State, j: int, t: int) -> None:
-    """Look for further victims for claiming job `j`, the first in line, where some were lost."""
+    """Look for further victims for claiming job `j`, the first in line, where some were lost.
+
+    Not where its own tenant makes way, a room is set aside, or it waits for one small job.
+    """
     v = s.v[0]
     ask = s.ask[j]
-    if s.tenant[ask.tenant].retry > t or s.job[j].own == 1:
+    job = s.job[j]
+    if not may_look(s, j, t) or job.own == 1 or job.level > 0 or job.claim == 0:
         return
-    if v.aside_job == j:
-        coming = empty_in(s, v.aside_level, v.aside_place)
-        coming += _coming_in(s, v.aside_level, v.aside_place)
-    else:
-        coming = s.free[v.node_size].count + v.stop_nodes
-        if v.aside_job >= 0:
-            coming -= _coming_in(s, v.aside_level, v.aside_place)
-        if ask.nodes == 0 and s.job[j].claim == 0:
-            return  # it waits for one small job; a pass after that one has left tries anew
+    coming = s.free[v.node_size].count + v.stop_nodes
+    if v.aside_job >= 0:
+        coming -= _coming_in(s, v.aside_level, v.aside_place)
     if coming >= max(ask.least, 1):
         return
     leaf, least = s.tenant[ask.tenant].leaf, least_of(s, j)
-    claimed = s.job[j].claim
+    claimed = job.claim
+    v.claim_nodes -= claimed
     shift(s, SOON, leaf, -least, t)
-    if v.aside_job == j:
-        found = _gather_at(s, j, v.aside_level, v.aside_place, t)
-    else:
-        found = _gather_anywhere(s, j, False, t)
-    _settle(s, j, found, t)
+    found = _settle(s, j, _gather_anywhere(s, j, False, t), t)
     shift(s, SOON, leaf, least, t)
-    s.job[j].claim = claimed
+    if not found or ask.nodes > 0:
+        job.claim = claimed
+    v.claim_nodes += job.claim

@@ -32,7 +32,7 @@ from gigafactory.kernel.quotas import (
     see_tenant,
     shift,
 )
-from gigafactory.kernel.reclaim import look_again, make_way, reclaim
+from gigafactory.kernel.reclaim import look_again, make_way, may_look, reclaim
 from gigafactory.kernel.running import headroom, start
 from gigafactory.kernel.state import (
     BIG_BLOCK,
@@ -215,17 +215,28 @@ def _cast_shadow(s: State, nodes: int, power_asked: int, t: int) -> None:
 
 
 @compiled
+def _kept_back(s: State, j: int) -> int:
+    """Whole nodes that stand empty but are kept for others than job `j`, where that hinders it."""
+    v = s.v[0]
+    see_tenant(s, s.ask[j].tenant)
+    room = s.tenant[s.ask[j].tenant].quota_room
+    if room >= least_of(s, j):
+        return 0
+    kept = v.in_service * v.node_size - v.held - room
+    return (max(kept, 0) + v.node_size - 1) // v.node_size
+
+
+@compiled
 def _protect(s: State, j: int, t: int) -> None:
     """Make job `j` the head of this pass."""
     v = s.v[0]
     ask = s.ask[j]
     v.head = j
     v.shadow_valid = 1
-    least = least_of(s, j)
-    see_tenant(s, ask.tenant)
     enough = (
         s.job[j].level > 0
         and v.aside_job < 0
+        and s.group[ask.group].speed > 0
         and s.free[v.node_size].count >= ask.least > most_together(s, j)
     )
     if enough:
@@ -234,10 +245,8 @@ def _protect(s: State, j: int, t: int) -> None:
         v.shadow = NEVER  # what is set aside needs no shadow; what stands still has none
         v.extra_nodes = v.extra_power = 0
     else:
-        nodes = max(ask.least, 1)
-        if s.tenant[ask.tenant].quota_room < least:
-            kept = v.in_service * v.node_size - v.held - s.tenant[ask.tenant].quota_room
-            nodes += (max(kept, 0) + v.node_size - 1) // v.node_size
+        v.kept_back = _kept_back(s, j)
+        nodes = max(ask.least, 1) + v.kept_back
         _cast_shadow(s, nodes, _width(s, j, ask.least) * _cost(s, ask.group), t)
     _see_limits(s, t)
     _see_room(s)
@@ -339,7 +348,7 @@ def _start_behind(s: State, j: int, t: int) -> bool:
         return False
     start(s, j, t, _BACKFILL, nodes)
     if ask.nodes == 0:
-        v.shadow_valid = 0  # other jobs may now share other nodes: look again next time
+        v.stale = 1  # others may now share other nodes
     _see_room(s)
     return True
 
@@ -379,6 +388,8 @@ def _serve_claims(s: State, t: int) -> None:
             _give_up_claim(s, j, t)
         elif not _start_now(s, j, t):
             look_again(s, j, t)
+            retry = s.tenant[s.ask[j].tenant].retry
+            v.look_at = min(v.look_at, retry if retry > t else NEVER)
             _protect(s, j, t)
             return
         j = following
@@ -387,22 +398,30 @@ def _serve_claims(s: State, t: int) -> None:
 @compiled
 def _serve_guarantees(s: State, t: int) -> None:
     """Second round: tenants by rank; what they have a right to starts, or takes back its nodes."""
+    v = s.v[0]
     for i in range(s.tenant.shape[0]):
         q = s.tenant[i].order
         if s.tenant[q].levels == 0:
             continue
         leaf = s.tenant[q].leaf
         j = first_of_tenant(s, q)
-        while j >= 0 and cap_node(s, leaf, least_of(s, j)) < 0:
+        while j >= 0:
             right = has_right(s, leaf, least_of(s, j))
+            see_tenant(s, q)
+            if least_of(s, j) > s.tenant[q].cap_room:
+                break
             if right and _try(s, j, t):
+                v.stale = max(v.stale, 1 if s.ask[j].nodes == 0 else 0)
                 j = first_of_tenant(s, q)
                 continue
-            if (right and reclaim(s, j, t)) or (
-                not right and not _fits(s, j) and make_way(s, j, t)
-            ):
+            if not may_look(s, j, t):
+                v.look_at = min(v.look_at, s.tenant[q].retry)
+                break
+            found = reclaim(s, j, t) if right else not _fits(s, j) and make_way(s, j, t)
+            v.look_at = min(v.look_at, t if found else s.tenant[q].retry)
+            if found:
                 _claim(s, j, t)
-                if s.v[0].head < 0:
+                if v.head < 0:
                     _protect(s, j, t)
             break
 
@@ -432,7 +451,7 @@ def _serve_queue(s: State, t: int) -> None:
                 continue
             see_tenant(s, ask.tenant)
             if least_of(s, j) > s.tenant[ask.tenant].cap_room:
-                close_cap(s, s.tenant[ask.tenant].leaf, least_of(s, j))
+                close_cap(s, s.tenant[ask.tenant].leaf, least_of(s, j), j)
                 n = step_merge(s, n, -1)
                 continue
             if v.head < 0:
@@ -447,12 +466,24 @@ def _serve_queue(s: State, t: int) -> None:
 
 
 @compiled
+def _head_changed(s: State, j: int) -> bool:
+    """Whether those that started behind the head changed what it is: its caps, what it needs."""
+    see_tenant(s, s.ask[j].tenant)
+    if least_of(s, j) > s.tenant[s.ask[j].tenant].cap_room:
+        return True
+    return s.v[0].shadow < NEVER and s.v[0].kept_back != _kept_back(s, j)
+
+
+@compiled
 def schedule(s: State, t: int) -> None:
     """One pass."""
     v = s.v[0]
     v.shadow_valid = 0
     v.head = -1
     v.seen = 0
+    v.look_at = NEVER
+    v.stale = 0
+    v.kept_back = 0
     if v.aside_job >= 0 and s.job[v.aside_job].state != _CLAIMING:
         end_aside(s)  # the head of this pass may have a room set aside anew
     if v.paused_jobs > 0:
@@ -462,6 +493,8 @@ def schedule(s: State, t: int) -> None:
     if s.quota.shape[0] > 1:
         _serve_guarantees(s, t)
     _serve_queue(s, t)
+    if v.stale == 1 or (v.head >= 0 and _head_changed(s, v.head)):
+        v.shadow_valid = 0  # look at everybody again next time
 
 
 # --- a lone arrival, and reasons ----------------------------------------------------------------
@@ -481,22 +514,33 @@ def _place_of(s: State, j: int) -> int:
 
 
 @compiled
+def _closed_before(s: State, j: int) -> bool:
+    """Whether the last pass closed a node above job `j` before it met the job."""
+    x = s.tenant[s.ask[j].tenant].leaf
+    while s.quota[x].parent >= 0:
+        if s.quota[x].closed > 0 and precedes(s, s.quota[x].closed - 1, j):
+            return True
+        x = s.quota[x].parent
+    return False
+
+
+@compiled
 def cannot_start(s: State, j: int, t: int) -> bool:
     """Whether the one job that just arrived changes nothing, so that no pass need be made.
 
     Nothing has come free and no power was set since the last pass, so no other job can have become
-    startable; it is enough to test this one, where the pass would have met it.
+    startable, and it is not yet time to look for victims again; it is enough to test this one,
+    where the pass would have met it.
     """
     v = s.v[0]
     ask = s.ask[j]
-    if v.head < 0 or v.shadow_valid == 0:
+    if v.head < 0 or v.shadow_valid == 0 or t >= v.look_at or v.always:
         return False
     if s.job[v.head].state == _QUEUED and precedes(s, j, v.head):
         return False
-    leaf = s.tenant[ask.tenant].leaf
-    if s.quota.shape[0] > 1 and has_right(s, leaf, least_of(s, j)):
-        return False
-    if s.group[ask.group].held or is_closed(s, leaf):
+    if s.quota.shape[0] > 1 and first_of_tenant(s, ask.tenant) == j:
+        return False  # it may have a right, or its tenant make way for it
+    if s.group[ask.group].held or _closed_before(s, j):
         return True
     if v.held >= v.in_service * v.node_size:
         return True
@@ -558,6 +602,6 @@ def explain(s: State, j: int) -> int:
     group = s.group[ask.group]
     if group.speed == 0 or _width(s, j, ask.least) * _cost(s, ask.group) > headroom(s):
         return _POWER
-    if is_closed(s, leaf) or (v.seen >= v.depth > 0 and _place_of(s, j) >= v.depth):
+    if _closed_before(s, j) or (v.seen >= v.depth > 0 and _place_of(s, j) >= v.depth):
         return _ORDER
     return _SHADOW

@@ -252,7 +252,7 @@ QUOTA: Final = np.dtype(
         ("borrowed_ns", np.int64),  # of these, beyond the effective quota
         ("short_ns", np.int64),  # asked within the nominal quota and not had
         ("spent_ns", np.int64),  # held since the last turn, for fair share
-        ("closed", np.int64),  # 1: a job of this pass broke its cap
+        ("closed", np.int64),  # 1 + the first job of this pass that would break its cap; 0 none
         ("weight", np.float64),
         ("decayed", np.float64),  # accelerator-seconds used, older ones counting less
     ],
@@ -289,6 +289,10 @@ VARS: Final = np.dtype(
         ("events", np.int64),
         ("head", np.int64),  # the blocked head of the last pass, -1 none
         ("seen", np.int64),  # jobs tested behind it
+        ("stale", np.int64),  # 1: what started in this pass may let another start in the next one
+        ("kept_back", np.int64),  # nodes that the head may not use, added to what it needs
+        ("always", np.int64),  # 1: a pass at every instant, however idle; for tests
+        ("look_at", np.int64),  # instant from which a pass would look for victims again
         ("queued", np.int64),
         ("claims", np.int64),
         ("claim_head", np.int64),
@@ -418,13 +422,24 @@ def new_state(
         tested=np.zeros(max(depth, 1), np.int32),
         room=np.full(node_size, -1, np.int32),
     )
+    _empty(state, origin_ns)
+    v = state.v
+    v["node_size"] = node_size
+    v["rack_nodes"], v["pod_nodes"] = rack_nodes, pod_nodes
+    v["depth"] = depth
+    v["blocks"], v["big_blocks"] = blocks, big_blocks
+    return state
+
+
+def _empty(state: State, origin_ns: int) -> None:
+    """Write what an empty pool holds where it is not nought."""
     state.node["free"] = -1
     state.node["bucket"] = state.node["owner"] = -1
     state.free["head"] = state.rack["head"] = -1
     state.queue["head"] = state.queue["tail"] = state.queue["place"] = -1
     for name in ("head", "tail", "mature"):
         state.run[name] = -1
-    state.tenant["order"] = np.arange(tenants)
+    state.tenant["order"] = np.arange(len(state.tenant))
     state.tenant["retry"] = -NEVER
     state.tenant["seen_at"] = -1
     state.ask["next"] = state.ask["prev"] = -1
@@ -435,12 +450,7 @@ def new_state(
     state.quota["t"] = origin_ns
     v = state.v
     v["t"] = v["origin"] = v["held_t"] = v["turned"] = origin_ns
-    v["node_size"] = node_size
-    v["rack_nodes"], v["pod_nodes"] = rack_nodes, pod_nodes
     v["span_rate"] = FULL_RATE
-    v["depth"] = depth
     v["budget"] = NEVER
     v["paused_top"] = v["head"] = v["claim_head"] = v["claim_tail"] = v["aside_job"] = -1
     v["half_life"] = 1
-    v["blocks"], v["big_blocks"] = blocks, big_blocks
-    return state

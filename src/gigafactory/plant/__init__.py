@@ -1,9 +1,10 @@
 """The plant: what exists, and its physics.
 
 Knows chips and their watts, power-against-speed curves, electrical losses, cooling and its water,
-waste heat, the battery, the layers every asset belongs to, and the ports through which a real plant
-is metered and steered. Pure functions over arrays with one value per market period; no files except
-its own data, no clock, no randomness.
+waste heat, the battery, what breaks and for how long, the layers every asset belongs to, and the
+ports through which a real plant is metered and steered. Pure functions over arrays with one value
+per market period; no files except its own data, no clock, and chance only where failures are drawn,
+from a named stream.
 
 Does not know jobs, prices, the grid connection, quotas or money made: those are other rooms
 (``jobs``, ``grid``, ``policy``, ``finance``), and it never imports them. It imports only ``units``
@@ -11,12 +12,23 @@ and ``engine``. Any room above it may import it (``policy``, ``factory``, ``plan
 ``finance``, ``runtime``, ``report``).
 
 Formulas, sources and ranges of validity stand in each docstring and in the documentation pages on
-power curves and on cooling and heat. The battery's steps are in `gigafactory.plant.battery`.
+power curves, on cooling and heat and on failures. The battery's steps are in
+`gigafactory.plant.battery`.
 """
 
 from gigafactory.plant.assets import Asset, Layer
 from gigafactory.plant.battery import Battery
 from gigafactory.plant.catalogue import CLASS_LABELS, Chip, h100_equivalents, load_catalogue
+from gigafactory.plant.failures import (
+    Faults,
+    Hazard,
+    Hazards,
+    checkpoint_interval_s,
+    draw_faults,
+    expected_ettr,
+    hazards_for,
+    mtbf_h,
+)
 from gigafactory.plant.heat import HeatNetwork, deliver
 from gigafactory.plant.ports import Actuator, Meter
 from gigafactory.plant.power import PowerCurve, curve_for, fabric_w, it_power_mw
@@ -39,18 +51,26 @@ __all__ = [
     "Chip",
     "CoolingDesign",
     "Electrical",
+    "Faults",
+    "Hazard",
+    "Hazards",
     "HeatNetwork",
     "Layer",
     "Meter",
     "Overhead",
     "PowerCurve",
     "Source",
+    "checkpoint_interval_s",
     "curve_for",
     "deliver",
+    "draw_faults",
+    "expected_ettr",
     "fabric_w",
     "h100_equivalents",
+    "hazards_for",
     "it_power_mw",
     "load_catalogue",
+    "mtbf_h",
     "overhead",
     "site_factor",
     "typical",

@@ -226,18 +226,23 @@ def _journal(folder: Path, pools: int) -> list[str]:
         if len(found) > 20:
             return found
     for job, (since, accelerators) in open_at.items():
-        pool, group, _ = ask[job]
-        key = (pool, group)
+        key = ask[job][:2]
         used_ns[key] = used_ns.get(key, 0) + accelerators * (edge - since)
-    if metered is not None:
-        for (pool, group), total in sorted(used_ns.items()):
-            if total != int(metered[pool, group]):
-                found.append(f"pool {pool} class {group}: jobs used {total} ns, metered another")
-        if int(metered.sum()) != sum(used_ns.values()):
-            found.append("accelerator time was metered that no job used")
-    if edge > last_ns:
-        found.append("more periods than the run has")
-    return found
+    found += _metered(metered, used_ns)
+    return [*found, *(["more periods than the run has"] if edge > last_ns else [])]
+
+
+def _metered(
+    metered: npt.NDArray[Any] | None, used_ns: dict[tuple[int, int], int]
+) -> Iterator[str]:
+    """Whether the groups' meters show what their jobs used."""
+    if metered is None:
+        return
+    for (pool, group), total in sorted(used_ns.items()):
+        if total != int(metered[pool, group]):
+            yield f"pool {pool} class {group}: jobs used {total} ns, metered another"
+    if int(metered.sum()) != sum(used_ns.values()):
+        yield "accelerator time was metered that no job used"
 
 
 def _allowed(job: int, was: int, kind: int) -> Sequence[str]:
