@@ -216,6 +216,23 @@ def verify(path: RunArgument = "latest") -> None:
 
 
 @app.command()
+def explain(
+    path: Annotated[str, typer.Argument(help="A run folder, or latest.")],
+    job: Annotated[int, typer.Argument(help="Number of the job.")],
+    lang: Lang = "en",
+) -> None:
+    """Tell what became of a job, and which rule made it wait."""
+    from gigafactory.runtime.explain import explain as lines_of
+
+    if lang not in {"en", "nl"}:
+        raise refuse("--lang", "", lang, "is en or nl")
+    folder = RunFolder.open(path).path
+    timezone = next(iter(load_factory(folder / "factory.yaml").sites.values())).timezone
+    for line in lines_of(folder, job, lang, timezone):
+        _say(line)
+
+
+@app.command()
 def replay(path: RunArgument = "latest") -> None:
     """Rebuild the ledger from the journal and compare it byte for byte."""
     from gigafactory.runtime.outputs import DERIVED

@@ -149,8 +149,8 @@ def test_names_are_unique(broken):
     found = broken.problems(
         ("\nenergy:\n", f"\n{pool}\nenergy:\n"),
         ("name: shop", "name: lab"),
-        ('{job_class: fine_tuning, share: "10 %", accelerators_max: 64}\n',
-         f'{{job_class: fine_tuning, share: "10 %", accelerators_max: 64}}\n    {service}'),
+        ("sensitivity: internal, quality_score: 0.8}\n",
+         f"sensitivity: internal, quality_score: 0.8}}\n    {service}"),
         ('it_power_max: "1 MW"', 'it_power_max: "2 MW"'),
     )  # fmt: skip
     assert [p.field for p in found] == [

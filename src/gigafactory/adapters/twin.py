@@ -410,6 +410,16 @@ class Twin:
         why[known] = place.jobs[records.why[known]]
         return why.astype(np.int32)
 
+    def waiting(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Jobs that wait now, by their numbers in the run, and what each waits for."""
+        jobs: list[npt.NDArray[np.int32]] = []
+        reasons: list[int] = []
+        for place in self.pools:
+            mine = place.kernel.waiting()
+            jobs.append(place.jobs[mine])
+            reasons += [why + 256 * node for why, node in map(place.kernel.why, mine.tolist())]
+        return np.concatenate(jobs), np.array(reasons, np.int32)
+
     def energy_uwh(self) -> Ints:
         """Energy integrals of every pool and group now, int64[pools, groups]."""
         return np.stack([p.kernel.state.group["energy"].astype(np.int64) for p in self.pools])

@@ -36,8 +36,8 @@ def _groups(view: View) -> Iterator[Found]:
         yield from _capped(path, quota.nominal_fraction, quota.cap_fraction)
         most = view.factory.policy.concentration_cap_fraction
         if quota.nominal_fraction > most + SLACK:
-            why = f"is more than any one tenant may hold (concentration_cap, {most:.4g})"
-            yield Found((*path, "nominal"), _percent(quota.nominal_fraction), _shares(why, most))
+            why = f"is more than any one tenant may hold (concentration_cap: {_percent(most)})"
+            yield Found((*path, "nominal"), _percent(quota.nominal_fraction), why)
     if total > 1.0 + SLACK:
         why = (
             "the nominal shares of the groups and of the tenants beside them come to "
@@ -62,10 +62,6 @@ def _capped(path: Path_, nominal: float, cap: float) -> Iterator[Found]:
 
 def _percent(fraction: float) -> str:
     return f"{fraction * 100:.6g} %"
-
-
-def _shares(why: str, most: float) -> str:
-    return why.replace(f"{most:.4g}", _percent(most))
 
 
 def _projects(view: View) -> Iterator[Found]:

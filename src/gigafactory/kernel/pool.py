@@ -327,6 +327,11 @@ class Pool:
         code = self._obey(Order.EXPLAIN, job)
         return Why(code % 256), code // 256
 
+    def waiting(self) -> npt.NDArray[np.int64]:
+        """Numbers of the jobs that wait now, queued or claiming, ascending."""
+        states = (int(JobState.QUEUED), int(JobState.CLAIMING))
+        return np.flatnonzero(np.isin(self.state.job["state"], states))
+
     def set_service(self, nodes: int) -> int:
         """Bring the nodes in service to a number, now; returns the number reached."""
         return self._obey(Order.SERVICE, min(nodes, self.spec.nodes))

@@ -436,6 +436,11 @@ class Book:
         at = np.minimum(p1, self.periods - 1)
         np.add.at(self.revenue, (at, site, group), revenue)
 
+    def still_waiting(self, job: npt.NDArray[Any], why: npt.NDArray[Any]) -> None:
+        """Note what jobs that never started waited for at the end."""
+        never = self.receipt[1, job] < 0
+        self.waited_for[job[never]] = why[never]
+
     def close(self, energy_uwh: Ints) -> None:
         """Close the segments of jobs still running at the end, so that receipts sum to totals.
 

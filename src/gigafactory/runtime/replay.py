@@ -52,6 +52,7 @@ def account(journal: Path, book: Book, trace: Trace, until: int | None = None) -
         elif frame.kind == "shares":
             book.day_shares(frame.arrays["share_s"].astype(np.int64))
         elif frame.kind == "end":
+            book.still_waiting(frame.arrays["waiting.job"], frame.arrays["waiting.why"])
             book.close(frame.arrays["energy_uwh"].astype(np.int64))
             complete = True
     book.close_day()

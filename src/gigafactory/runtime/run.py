@@ -407,7 +407,7 @@ def _build(inputs: Inputs, tell: Progress) -> World:
     if is_cached():
         tell.stage("wiring the factory")
     else:
-        tell.stage("compiling the scheduler to machine code (first run only, about twenty seconds)")
+        tell.stage("compiling the scheduler to machine code (first run only, about half a minute)")
     source = inputs.options.jobs or "generated jobs"
     return build(
         inputs.factory,
@@ -417,6 +417,7 @@ def _build(inputs: Inputs, tell: Progress) -> World:
         inputs.table,
         inputs.catalogue,
         source,
+        inputs.options.seed,
     )
 
 
@@ -502,8 +503,11 @@ def _turn(folder: Path, inputs: Inputs, loop: Loop, first: int, telling: _Tellin
     complete = done == calendar.days
     energy = loop.world.twin.energy_uwh()[:, : len(loop.world.header.classes)]
     if complete:
-        loop.journal.append("end", int(calendar.end_ns), {}, {"energy_uwh": energy})
+        job, why = loop.world.twin.waiting()
+        arrays: dict[str, Any] = {"energy_uwh": energy, "waiting.job": job, "waiting.why": why}
+        loop.journal.append("end", int(calendar.end_ns), {}, arrays)
         loop.journal.sync()
+        loop.book.still_waiting(job, why)
     loop.book.close(energy)
     summary = _finish(folder, inputs, loop, telling)
     return Outcome(folder, summary, complete)

@@ -16,13 +16,21 @@ from gigafactory.factory.timeline import Timeline, compile_timeline, connection_
 from gigafactory.grid import MarketCalendar, Signals
 from gigafactory.grid.ppa import Ppa
 from gigafactory.jobs import JobClass, JobTable
-from gigafactory.kernel import FULL_SPEED, Pool, PoolSpec
+from gigafactory.kernel import FULL_SPEED, Pool, PoolSpec, Rules
 from gigafactory.ledger import Header
 from gigafactory.planner import EnergyPlanner, GroupShape, Responder, SiteShape
 from gigafactory.plant import Chip
 from gigafactory.plant.battery import Battery
 from gigafactory.plant.power import PowerCurve, curve_for
 from gigafactory.plant.thermal import CoolingDesign, Electrical, overhead, typical, wet_bulb_c
+from gigafactory.runtime.rights import (
+    pod_nodes_of,
+    quotas_of,
+    rack_nodes_of,
+    rules_of,
+    span_rate_of,
+    urgent_of,
+)
 from gigafactory.runtime.workload import Routed, route
 from gigafactory.units import NS_PER_S
 
@@ -98,6 +106,7 @@ def build(
     table: JobTable,
     catalogue: Mapping[str, Chip],
     source: str,
+    seed: int = 0,
 ) -> World:
     """Wire a world.
 
@@ -109,17 +118,23 @@ def build(
         table: what is asked.
         catalogue: accelerators.
         source: where the jobs come from, for problems.
+        seed: of the run; failures are drawn by it.
     """
     line = compile_timeline(factory, calendar.start_ns, scenario, catalogue)
     routed = route(table, factory, catalogue, source)
     names = list(factory.sites)
     pools, powers = [], []
+    near = urgent_of(factory, table)
     for i, (pool, mine) in enumerate(zip(factory.fleet, routed, strict=True)):
         chip = catalogue[pool.chip]
         fabric_w = factory.sites[pool.site].network.watt_per_accelerator_w
         powers.append(_power_table(chip, fabric_w))
+        rules = rules_of(factory, i, chip, calendar, table, seed)
+        kernel = _kernel(factory, calendar, table, chip, mine, i, powers[i], rules, near)
+        installed, down = line.installed[pool.name], line.down[pool.name]
+        usable = (installed - down) // chip.node_size
         pools.append(
-            _place(factory, calendar, line, table, chip, mine, i, names.index(pool.site), powers[i])
+            PoolPlace(kernel, names.index(pool.site), installed, usable, down, mine.jobs, mine.asks)
         )
     ppas, kinds = _ppas(factory)
     whole = np.ones(calendar.periods)
@@ -176,17 +191,18 @@ def _power_table(chip: Chip, fabric_w: float) -> Ints:
     return np.rint(table * 1000).astype(np.int64)
 
 
-def _place(
+def _kernel(
     factory: Factory,
     calendar: MarketCalendar,
-    line: Timeline,
     table: JobTable,
     chip: Chip,
     mine: Routed,
     pool: int,
-    site: int,
     power_mw: Ints,
-) -> PoolPlace:
+    rules: Rules,
+    urgent_ns: Ints,
+) -> Pool:
+    """The scheduler of a pool with all jobs that will come to it."""
     spec = factory.fleet[pool]
     fabric_w = factory.sites[spec.site].network.watt_per_accelerator_w
     jobs = mine.jobs
@@ -197,6 +213,10 @@ def _place(
             idle_power_mw=round((chip.idle_w + fabric_w) * 1000),
             depth=factory.policy.backfill_depth,
             victims=_victims(factory),
+            rack_nodes=rack_nodes_of(factory, pool, chip.node_size),
+            pod_nodes=pod_nodes_of(factory, pool, chip.node_size),
+            span_rate=span_rate_of(factory),
+            rules=rules,
         ),
         origin_ns=calendar.begin_ns,
         end_ns=calendar.end_ns,
@@ -206,15 +226,16 @@ def _place(
         accelerators=table.accelerators[jobs],
         priority=table.priority[jobs],
         group=table.job_class[jobs],
+        tenant=table.tenant[jobs],
+        accelerators_min=table.accelerators_min[jobs],
+        level=table.level[jobs],
+        urgent_ns=urgent_ns[jobs],
     )
     kernel.set_groups(
         np.full(8, FULL_SPEED, np.int64),
         np.concatenate([power_mw[:, -1], np.zeros(3, np.int64)]),
     )
-    installed = line.installed[spec.name]
-    down = line.down[spec.name]
-    usable = (installed - down) // chip.node_size
-    return PoolPlace(kernel, site, installed, usable, down, jobs, mine.asks)
+    return kernel
 
 
 def _victims(factory: Factory) -> tuple[int, ...]:
@@ -479,4 +500,5 @@ def _header(
         tenants=table.tenants,
         edges_ns=(calendar.begin_ns, calendar.end_ns, step),
         node_size=tuple(catalogue[p.chip].node_size for p in factory.fleet),
+        shares=quotas_of(factory, table.tenants, 1, 1).names,
     )

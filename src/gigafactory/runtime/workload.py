@@ -17,6 +17,7 @@ from gigafactory.jobs import (
     Demand,
     JobClass,
     JobTable,
+    Level,
     Mission,
     Service,
     WorkloadSpec,
@@ -29,6 +30,7 @@ from gigafactory.plant import Chip
 #: Jobs a year that a factory of 100,000 accelerators is asked, replicas of services apart.
 JOBS_PER_YEAR = 1_600_000
 _LABELS = {c.label: c for c in JobClass}
+_LEVELS = {"none": Level.NONE, "rack": Level.RACK, "pod": Level.POD}
 _MISSIONS = {m.label: m for m in Mission}
 
 
@@ -52,8 +54,13 @@ def workload_of(factory: Factory, catalogue: Mapping[str, Chip]) -> WorkloadSpec
                 monthly=work.monthly,
                 chips=work.chips,
                 accelerators_max=work.accelerators_max,
+                project=project,
+                elastic_min=work.elastic_min_fraction,
+                deadline_factor=work.deadline_factor,
+                level=_LEVELS[work.required_level],
+                level_accelerators_max=_room(factory, work.required_level),
             )
-            for work in tenant.work
+            for work, project in zip(tenant.work, tenant.project_names, strict=True)
         )
         services.extend(
             Service(
@@ -78,6 +85,14 @@ def workload_of(factory: Factory, catalogue: Mapping[str, Chip]) -> WorkloadSpec
         priorities={_LABELS[label]: level for label, level in factory.policy.priority.items()},
         timezone=next(iter(factory.sites.values())).timezone,
     )
+
+
+def _room(factory: Factory, level: str) -> int:
+    """Largest gang that lies in one rack or pod of every pool; 0 without a required level."""
+    if level == "none":
+        return 0
+    racks = [1 if level == "rack" else p.pod_racks for p in factory.fleet]
+    return min(n * p.rack_accelerators for n, p in zip(racks, factory.fleet, strict=True))
 
 
 def generated_jobs(

@@ -1,0 +1,153 @@
+"""What became of one job and why, read from the journal of a run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from gigafactory.engine.errors import refuse
+from gigafactory.engine.journal import frames
+from gigafactory.kernel import Kind, Why
+from gigafactory.policy.waits import wait_text
+from gigafactory.units import NS_PER_H, NS_PER_S
+
+#: What a move is called; {width} accelerators, {other} the job for which another one left.
+_WORDS = {
+    "en": {
+        Kind.START: "starts on {width} accelerators",
+        Kind.BACKFILL: "starts on {width} accelerators, in a gap before earlier jobs",
+        Kind.RESUME: "goes on",
+        Kind.FINISH: "ends",
+        Kind.LIMIT: "reaches its walltime and is ended",
+        Kind.PAUSE: "is paused: power is short",
+        Kind.EVICT: "loses its nodes: they leave service; {lost} accelerator-hours are lost",
+        Kind.PREEMPT: "makes way for job {other}; {lost} accelerator-hours are lost",
+        Kind.FAIL: "is stopped by a failed node; {lost} accelerator-hours are lost",
+        Kind.GROW: "is stopped to grow",
+    },
+    "nl": {
+        Kind.START: "start op {width} accelerators",
+        Kind.BACKFILL: "start op {width} accelerators, in een gat vóór eerdere taken",
+        Kind.RESUME: "gaat verder",
+        Kind.FINISH: "is klaar",
+        Kind.LIMIT: "bereikt de gevraagde looptijd en wordt beëindigd",
+        Kind.PAUSE: "wordt gepauzeerd: er is te weinig vermogen",
+        Kind.EVICT: "verliest zijn nodes, die uit dienst gaan; {lost} accelerator-uren zijn kwijt",
+        Kind.PREEMPT: "maakt plaats voor taak {other}; {lost} accelerator-uren zijn kwijt",
+        Kind.FAIL: "wordt gestopt door een defecte node; {lost} accelerator-uren zijn kwijt",
+        Kind.GROW: "wordt gestopt om te groeien",
+    },
+}
+_HEADS = {
+    "en": {
+        "head": "Job {job} of {tenant}, {label}, {asked} accelerators, pool {pool}",
+        "submit": "is submitted",
+        "waits": "It still waits at the end. {why}",
+        "waited": "It waited {hours} h. When it came: {why}",
+        "refused": "It is refused: {why}",
+    },
+    "nl": {
+        "head": "Taak {job} van {tenant}, {label}, {asked} accelerators, pool {pool}",
+        "submit": "is ingediend",
+        "waits": "De taak wacht aan het einde nog. {why}",
+        "waited": "De taak wachtte {hours} uur. Bij binnenkomst: {why}",
+        "refused": "De taak is geweigerd: {why}",
+    },
+}
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the journal holds of one job."""
+
+    ask: dict[str, int] = field(default_factory=dict)
+    moves: list[dict[str, int]] = field(default_factory=list)
+    waiting: int | None = None
+
+
+def _rows(arrays: Mapping[str, npt.NDArray[Any]], kind: str, job: int) -> list[dict[str, int]]:
+    """Rows about a job in the columns of a kind."""
+    if f"{kind}.job" not in arrays:
+        return []
+    at = np.flatnonzero(arrays[f"{kind}.job"] == job).tolist()
+    columns = {n.split(".")[1]: a for n, a in arrays.items() if n.startswith(f"{kind}.")}
+    return [{name: int(column[i]) for name, column in columns.items()} for i in at]
+
+
+def _search(path: Path, job: int) -> tuple[dict[str, Any], _Found]:
+    found = _Found()
+    header: dict[str, Any] = {}
+    for frame in frames(path):
+        arrays = frame.arrays
+        if frame.kind == "begin":
+            header = frame.fields["header"]
+            if not 0 <= job < header["jobs"]:
+                why = f"is no job of this run; they are numbered 0 to {header['jobs'] - 1:,}"
+                raise refuse(str(path.parent), "job", job, why)
+        elif frame.kind == "facts":
+            found.moves += _rows(arrays, "move", job)
+            found.ask = next(iter(_rows(arrays, "ask", job)), found.ask)
+        elif frame.kind == "end" and "waiting.job" in arrays:
+            at = (arrays["waiting.job"] == job).nonzero()[0].tolist()
+            found.waiting = int(arrays["waiting.why"][at[0]]) if at else None
+    return header, found
+
+
+def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
+    """Lines that tell what became of a job, and which rule made it wait.
+
+    Args:
+        folder: of the run.
+        job: its number.
+        lang: "en" or "nl".
+        timezone: in which to give instants.
+
+    Raises:
+        BadInput: the run has no such job, or it was not submitted within the days run.
+    """
+    header, found = _search(folder / "journal.gfj", job)
+    ask = found.ask
+    if not ask:
+        why = "was not submitted in the days that were run"
+        raise refuse(str(folder), "job", job, why)
+    words, heads = _WORDS[lang], _HEADS[lang]
+
+    def reason(code: int) -> str:
+        node = header["shares"][code // 256] or header["pools"][ask["pool"]]
+        return wait_text(Why(code % 256), lang, node=node, asked=ask["accelerators"])
+
+    def line(t_ns: int, text: str) -> str:
+        when = dt.datetime.fromtimestamp(t_ns / NS_PER_S, ZoneInfo(timezone))
+        return f"{when:%Y-%m-%d %H:%M:%S}  {text}"
+
+    lines = [
+        heads["head"].format(
+            job=job,
+            tenant=header["tenants"][ask["tenant"]],
+            label=header["classes"][ask["job_class"]],
+            asked=f"{ask['accelerators']:,}",
+            pool=header["pools"][ask["pool"]],
+        ),
+        line(ask["submit_ns"], heads["submit"]),
+    ]
+    for move in found.moves:
+        lost = f"{move['lost_ns'] / NS_PER_H:,.1f}"
+        text = words[Kind(move["kind"])].format(
+            width=f"{move['width']:,}", other=move["why"], lost=lost
+        )
+        lines.append(line(move["t_ns"], text))
+    if found.moves:
+        hours = (found.moves[0]["t_ns"] - ask["submit_ns"]) / NS_PER_H
+        if hours > 0:
+            text = heads["waited"].format(hours=f"{hours:,.2f}", why=reason(found.moves[0]["why"]))
+            lines.append(text)
+    if found.waiting is not None:
+        lines.append(heads["waits"].format(why=reason(found.waiting)))
+    return lines
