@@ -364,11 +364,15 @@ class Reference(PoolState):
             if not self.is_guaranteed(job):
                 if self.fit(job) is None and self.setup.preempt_within and not self.level(job):
                     self.claim(job, made_way=True)
-                return
+                if job.state != CLAIMING:
+                    return
+                continue
             nodes = self.admit(job)
             if nodes is None:
                 self.claim(job, made_way=False)
-                return
+                if job.state != CLAIMING:
+                    return
+                continue
             self.take_extra(job, nodes)
             self.start("START" if self.head is None else "BACKFILL", job, nodes)
 

@@ -11,6 +11,7 @@ from gigafactory.kernel.clocks import drop_end, first_stop, read_group, read_hel
 from gigafactory.kernel.control import node_fails, node_returns
 from gigafactory.kernel.jit import compiled
 from gigafactory.kernel.queues import dequeue, enqueue
+from gigafactory.kernel.quotas import read_quota
 from gigafactory.kernel.running import close_segment, leave, vacate
 from gigafactory.kernel.schedule import cannot_start, explain, schedule
 from gigafactory.kernel.state import GROUPS, URGENT, JobState, Kind, State
@@ -156,4 +157,6 @@ def advance(s: State, until: int) -> int:
     for g in range(GROUPS):
         read_group(s, g, until)
     read_held(s, until)
+    for x in range(s.quota.shape[0]):
+        read_quota(s, x, until)
     return until

@@ -419,11 +419,12 @@ def _serve_guarantees(s: State, t: int) -> None:
                 break
             found = reclaim(s, j, t) if right else not _fits(s, j) and make_way(s, j, t)
             v.look_at = min(v.look_at, t if found else s.tenant[q].retry)
-            if found:
-                _claim(s, j, t)
-                if v.head < 0:
-                    _protect(s, j, t)
-            break
+            if not found:
+                break
+            _claim(s, j, t)
+            if v.head < 0:
+                _protect(s, j, t)
+            j = first_of_tenant(s, q)
 
 
 @compiled
@@ -590,15 +591,15 @@ def explain(s: State, j: int) -> int:
     broken = cap_node(s, leaf, least_of(s, j))
     if broken >= 0:
         return _CAP + 256 * broken
+    if ask.nodes > 0 and s.free[v.node_size].count < ask.least and v.aside_job != j:
+        return _NODES
+    if ask.nodes == 0 and best_fit(s, ask.accelerators) < 0:
+        return _NODES
     see_tenant(s, ask.tenant)
     if s.tenant[ask.tenant].quota_room < least_of(s, j):
         return _QUOTA + 256 * leaf
-    if ask.nodes > 0 and s.free[v.node_size].count < ask.least and v.aside_job != j:
-        return _NODES
     if ask.nodes > 0 and most_together(s, j) < ask.least:
         return _LEVEL
-    if ask.nodes == 0 and best_fit(s, ask.accelerators) < 0:
-        return _NODES
     group = s.group[ask.group]
     if group.speed == 0 or _width(s, j, ask.least) * _cost(s, ask.group) > headroom(s):
         return _POWER

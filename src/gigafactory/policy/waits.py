@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import resources
+from typing import TYPE_CHECKING
 
-import yaml
+from gigafactory.policy.rules import explain
 
-from gigafactory.kernel import Why
-
-Texts = dict[str, dict[str, str]]
-
-
-@cache
-def _texts() -> Texts:
-    file = resources.files("gigafactory.policy").joinpath("data", "waits.yaml")
-    texts: Texts = yaml.safe_load(file.read_text(encoding="utf-8"))
-    assert set(texts) == {why.name.lower() for why in Why}, "every reason has its words"
-    return texts
+if TYPE_CHECKING:  # the kernel is compiled; who only reads rules need not wait for it
+    from gigafactory.kernel import Why
 
 
 def wait_text(why: Why, lang: str, *, node: str, asked: int) -> str:
@@ -29,4 +19,4 @@ def wait_text(why: Why, lang: str, *, node: str, asked: int) -> str:
         node: name of the group or tenant whose share or cap is meant.
         asked: accelerators the job asks.
     """
-    return _texts()[why.name.lower()][lang].format(node=node, asked=f"{asked:,}")
+    return explain(f"wait_{why.name.lower()}", lang, node=node, asked=asked)

@@ -119,6 +119,10 @@ def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
         raise refuse(str(folder), "job", job, why)
     words, heads = _WORDS[lang], _HEADS[lang]
 
+    def number(value: float, digits: int = 0) -> str:
+        text = f"{value:,.{digits}f}"
+        return text.translate(str.maketrans(",.", ".,")) if lang == "nl" else text
+
     def reason(code: int) -> str:
         node = header["shares"][code // 256] or header["pools"][ask["pool"]]
         return wait_text(Why(code % 256), lang, node=node, asked=ask["accelerators"])
@@ -132,21 +136,21 @@ def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
             job=job,
             tenant=header["tenants"][ask["tenant"]],
             label=header["classes"][ask["job_class"]],
-            asked=f"{ask['accelerators']:,}",
+            asked=number(ask["accelerators"]),
             pool=header["pools"][ask["pool"]],
         ),
         line(ask["submit_ns"], heads["submit"]),
     ]
     for move in found.moves:
-        lost = f"{move['lost_ns'] / NS_PER_H:,.1f}"
+        lost = number(move["lost_ns"] / NS_PER_H, 1)
         text = words[Kind(move["kind"])].format(
-            width=f"{move['width']:,}", other=move["why"], lost=lost
+            width=number(move["width"]), other=move["why"], lost=lost
         )
         lines.append(line(move["t_ns"], text))
     if found.moves:
         hours = (found.moves[0]["t_ns"] - ask["submit_ns"]) / NS_PER_H
         if hours > 0:
-            text = heads["waited"].format(hours=f"{hours:,.2f}", why=reason(found.moves[0]["why"]))
+            text = heads["waited"].format(hours=number(hours, 2), why=reason(found.moves[0]["why"]))
             lines.append(text)
     if found.waiting is not None:
         lines.append(heads["waits"].format(why=reason(found.waiting)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,10 @@ from gigafactory.kernel import FULL_RATE, NEVER, Rules, elastic_rates
 from gigafactory.plant import Chip, draw_faults, hazards_for
 from gigafactory.plant.failures import Hazards
 from gigafactory.policy import GroupShare, QuotaTree, TenantShare, compile_quotas
-from gigafactory.units import NS_PER_S
+from gigafactory.units import NS_PER_DAY, NS_PER_S
 
+#: Failures are drawn over the longest run there can be, so that a shorter one begins alike.
+DRAWN_DAYS: Final = 366 * 3
 Ints = npt.NDArray[np.int64]
 
 
@@ -106,11 +109,12 @@ def rules_of(
         node_size=size,
         rack_nodes=rack_nodes_of(factory, pool, size),
         begin_ns=calendar.begin_ns,
-        end_ns=calendar.end_ns,
+        end_ns=calendar.begin_ns + DRAWN_DAYS * NS_PER_DAY,
         hazards=_hazards(factory, pool),
         seed=seed,
         name=spec.name,
     )
+    run = faults.t_ns < calendar.end_ns
     saving = {str(label): c.cost_s for label, c in policy.checkpoint.items()}
     return Rules(
         parent=tree.parent,
@@ -128,9 +132,9 @@ def rules_of(
         save_ns=_by_class(saving),
         restart_ns=_by_class({str(k): v for k, v in policy.restart_s.items()}),
         efficiency=elastic_rates(policy.elastic_exponent),
-        fault_ns=faults.t_ns,
-        fault_node=faults.node,
-        fault_change=faults.change,
+        fault_ns=faults.t_ns[run],
+        fault_node=faults.node[run],
+        fault_change=faults.change[run],
     )
 
 
