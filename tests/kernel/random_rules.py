@@ -246,7 +246,7 @@ def kernel_of(case: Case) -> Pool:
             rules,
         ),
         origin_ns=ORIGIN,
-        end_ns=ORIGIN + 400 * 86_400 * S,
+        end_ns=ORIGIN + 60 * 86_400 * S,
         submit_ns=jobs["submit"],
         need_ns=jobs["need"],
         walltime_ns=jobs["estimate"],

@@ -4,10 +4,8 @@ Written from the rules alone (`docs/explanation/scheduler.md`), never from the k
 loops, everything recounted at every instant. The facts of the pool are in `reference_pool.py`.
 Where the page leaves a choice, this one was made:
 
-- Failures of one node are counted: it is back when as many repairs as failures have come.
 - A level required by a job smaller than a node is void.
 - `set_budget` pauses, then resumes in the same call whatever fits (just paused ones too).
-- A repaired node that overdraws the budget pauses nobody before the next `set_budget`.
 - In an explanation "power" also stands for a pool with paused jobs and for a class that stands
   still, "order" for a claim behind the head; "shadow" and "order" come from a pass on a copy.
 """
@@ -80,6 +78,10 @@ class Reference(PoolState):
     # The four ways in from outside.
 
     def turn(self) -> None:
+        for node in self.nodes:
+            if node.waiting and self.may_rest():
+                node.waiting = False
+                self.touch(node)
         if self.setup.fair_share:
             self.find_ranks()
         self.grow()
@@ -231,14 +233,22 @@ class Reference(PoolState):
         job.state = QUEUED
 
     def fault(self, node: Node, change: int) -> None:
-        node.failures += change
+        if (change > 0 and node.waiting) or (change < 0 and not node.failures):
+            return  # what is not in service does not fail
         if change < 0:
+            node.waiting = not self.may_rest()
+            node.failures = 0
             self.touch(node)
             return
+        node.failures = 1
         for job in sorted(node.jobs, key=lambda j: j.number):
             if job.state == PAUSED:
                 self.resume(job)
             self.leave("FAIL", job, self.last_checkpoint(job))
+
+    def may_rest(self) -> bool:
+        """Whether one node more would rest within the budget."""
+        return self.spare_power() >= self.setup.idle * self.setup.node_size
 
     def pause(self, job: Job) -> None:
         self.note("PAUSE", job)

@@ -104,6 +104,7 @@ class Node:
     number: int
     stamp: int = 0  # when its free count changed last, counted in changes
     failures: int = 0
+    waiting: bool = False  # repaired, but without power to rest
     jobs: list[Job] = field(default_factory=list)
 
 
@@ -215,7 +216,7 @@ class PoolState:
         return width * (self.power[job.group] - self.setup.idle)
 
     def in_service(self) -> list[Node]:
-        return [n for n in self.nodes if n.failures == 0]
+        return [n for n in self.nodes if n.failures == 0 and not n.waiting]
 
     def capacity(self) -> int:
         return len(self.in_service()) * self.setup.node_size

@@ -58,7 +58,7 @@ BORROWED = st.lists(
 OWN = st.lists(st.tuples(st.integers(2000, 9000), st.sampled_from([4, 8, 12])), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(BORROWED, OWN)
 def test_lent_capacity_returns_within_the_grace(
     borrowed: list[tuple[int, int, int]], own: list[tuple[int, int]]

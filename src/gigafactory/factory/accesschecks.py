@@ -8,6 +8,8 @@ from typing import Final
 
 from gigafactory.factory.finding import SLACK, Found, View
 from gigafactory.factory.reading import Path_, nearest
+from gigafactory.policy.judge import evidence_kinds
+from gigafactory.policy.tables import thresholds
 
 
 def _groups(view: View) -> Iterator[Found]:
@@ -177,6 +179,22 @@ def _records_where_asked(view: View) -> Iterator[Found]:
         yield from _records(view)
 
 
+def _evidence(view: View) -> Iterator[Found]:
+    """Who has a share by public rules shows what it is."""
+    kept = thresholds().favoured_kinds
+    favoured = {one.name for one in view.factory.policy.quota_groups if one.kind in kept}
+    for at, tenant in enumerate(view.factory.tenants):
+        kinds = evidence_kinds(tenant.group) if tenant.group in thresholds().evidence else ()
+        inside = tenant.quota is not None and tenant.quota.group in favoured
+        if inside and not any(shown.kind in kinds for shown in tenant.evidence):
+            why = (
+                "has a share by public rules, and must show what it is; give evidence of kind "
+                f"{' or '.join(kinds)}"
+            )
+            path: Path_ = ("tenants", at, "evidence")
+            yield Found(path, None, why, (("tenants", at, "group"),))
+
+
 ACCESS_CHECKS: Final[tuple[Callable[[View], Iterator[Found]], ...]] = (
     _groups,
     _projects,
@@ -187,4 +205,7 @@ ACCESS_CHECKS: Final[tuple[Callable[[View], Iterator[Found]], ...]] = (
     _records_where_asked,
 )
 
-STRICT_ACCESS_CHECKS: Final[tuple[Callable[[View], Iterator[Found]], ...]] = (_records,)
+STRICT_ACCESS_CHECKS: Final[tuple[Callable[[View], Iterator[Found]], ...]] = (
+    _records,
+    _evidence,
+)

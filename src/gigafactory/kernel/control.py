@@ -268,13 +268,16 @@ def _clear_node(s: State, n: int, t: int) -> None:
 
 @compiled
 def node_fails(s: State, n: int, t: int) -> None:
-    """Node `n` fails: its jobs roll back, and it leaves service until it is repaired."""
+    """Node `n` fails: its jobs roll back, and it leaves service until it is repaired.
+
+    One that is not in service does not fail.
+    """
     v = s.v[0]
+    if s.node[n].free < 0:
+        return
     read_held(s, t)
     s.node[n].down = 1
     v.down += 1
-    if s.node[n].free < 0:
-        return
     if s.node[n].free < v.node_size:
         _clear_node(s, n, t)
     _take_out_of_service(s, n)
@@ -283,14 +286,38 @@ def node_fails(s: State, n: int, t: int) -> None:
 
 @compiled
 def node_returns(s: State, n: int, t: int) -> None:
-    """Node `n` is repaired; it comes into service if the pool has fewer than it should."""
-    v = s.v[0]
+    """Node `n` is repaired; it comes into service if it is missing there and has power to rest."""
+    if s.node[n].down == 0:
+        return
     read_held(s, t)
     s.node[n].down = 0
-    v.down -= 1
-    if v.in_service < v.target:
+    s.v[0].down -= 1
+    if _is_missing(s, n):
         _put_in_service(s, n)
         reckon(s, t)
+
+
+@compiled
+def _is_missing(s: State, n: int) -> bool:
+    """Whether node `n` should be in service, could be, and would rest within the budget."""
+    v = s.v[0]
+    node = s.node[n]
+    if v.in_service >= v.target or node.free >= 0 or node.down == 1:
+        return False
+    return v.draw + v.node_size * v.idle_power <= v.budget
+
+
+@compiled
+def _fill_service(s: State, t: int) -> None:
+    """Put nodes in service that waited for power when they were repaired, by their number."""
+    v = s.v[0]
+    if v.in_service >= v.target:
+        return
+    read_held(s, t)
+    for n in range(s.node.shape[0]):
+        if _is_missing(s, n):
+            _put_in_service(s, n)
+    reckon(s, t)
 
 
 # --- the turn of a period -----------------------------------------------------------------------
@@ -352,8 +379,9 @@ def _grow_all(s: State, t: int) -> None:
 
 @compiled
 def turn(s: State) -> None:
-    """Begin a market period: past usage fades, tenants are ranked, elastic jobs grow, one pass."""
+    """Begin a market period: nodes return, tenants are ranked, elastic jobs grow, one pass."""
     v = s.v[0]
+    _fill_service(s, v.t)
     rank_tenants(s, v.t)
     if v.narrow > 0 and v.queued == 0 and v.paused_jobs == 0:
         _grow_all(s, v.t)
