@@ -324,6 +324,11 @@ class Twin:
             "charge_wh": c["charge"].take(charge * wh),
         }
         discharge_wh = c["discharge"].take(discharge * wh)
+        # rounding must not carry anything over a cable that may not export
+        allowed_wh = int(min(site.export_mw, max(float(site.limit_mw[period]), 0.0)) * wh)
+        over_wh = max(discharge_wh - sum(values.values()) - allowed_wh, 0)
+        c["discharge"].rest += over_wh
+        discharge_wh -= over_wh
         net = sum(values.values()) - discharge_wh
         site.limit_missed_wh += max(net - int(site.limit_mw[period] * wh) - 2, 0)
         return values | {

@@ -82,6 +82,9 @@ class Header:
         tenants: names.
         node_size: accelerators per node of each pool.
         shares: names of the nodes of the quota tree, the same in every pool; the root first.
+        rules: ids of the rules that refuse jobs.
+        refused: numbers of the jobs refused.
+        refused_by: the rule of each, an index into `rules`.
     """
 
     sites: tuple[str, ...]
@@ -104,6 +107,9 @@ class Header:
     edges_ns: tuple[int, int, int]
     node_size: tuple[int, ...]
     shares: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    refused: tuple[int, ...] = ()
+    refused_by: tuple[int, ...] = ()
 
     def fields(self) -> dict[str, Any]:
         """The header as the fields of a journal frame."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from gigafactory.engine.errors import refuse
 from gigafactory.engine.journal import frames
 from gigafactory.kernel import Kind, Why
+from gigafactory.policy.rules import rules
 from gigafactory.policy.waits import wait_text
 from gigafactory.units import NS_PER_H, NS_PER_S
 
@@ -51,14 +52,14 @@ _HEADS = {
         "submit": "is submitted",
         "waits": "It still waits at the end. {why}",
         "waited": "It waited {hours} h. When it came: {why}",
-        "refused": "It is refused: {why}",
+        "refused": "Job {job} is refused: {why}",
     },
     "nl": {
         "head": "Taak {job} van {tenant}, {label}, {asked} accelerators, pool {pool}",
         "submit": "is ingediend",
         "waits": "De taak wacht aan het einde nog. {why}",
         "waited": "De taak wachtte {hours} uur. Bij binnenkomst: {why}",
-        "refused": "De taak is geweigerd: {why}",
+        "refused": "Taak {job} is geweigerd: {why}",
     },
 }
 
@@ -114,6 +115,9 @@ def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
     """
     header, found = _search(folder / "journal.gfj", job)
     ask = found.ask
+    if job in header["refused"]:
+        rule = header["rules"][header["refused_by"][header["refused"].index(job)]]
+        return [_HEADS[lang]["refused"].format(job=job, why=rules()[rule].title(lang))]
     if not ask:
         why = "was not submitted in the days that were run"
         raise refuse(str(folder), "job", job, why)

@@ -169,11 +169,12 @@ def _jobs(book: Book) -> dict[str, Any]:
     asked = book.ask["pool"] >= 0
     counts = np.bincount(job_states(book)[asked], minlength=6)
     names = ("queued", "running", "completed", "cancelled", "failed", "timeout")
-    jobs: dict[str, Any] = {"total": int(asked.sum())}
+    refused = len(book.header.refused)
+    jobs: dict[str, Any] = {"total": int(asked.sum()) + refused}
     jobs |= {name: int(n) for name, n in zip(names, counts, strict=True)}
-    jobs["refused"] = 0
-    jobs["lost"] = jobs["total"] - int(counts.sum())
-    jobs["not_yet_submitted"] = int((~asked).sum())
+    jobs["refused"] = refused
+    jobs["lost"] = jobs["total"] - int(counts.sum()) - refused
+    jobs["not_yet_submitted"] = int((~asked).sum()) - refused
     jobs["wait_s"] = _waits(book)
     return jobs
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ from gigafactory.runtime.rights import (
     span_rate_of,
     urgent_of,
 )
-from gigafactory.runtime.workload import Routed, route
+from gigafactory.runtime.workload import Judged, Routed, judge_jobs, route
 from gigafactory.units import NS_PER_S
 
 Array = npt.NDArray[np.float64]
@@ -121,7 +121,9 @@ def build(
         seed: of the run; failures are drawn by it.
     """
     line = compile_timeline(factory, calendar.start_ns, scenario, catalogue)
-    routed = route(table, factory, catalogue, source)
+    judged = judge_jobs(table, factory, catalogue, calendar.local_dates[0])
+    table = replace(table, priority=judged.priority)
+    routed = route(table, factory, catalogue, source, judged)
     names = list(factory.sites)
     pools, powers = [], []
     near = urgent_of(factory, table)
@@ -159,7 +161,7 @@ def build(
     overhead_ppm, checkpoint_ns = _checkpoints(factory)
     return World(
         twin=twin,
-        header=_header(factory, catalogue, calendar, table, names, overhead_ppm),
+        header=_header(factory, catalogue, calendar, table, names, overhead_ppm, judged),
         sites=tuple(wires),
         responder=_responder(factory, catalogue),
         power_mw=tuple(powers),
@@ -470,6 +472,7 @@ def _header(
     table: JobTable,
     names: list[str],
     overhead_ppm: tuple[int, ...],
+    judged: Judged,
 ) -> Header:
     def micro(value: float) -> int:
         return round(value * 1e6)
@@ -500,5 +503,8 @@ def _header(
         tenants=table.tenants,
         edges_ns=(calendar.begin_ns, calendar.end_ns, step),
         node_size=tuple(catalogue[p.chip].node_size for p in factory.fleet),
+        rules=judged.rules,
+        refused=tuple(np.flatnonzero(judged.refused >= 0).tolist()),
+        refused_by=tuple(judged.refused[judged.refused >= 0].tolist()),
         shares=quotas_of(factory, table.tenants, 1, 1).names,
     )

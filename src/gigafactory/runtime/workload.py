@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from gigafactory.engine.errors import BadInput, Problem
 from gigafactory.factory.models import Factory
+from gigafactory.factory.rights import verdicts as verdicts_of
 from gigafactory.grid import MarketCalendar
 from gigafactory.jobs import (
     Demand,
@@ -154,10 +156,63 @@ class Routed:
     asks: dict[str, npt.NDArray[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the rules say of every job; columns over the jobs of the run.
+
+    Attributes:
+        refused: rule that refuses it, an index into `rules`; -1 where it may run.
+        rules: ids of the rules.
+        price_share: of the list price.
+        priority: of the job.
+    """
+
+    refused: npt.NDArray[np.int16]
+    rules: tuple[str, ...]
+    price_share: npt.NDArray[np.float64]
+    priority: npt.NDArray[np.int8]
+
+
+def judge_jobs(
+    table: JobTable, factory: Factory, catalogue: Mapping[str, Chip], on: dt.date
+) -> Judged:
+    """Judge the projects and services of a table; a job of neither has its tenant's terms."""
+    known = {
+        name: verdict
+        for verdicts in verdicts_of(factory, catalogue, on).values()
+        for name, verdict in verdicts.items()
+    }
+    paid = {t.name: 1.0 - t.discount_fraction for t in factory.tenants}
+    price = np.array([paid.get(name, 1.0) for name in table.tenants] or [1.0])[table.tenant]
+    priority = table.priority.copy()
+    refused = np.full(len(table), -1, np.int16)
+    rules: list[str] = []
+    for names, column in ((table.projects, table.project), (table.services, table.service)):
+        for at, name in enumerate(names):
+            verdict = known.get(name)
+            if verdict is None:
+                continue
+            mine = np.flatnonzero(column == at)
+            price[mine] = verdict.price_factor
+            levels = {int(p): verdict.priority(int(p)) for p in np.unique(priority[mine])}
+            priority[mine] = [levels[p] for p in priority[mine].tolist()]
+            if not verdict.admitted:
+                rule = verdict.refusals[0].rule
+                rules += [rule] if rule not in rules else []
+                refused[mine] = rules.index(rule)
+    return Judged(refused, tuple(rules), price, priority)
+
+
 def route(
-    table: JobTable, factory: Factory, catalogue: Mapping[str, Chip], source: str
+    table: JobTable,
+    factory: Factory,
+    catalogue: Mapping[str, Chip],
+    source: str,
+    judged: Judged,
 ) -> list[Routed]:
     """Send every job to a pool: that of its reference chip, or where the fleet has none, by size.
+
+    Jobs that the rules refuse go nowhere.
 
     Raises:
         BadInput: for jobs larger than any pool, or of a class the chip cannot do.
@@ -169,10 +224,10 @@ def route(
     problems = _misfits(table, factory, catalogue, pool_of, source)
     if problems:
         raise BadInput(problems)
-    price = _prices(table, factory, catalogue, pool_of)
+    price = _prices(table, factory, catalogue, pool_of, judged.price_share)
     routed = []
     for i in range(len(factory.fleet)):
-        jobs = np.flatnonzero(pool_of == i).astype(np.int32)
+        jobs = np.flatnonzero((pool_of == i) & (judged.refused < 0)).astype(np.int32)
         asks: dict[str, npt.NDArray[Any]] = {
             "job": jobs,
             "submit_ns": table.submit_ns[jobs],
@@ -231,14 +286,13 @@ def _prices(
     factory: Factory,
     catalogue: Mapping[str, Chip],
     pool_of: npt.NDArray[Any],
+    share: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.int64]:
-    """Price of an accelerator-hour of each job, micro-euro: list, H100-equivalents, discount."""
+    """Price of an accelerator-hour of each job, micro-euro: list, H100-equivalents, its share."""
     listed = np.zeros(len(JobClass))
     for label, price in factory.finance.price_eur_per_gpu_h.items():
         listed[_LABELS[label]] = price.base
     worth = np.array([catalogue[p.chip].h100_equivalent for p in factory.fleet])
-    discounts = {t.name: t.discount_fraction for t in factory.tenants}
-    paid = np.array([1.0 - discounts.get(name, 0.0) for name in table.tenants] or [1.0])
-    eur = listed[table.job_class] * worth[pool_of] * paid[table.tenant]
+    eur = listed[table.job_class] * worth[pool_of] * share
     micro: npt.NDArray[np.int64] = np.rint(eur * 1e6).astype(np.int64)
     return micro

@@ -1,0 +1,68 @@
+"""A job is explained from the journal alone: what became of it, and which rule made it wait."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from gigafactory.cli import main
+from gigafactory.engine.errors import EXIT_BAD_INPUT, EXIT_OK, BadInput
+from gigafactory.factory import factory_text, load_factory
+from gigafactory.runtime.explain import explain
+from gigafactory.runtime.run import RunOptions, start_run
+
+ZONE = "Europe/Amsterdam"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A week of Rotterdam, with one project whose dataset record is gone: it is refused."""
+    place = tmp_path_factory.mktemp("explain")
+    raw = yaml.safe_load(factory_text(load_factory("rotterdam")))
+    (tenant,) = [t for t in raw["tenants"] if t["name"] == "windwijzer"]
+    (work,) = [w for w in tenant["work"] if w["job_class"] == "fine_tuning"]
+    work["reviews"], work["data_class"] = [], "personal"
+    (place / "factory.yaml").write_text(yaml.safe_dump(raw), "utf-8")
+    options = RunOptions(str(place / "factory.yaml"), start="2025-01-01", days=7)
+    return start_run(options, out=place / "run").folder
+
+
+def test_a_job_that_ran_is_told_from_submission_to_end(folder: Path) -> None:
+    jobs = pq.read_table(folder / "jobs.parquet").to_pylist()
+    row = next(r for r in jobs if r["state"] == "completed" and r["stops"] and r["wait_s"] > 3600)
+    told = explain(folder, row["job"], "en", ZONE)
+    assert row["tenant"] in told[0]
+    assert "is submitted" in told[1]
+    assert sum("starts on" in line for line in told) == row["stops"] + 1
+    assert any("ends" in line for line in told)
+    assert told[-1].startswith(f"It waited {row['wait_s'] / 3600:,.2f} h")
+
+
+def test_a_job_that_waits_is_told_why_in_dutch(folder: Path) -> None:
+    jobs = pq.read_table(folder / "jobs.parquet").to_pylist()
+    row = next(r for r in jobs if r["state"] == "queued" and r["start_ns"] < 0)
+    told = explain(folder, row["job"], "nl", ZONE)
+    assert told[-1].startswith("De taak wacht aan het einde nog.")
+    assert row["waited_for"] >= 0
+
+
+def test_a_refused_project_is_counted_and_told(folder: Path) -> None:
+    from gigafactory.engine.journal import frames
+
+    header = next(frames(folder / "journal.gfj")).fields["header"]
+    assert header["refused"]
+    (told,) = explain(folder, header["refused"][0], "en", ZONE)
+    assert "is refused" in told
+    tenants = {r["tenant"] for r in pq.read_table(folder / "jobs.parquet").to_pylist()}
+    assert "windwijzer" in tenants, "its other work runs"
+    assert main(["verify", str(folder)]) == EXIT_OK
+
+
+def test_a_job_that_is_not_there_is_bad_input(folder: Path) -> None:
+    with pytest.raises(BadInput):
+        explain(folder, 10**9, "en", ZONE)
+    assert main(["explain", str(folder), "-1"]) == EXIT_BAD_INPUT
+    assert main(["explain", str(folder), "0", "--lang", "fr"]) == EXIT_BAD_INPUT
