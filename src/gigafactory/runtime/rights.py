@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -9,53 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from gigafactory.factory.models import Factory
+from gigafactory.factory.rights import quota_tree
 from gigafactory.grid import MarketCalendar
 from gigafactory.jobs import JobClass, JobTable
 from gigafactory.kernel import FULL_RATE, NEVER, Rules, elastic_rates
 from gigafactory.plant import Chip, draw_faults, hazards_for
 from gigafactory.plant.failures import Hazards
-from gigafactory.policy import GroupShare, QuotaTree, TenantShare, compile_quotas
 from gigafactory.units import NS_PER_DAY, NS_PER_S
 
 #: Failures are drawn over the longest run there can be, so that a shorter one begins alike.
 DRAWN_DAYS: Final = 366 * 3
 Ints = npt.NDArray[np.int64]
-
-
-def quotas_of(
-    factory: Factory, tenants: tuple[str, ...], accelerators: int, node_size: int
-) -> QuotaTree:
-    """The quota tree of a pool.
-
-    Args:
-        factory: its policy and tenants.
-        tenants: whose jobs come; one the factory does not know hangs on the root, with nothing.
-        accelerators: on which the shares count, spares apart.
-        node_size: accelerators per node.
-    """
-    known = {t.name: t.quota for t in factory.tenants if t.quota is not None}
-    groups = [
-        GroupShare(g.name, g.nominal_fraction, g.lending_fraction, g.cap_fraction, g.weight)
-        for g in factory.policy.quota_groups
-    ]
-    shares = []
-    for name in tenants:
-        quota = known.get(name)
-        if quota is None:
-            shares.append(TenantShare(name))
-        else:
-            shares.append(
-                TenantShare(
-                    name,
-                    quota.group,
-                    quota.nominal_fraction,
-                    quota.lending_fraction,
-                    quota.cap_fraction,
-                    quota.weight,
-                )
-            )
-    cap = factory.policy.concentration_cap_fraction
-    return compile_quotas(groups, shares, accelerators, node_size, cap)
 
 
 def promised_of(factory: Factory, pool: int, node_size: int) -> int:
@@ -88,22 +53,27 @@ def _by_class(seconds: dict[str, float]) -> Ints:
 
 
 def rules_of(
-    factory: Factory, pool: int, chip: Chip, calendar: MarketCalendar, table: JobTable, seed: int
+    factory: Factory,
+    pool: int,
+    catalogue: Mapping[str, Chip],
+    calendar: MarketCalendar,
+    table: JobTable,
+    seed: int,
 ) -> Rules:
     """What the scheduler of a pool obeys.
 
     Args:
         factory: its policy.
         pool: number of the pool.
-        chip: its accelerator.
+        catalogue: accelerators.
         calendar: of the run; failures are drawn over it.
         table: whose tenants come.
         seed: of the run.
     """
     policy, spec = factory.policy, factory.fleet[pool]
-    size = chip.node_size
+    size = catalogue[spec.chip].node_size
     promised = promised_of(factory, pool, size)
-    tree = quotas_of(factory, table.tenants, promised, size)
+    tree = quota_tree(factory, spec, catalogue, table.tenants)
     faults = draw_faults(
         nodes=spec.accelerators // size,
         node_size=size,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from gigafactory.adapters.twin import PoolPlace, Twin, TwinSite
 from gigafactory.factory.models import Factory, Site
 from gigafactory.factory.models import Pool as FleetPool
+from gigafactory.factory.rights import quota_tree
 from gigafactory.factory.scenario import Scenario
 from gigafactory.factory.timeline import Timeline, compile_timeline, connection_limit_mw
 from gigafactory.grid import MarketCalendar, Signals
@@ -25,7 +26,6 @@ from gigafactory.plant.power import PowerCurve, curve_for
 from gigafactory.plant.thermal import CoolingDesign, Electrical, overhead, typical, wet_bulb_c
 from gigafactory.runtime.rights import (
     pod_nodes_of,
-    quotas_of,
     rack_nodes_of,
     rules_of,
     span_rate_of,
@@ -131,13 +131,12 @@ def build(
         chip = catalogue[pool.chip]
         fabric_w = factory.sites[pool.site].network.watt_per_accelerator_w
         powers.append(_power_table(chip, fabric_w))
-        rules = rules_of(factory, i, chip, calendar, table, seed)
+        rules = rules_of(factory, i, catalogue, calendar, table, seed)
         kernel = _kernel(factory, calendar, table, chip, mine, i, powers[i], rules, near)
         installed, down = line.installed[pool.name], line.down[pool.name]
         usable = (installed - down) // chip.node_size
-        pools.append(
-            PoolPlace(kernel, names.index(pool.site), installed, usable, down, mine.jobs, mine.asks)
-        )
+        at = names.index(pool.site)
+        pools.append(PoolPlace(kernel, at, installed, usable, down, mine.jobs, mine.asks))
     ppas, kinds = _ppas(factory)
     whole = np.ones(calendar.periods)
     caps = np.array([p.available_mw(calendar, whole) for p in ppas]).reshape(-1, calendar.periods)
@@ -506,5 +505,5 @@ def _header(
         rules=judged.rules,
         refused=tuple(np.flatnonzero(judged.refused >= 0).tolist()),
         refused_by=tuple(judged.refused[judged.refused >= 0].tolist()),
-        shares=quotas_of(factory, table.tenants, 1, 1).names,
+        shares=quota_tree(factory, factory.fleet[0], catalogue, table.tenants).names,
     )
