@@ -51,11 +51,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if wanted and server.ranges and same:
             start = int(wanted.removeprefix("bytes=").rstrip("-"))
             if start >= len(server.body):
+                server.asked.append((wanted, 0))  # before the answer: who asked may look at once
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(server.body)}")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
-                server.asked.append((wanted, 0))
                 return
             self.send_response(206)
             last = len(server.body) - 1
