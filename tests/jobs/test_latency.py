@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gigafactory.engine.streams import stream
@@ -105,6 +105,7 @@ def test_the_capacity_meets_the_objective_and_one_less_does_not() -> None:
     assert late[1] <= 0.01 < late[0]
 
 
+@example([2.0, 5e-324], 0.5, 1, 0.0, 0.5)
 @given(
     st.lists(st.floats(0.0, 300.0), min_size=1, max_size=8),
     st.floats(0.05, 20.0),

@@ -179,7 +179,8 @@ def capacity_for_latency(
     rates, back = np.unique(asked, return_inverse=True)
     servers = np.zeros(len(rates), dtype=np.int64)
     left = np.flatnonzero(rates > 0.0)
-    load = rates[left] * mean_service_s
+    # a rate may be so small that its product is nought; the smallest number stands for it
+    load = np.maximum(rates[left] * mean_service_s, np.finfo(np.float64).tiny)
     c = np.floor(load).astype(np.int64)
     b = _erlang_b(c, load)
     while len(left):
