@@ -44,6 +44,7 @@ class Case:
     checkpoint: list[int]
     restart: list[int]
     faults: list[tuple[int, int, int]]
+    moves: bool
     jobs: dict[str, np.ndarray[Any, Any]]
 
     @property
@@ -182,6 +183,7 @@ def random_case(seed: int, n: int) -> Case:
         checkpoint=[0 if r.random() < 0.2 else int(r.integers(60, 1800)) * S for _ in range(8)],
         restart=seconds(0, 120),
         faults=random_faults(r, nodes, span_s) if r.random() < 0.5 else [],
+        moves=seed % 2 == 1,
         jobs=jobs,
         **tree,
     )

@@ -17,8 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from reference_pool import (
+    AWAY,
     CLAIMING,
     FULL,
+    FUTURE,
     GONE,
     MINUTE_NS,
     NEVER,
@@ -75,7 +77,7 @@ class Reference(PoolState):
         self.shadowed: set[int] = set()
         self.events: list[tuple[str, int, int, int]] = []
 
-    # The four ways in from outside.
+    # The ways in from outside.
 
     def turn(self) -> None:
         for node in self.nodes:
@@ -109,6 +111,30 @@ class Reference(PoolState):
             if self.power_of(job, self.width(job)) <= self.spare_power():
                 self.resume(job)
         self.schedule()
+
+    def withdraw(self, job: Job) -> None:
+        if job.state == CLAIMING:
+            self.end_claim(next(c for c in self.claims if c.job is job))
+            job.state = QUEUED
+        if job.state == QUEUED:
+            self.live.remove(job)
+            job.state = AWAY
+        elif job.state == FUTURE:
+            self.future.remove(job)
+            job.state = AWAY
+
+    def let_in(self, job: Job, kept: int) -> None:
+        if job.state != AWAY:
+            return
+        job.kept = kept
+        job.owed = self.setup.restart[job.group] if kept > 0 else 0
+        is_future = job.submit >= self.now
+        job.state = FUTURE if is_future else QUEUED
+        (self.future if is_future else self.live).append(job)
+
+    def dismiss(self, job: Job) -> None:
+        if job.state == RUNNING:
+            self.give_notice([job])
 
     def advance(self, until: int) -> None:
         while (t := self.next_instant()) < until:

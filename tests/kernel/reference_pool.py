@@ -11,7 +11,7 @@ NEVER = 10**30
 UNLIMITED = 10**30
 WHOLE = 1024
 
-FUTURE, QUEUED, CLAIMING, RUNNING, STOPPING, PAUSED, GONE = (
+FUTURE, QUEUED, CLAIMING, RUNNING, STOPPING, PAUSED, GONE, AWAY = (
     "future",
     "queued",
     "claiming",
@@ -19,6 +19,7 @@ FUTURE, QUEUED, CLAIMING, RUNNING, STOPPING, PAUSED, GONE = (
     "stopping",
     "paused",
     "gone",
+    "away",
 )
 
 

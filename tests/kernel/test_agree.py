@@ -9,7 +9,7 @@ import pytest
 from random_rules import IDLE, ORIGIN, Case, S, kernel_of, random_case
 from reference import Job, Reference, Setup
 
-from gigafactory.kernel import NEVER, Kind, elastic_rates
+from gigafactory.kernel import NEVER, Kind, Pool, elastic_rates
 
 #: A market period.
 STEP_NS = 900 * S
@@ -84,6 +84,8 @@ def both(case: Case, hours: int) -> tuple[list[Event], list[Event]]:
             budget = int(case.budget * r.uniform(0.6, 1.1))
             pool.set_budget(budget)
             slow.set_budget(budget)
+        if case.moves:
+            move_some(pool, slow, r)
         pool.turn()
         slow.turn()
         told = pool.advance(pool.t_ns + STEP_NS)
@@ -95,6 +97,23 @@ def both(case: Case, hours: int) -> tuple[list[Event], list[Event]]:
             break
         step += 1
     return mine, [e for e in slow.events if e[0] != "NOTICE"]
+
+
+def move_some(pool: Pool, slow: Reference, r: np.random.Generator) -> None:
+    """Withdraw, admit and dismiss a few jobs, whatever they are doing."""
+    size = len(slow.by_number)
+    for j in r.integers(0, size, 3).tolist():
+        gone = pool.withdraw(j)
+        slow.withdraw(slow.by_number[j])
+        assert gone == (slow.by_number[j].state == "away")
+    for j in [j for j, job in slow.by_number.items() if job.state == "away" and r.random() < 0.3]:
+        kept = int(r.integers(0, 2) * slow.by_number[j].work // 3)
+        assert pool.admit(j, kept)
+        slow.let_in(slow.by_number[j], kept)
+    for j in r.integers(0, size, 3).tolist():
+        given = pool.dismiss(j)
+        assert given == (slow.by_number[j].state == "running")
+        slow.dismiss(slow.by_number[j])
 
 
 def agree(seed: int, jobs: int) -> set[str]:

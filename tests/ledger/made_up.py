@@ -117,7 +117,7 @@ class World:
             kind = int(self.dice.choice([FINISH, LIMIT, PAUSE, EVICT]))
         self.state[j] = kind
         energy = int(self.energy[self.job_pool[j], self.job_group[j]])
-        return [(kind, j, t, energy, int(self.accelerators[j]), 0, 0)]
+        return [(kind, j, t, energy, int(self.accelerators[j]), 0, 0, int(self.job_pool[j]))]
 
     def _meter(self, used: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         of, dice = self.header, self.dice

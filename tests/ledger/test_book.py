@@ -188,6 +188,7 @@ def one_job(kinds: list[int], end_state: int = 1) -> dict[str, object]:
         "why": np.zeros(len(kinds), np.int32),
         # what stops a job here takes all it did since it started
         "lost_ns": np.isin(kinds, (EVICT, PREEMPT, FAIL)) * np.int64(800 * 10**9),
+        "pool": np.zeros(len(kinds), np.int8),
     }
     book.tick(dataclasses.replace(facts[0], moves=moves, asks=asks))
     book.close(np.full((1, 2), 10**7))

@@ -111,9 +111,10 @@ def test_a_pool_is_barred_and_another_is_not(rule: str) -> None:
 
 def test_every_refusal_has_a_case() -> None:
     counted = {"budget_spent", "storage_spent"}  # by the ledger, see test_access
+    at_the_door = {"gang_over_share"}  # per job, see test_workload
     here = {"no_pool", "export_classified", "clearance_missing"}
     refusals = {name for name, rule in rules().items() if rule.kind == "refusal"}
-    assert refusals == {*REFUSED, *BARRED, *counted, *here}
+    assert refusals == {*REFUSED, *BARRED, *counted, *at_the_door, *here}
 
 
 def test_a_parent_two_levels_up_flips_the_exposure_and_is_named() -> None:

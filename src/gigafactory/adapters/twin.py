@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.kernel import GroupReading, Kind, Pool, PoolReading, Records
+from gigafactory.adapters.placement import Placement
+from gigafactory.kernel import GroupReading, Kind, Pool, PoolReading, Records, Why
 from gigafactory.ledger import GROUP_COLUMNS, METERS, SHARE_COLUMNS, Carry, Facts
 from gigafactory.plant.battery import Battery, fit, step
 from gigafactory.units import NS_PER_H, NS_PER_S
@@ -183,6 +184,7 @@ class Twin:
         contract_site: site of each.
         contract_guaranteed: whether guarantees of origin come with it.
         classes: how many of the kernel's groups are in use.
+        home: pool of each job of the run; may be left out where every job is known to one alone.
     """
 
     def __init__(
@@ -194,7 +196,14 @@ class Twin:
         contract_site: tuple[int, ...],
         contract_guaranteed: tuple[bool, ...],
         classes: int,
+        home: npt.NDArray[np.int8] | None = None,
     ) -> None:
+        if home is None:  # every job is known to one pool alone
+            home = np.full(max(int(p.jobs.max(initial=-1)) for p in pools) + 1, -1, np.int8)
+            for i, place in enumerate(pools):
+                home[place.jobs] = i
+        self.placement = Placement(pools, home)
+        self.data_mb = np.zeros(len(sites), np.int64)
         self.pools, self.sites, self.edges_ns = pools, sites, edges_ns
         self.contract_mw, self.contract_site = contract_mw, contract_site
         self.contract_guaranteed, self.classes = contract_guaranteed, classes
@@ -237,9 +246,11 @@ class Twin:
             used_uwh = int(groups[mine, :, _USED_UWH].sum())
             values = self._read_site(site, period, orders[s], (used_uwh, idle_fine, service_ns))
             values["guaranteed_wh"] = self._guaranteed_wh(s, contracts)
+            values["data_mb"] = int(self.data_mb[s])
             for name, value in values.items():
                 meter[s, _AT[name]] = value
             senses[s] = self._sense(s, period, orders[s])
+        self.data_mb[:] = 0
         moves, asks = self._job_facts(records)
         return Facts(meter, contracts, groups, pools, moves, asks), senses
 
@@ -387,23 +398,27 @@ class Twin:
     ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, npt.NDArray[Any]]]:
         """Moves and asks of the period, pools in order, with the run's job numbers."""
         reasons = [self._why(p, r) for p, r in zip(self.pools, records, strict=True)]
+        decided = self.placement.drain()
+        happened: dict[str, list[npt.NDArray[Any]]] = {
+            "kind": [r.kind for r in records],
+            "job": [p.jobs[r.job] for p, r in zip(self.pools, records, strict=True)],
+            "t_ns": [r.t_ns for r in records],
+            "energy_uwh": [r.energy1_uwh for r in records],
+            "width": [r.width for r in records],
+            "why": reasons,
+            "lost_ns": [r.lost_ns for r in records],
+            "pool": [np.full(len(r), i, np.int8) for i, r in enumerate(records)],
+        }
         moves: dict[str, npt.NDArray[Any]] = {
-            "kind": np.concatenate([r.kind for r in records]),
-            "job": np.concatenate(
-                [p.jobs[r.job] for p, r in zip(self.pools, records, strict=True)]
-            ),
-            "t_ns": np.concatenate([r.t_ns for r in records]),
-            "energy_uwh": np.concatenate([r.energy1_uwh for r in records]),
-            "width": np.concatenate([r.width for r in records]),
-            "why": np.concatenate(reasons),
-            "lost_ns": np.concatenate([r.lost_ns for r in records]),
+            name: np.concatenate([decided[name], *parts]) for name, parts in happened.items()
         }
         parts: dict[str, list[npt.NDArray[Any]]] = {}
         for i, place in enumerate(self.pools):
             first, last = self._asked[i], int(place.kernel.state.v[0]["arrival"])
             self._asked[i] = last
+            here = self.placement.home[place.jobs[first:last]] == i
             for name, column in place.asks.items():
-                parts.setdefault(name, []).append(column[first:last])
+                parts.setdefault(name, []).append(column[first:last][here])
         return moves, {name: np.concatenate(columns) for name, columns in parts.items()}
 
     @staticmethod
@@ -423,6 +438,9 @@ class Twin:
             mine = place.kernel.waiting()
             jobs.append(place.jobs[mine])
             reasons += [why + 256 * node for why, node in map(place.kernel.why, mine.tolist())]
+        going = [one.job for one in self.placement.on_its_way]
+        jobs.append(np.array(going, np.int32))
+        reasons += [int(Why.AWAY)] * len(going)
         return np.concatenate(jobs), np.array(reasons, np.int32)
 
     def energy_uwh(self) -> Ints:
@@ -450,6 +468,8 @@ class Twin:
             ],
             "contracts": [[a.rest, b.rest] for a, b in self.contract_carries],
         }
+        homes, fields["placement"] = self.placement.snapshot()
+        arrays |= homes
         return arrays, fields
 
     def restore(self, arrays: Any, fields: Any) -> None:
@@ -460,6 +480,7 @@ class Twin:
         self._share_s[...] = arrays["share_s"]
         self._share_rest[...] = arrays["share_rest"]
         self._asked = list(fields["asked"])
+        self.placement.restore(arrays, fields["placement"])
         for site, saved in zip(self.sites, fields["sites"], strict=True):
             site.soc_mwh, site.it_rest_uwh = saved["soc"], saved["it_rest"]
             site.idle_rest, site.limit_missed_wh = saved["idle_rest"], saved["missed"]

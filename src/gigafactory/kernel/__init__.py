@@ -19,13 +19,14 @@ from gigafactory.kernel.pool import (
     Records,
 )
 from gigafactory.kernel.rules import Rules, elastic_rates
-from gigafactory.kernel.state import FULL_RATE, FULL_SPEED, NEVER, Kind, State, Why
+from gigafactory.kernel.state import FULL_RATE, FULL_SPEED, NEVER, JobState, Kind, State, Why
 
 __all__ = [
     "FULL_RATE",
     "FULL_SPEED",
     "NEVER",
     "GroupReading",
+    "JobState",
     "Kind",
     "Pool",
     "PoolReading",

@@ -17,6 +17,7 @@ from gigafactory.kernel.schedule import cannot_start, explain, schedule
 from gigafactory.kernel.state import GROUPS, URGENT, JobState, Kind, State
 
 _DONE = int(JobState.DONE)
+_FUTURE = int(JobState.FUTURE)
 _QUEUED = int(JobState.QUEUED)
 _CLAIMING = int(JobState.CLAIMING)
 _FINISH = int(Kind.FINISH)
@@ -137,16 +138,21 @@ def advance(s: State, until: int) -> int:
                 changed = True
         if changed:
             _end_all_due(s, t)
+        drawn = v.fault + v.urgent
         changed = _leave_all_due(s, t) or changed
         changed = _break_and_mend(s, t) or changed
         changed = _urge(s, t) or changed
-        first = v.arrival
+        first, came, lone = v.arrival, 0, 0
         while v.arrival < v.horizon and s.job[v.arrival].submit == t:
-            enqueue(s, v.arrival, t)
+            if s.job[v.arrival].state == _FUTURE:
+                enqueue(s, v.arrival, t)
+                came += 1
+                lone = v.arrival
             v.arrival += 1
         v.events += 1
-        alone = v.arrival == first + 1
-        if changed or not alone or not cannot_start(s, first, t):
+        # an instant at which nothing came but what is away is none
+        quiet = came == 0 and v.arrival > first and v.fault + v.urgent == drawn
+        if changed or not (quiet or (came == 1 and cannot_start(s, lone, t))):
             schedule(s, t)
         for j in range(first, v.arrival):
             if s.job[j].state == _QUEUED or s.job[j].state == _CLAIMING:

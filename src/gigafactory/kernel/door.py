@@ -12,6 +12,7 @@ from typing import Any
 from gigafactory.kernel.advance import advance
 from gigafactory.kernel.control import hold_groups, set_budget, set_groups, set_service, turn
 from gigafactory.kernel.jit import entry
+from gigafactory.kernel.moving import admit, dismiss, withdraw
 from gigafactory.kernel.schedule import explain
 from gigafactory.kernel.state import State
 
@@ -26,6 +27,9 @@ class Order(IntEnum):
     BUDGET = 4
     SERVICE = 5
     EXPLAIN = 6
+    WITHDRAW = 7
+    ADMIT = 8
+    DISMISS = 9
 
 
 _ADVANCE = int(Order.ADVANCE)
@@ -34,6 +38,9 @@ _GROUPS = int(Order.GROUPS)
 _HOLD = int(Order.HOLD)
 _BUDGET = int(Order.BUDGET)
 _SERVICE = int(Order.SERVICE)
+_WITHDRAW = int(Order.WITHDRAW)
+_ADMIT = int(Order.ADMIT)
+_DISMISS = int(Order.DISMISS)
 
 
 @entry
@@ -43,8 +50,9 @@ def obey(s: State, order: int, number: int, first: Any, second: Any) -> int:
     Args:
         s: the pool.
         order: an `Order`.
-        number: instant to advance to, budget in milliwatts, nodes in service or job to explain.
-        first: speeds, or groups held back, int64[GROUPS]; read by those orders only.
+        number: instant to advance to, budget in milliwatts, nodes in service, or a job.
+        first: speeds, groups held back, or the work a job brings, int64[GROUPS]; read by those
+            orders only.
         second: milliwatts per active accelerator, int64[GROUPS].
 
     Returns:
@@ -65,4 +73,10 @@ def obey(s: State, order: int, number: int, first: Any, second: Any) -> int:
         return set_budget(s, number)
     if order == _SERVICE:
         return set_service(s, number)
+    if order == _WITHDRAW:
+        return withdraw(s, number)
+    if order == _ADMIT:
+        return admit(s, number, first[0])
+    if order == _DISMISS:
+        return dismiss(s, number)
     return explain(s, number)

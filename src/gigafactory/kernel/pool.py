@@ -43,6 +43,7 @@ _RESET = [
 ]
 _READ = [*_RESET, _AT["energy"], _AT["running"]]
 _VARS_READ = [_VAR[name] for name in ("held_ns", "service_ns", "down_ns")]
+_AWAY = int(JobState.AWAY)
 _NO_INTS: Ints = np.zeros(GROUPS, np.int64)
 _QUOTA_READ = ("held_ns", "borrowed_ns", "short_ns")
 
@@ -184,6 +185,7 @@ class Pool:
         accelerators_min: npt.NDArray[np.int32] | None = None,
         level: npt.NDArray[np.int8] | None = None,
         urgent_ns: Ints | None = None,
+        away: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         """Lay out a pool with all jobs that will be submitted to it, in order of submission.
 
@@ -201,6 +203,7 @@ class Pool:
             accelerators_min: smallest gang an elastic job runs on; 0 for a rigid one.
             level: 1 or 2 where the gang must lie in one rack or one pod.
             urgent_ns: instant at which its deadline comes near; `NEVER` for none.
+            away: whether it comes to another pool, unless it is admitted here.
         """
         self.spec = spec
         rules = spec.rules
@@ -216,20 +219,20 @@ class Pool:
             end_ns=end_ns,
             depth=spec.depth,
         )
-        # groups and variables hold int64 alone: plain views of them are quick to read
+        # they hold int64 alone: plain views of them are quick to read
         self._group = self.state.group.view(np.int64).reshape(GROUPS, -1)
         self._vars = self.state.v.view(np.int64)
+        assert tenant is None or np.all((tenant >= 0) & (tenant < len(rules.tenant_node)))
         assert np.all((priority >= 0) & (priority < 8) & (group >= 0) & (group < GROUPS))
         self._note_jobs(submit_ns, need_ns, walltime_ns, accelerators, accelerators_min)
         self.state.ask["priority"] = priority
         self.state.ask["group"] = group
-        if tenant is not None:
-            assert np.all((tenant >= 0) & (tenant < len(rules.tenant_node)))
-            self.state.ask["tenant"] = tenant
+        self.state.ask["tenant"] = 0 if tenant is None else tenant
         if level is not None:
             self.state.job["level"] = np.where(self.state.ask["nodes"] > 0, level, 0)
         if urgent_ns is not None:
             self._see_urgent(np.maximum(urgent_ns, self.state.job["submit"] + 1))
+        self.state.job["state"] = int(JobState.FUTURE) if away is None else away * _AWAY
         v = self.state.v
         v["idle_power"] = spec.idle_power_mw
         v["horizon"] = len(submit_ns)
@@ -331,6 +334,20 @@ class Pool:
         """Numbers of the jobs that wait now, queued or claiming, ascending."""
         states = (int(JobState.QUEUED), int(JobState.CLAIMING))
         return np.flatnonzero(np.isin(self.state.job["state"], states))
+
+    def withdraw(self, job: int) -> bool:
+        """Take a job that waits, or is still to come, out of this pool; False where it runs."""
+        return bool(self._obey(Order.WITHDRAW, job))
+
+    def admit(self, job: int, kept_ns: int = 0) -> bool:
+        """Let a job that was withdrawn wait here, with the work it has kept."""
+        brought = _NO_INTS.copy()
+        brought[0] = kept_ns
+        return bool(self._obey(Order.ADMIT, job, brought))
+
+    def dismiss(self, job: int) -> bool:
+        """Give a running job notice: when its grace is over it has saved, and waits again."""
+        return bool(self._obey(Order.DISMISS, job))
 
     def set_service(self, nodes: int) -> int:
         """Bring the nodes in service to a number, now; returns the number reached."""

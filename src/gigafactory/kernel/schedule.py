@@ -52,6 +52,7 @@ from gigafactory.kernel.state import (
 
 _CLAIMING = int(JobState.CLAIMING)
 _QUEUED = int(JobState.QUEUED)
+_AWAY = int(JobState.AWAY)
 _START = int(Kind.START)
 _BACKFILL = int(Kind.BACKFILL)
 _NOTHING = int(Why.NOTHING)
@@ -65,6 +66,7 @@ _SHADOW = int(Why.SHADOW)
 _ORDER = int(Why.ORDER)
 _PAUSED = int(Why.PAUSED)
 _CLAIM = int(Why.CLAIM)
+_ELSEWHERE = int(Why.AWAY)
 _RACK = 1
 
 
@@ -365,7 +367,7 @@ def _try(s: State, j: int, t: int) -> bool:
 
 
 @compiled
-def _give_up_claim(s: State, j: int, t: int) -> None:
+def give_up_claim(s: State, j: int, t: int) -> None:
     """Send a job that claims back to the queue."""
     shift(s, SOON, s.tenant[s.ask[j].tenant].leaf, -least_of(s, j), t)
     unclaim(s, j, t)
@@ -385,7 +387,7 @@ def _serve_claims(s: State, t: int) -> None:
         # its own claim stands in the usage to come already
         kept = s.job[j].own == 1 or has_right(s, leaf, 0)
         if not kept or cap_node(s, leaf, least_of(s, j)) >= 0:
-            _give_up_claim(s, j, t)
+            give_up_claim(s, j, t)
         elif not _start_now(s, j, t):
             look_again(s, j, t)
             retry = s.tenant[s.ask[j].tenant].retry
@@ -582,6 +584,8 @@ def explain(s: State, j: int) -> int:
     leaf = s.tenant[ask.tenant].leaf
     if s.job[j].state == _CLAIMING:
         return _CLAIM
+    if s.job[j].state == _AWAY:
+        return _ELSEWHERE
     if s.job[j].state != _QUEUED:
         return _NOTHING
     if s.group[ask.group].held:

@@ -53,6 +53,7 @@ class JobState(IntEnum):
     DONE = 4
     STOPPING = 5
     CLAIMING = 6
+    AWAY = 7
 
 
 class Kind(IntEnum):
@@ -85,6 +86,7 @@ class Why(IntEnum):
     PAUSED = 9
     CLAIM = 10
     STOPPED = 11
+    AWAY = 12
 
 
 JOB: Final = np.dtype(

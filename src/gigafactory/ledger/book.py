@@ -15,10 +15,12 @@ from gigafactory.ledger.facts import (
     GROUP_COLUMNS,
     LIMIT,
     METERS,
+    MOVE,
     OPENS,
     PAUSE,
     POOL_COLUMNS,
     PREEMPT,
+    REFUSE,
     SHARE_COLUMNS,
     Facts,
 )
@@ -54,6 +56,7 @@ PAID: Final = (
     "wear",
     "water",
     "heat",
+    "data",
 )
 
 
@@ -76,6 +79,7 @@ class Header:
         wear: per site, micro-euro per MWh discharged.
         water_price: per site, micro-euro per m3.
         heat_price: per site, micro-euro per MWh of heat.
+        data_price: per site, micro-euro per TB that leaves it with moved jobs.
         overhead_ppm: per class, millionths of run time spent saving checkpoints.
         edges_ns: edges of the market periods.
         jobs: number of jobs that will be submitted.
@@ -106,6 +110,7 @@ class Header:
     tenants: tuple[str, ...]
     edges_ns: tuple[int, int, int]
     node_size: tuple[int, ...]
+    data_price: tuple[int, ...] = ()
     shares: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     refused: tuple[int, ...] = ()
@@ -139,6 +144,7 @@ RECEIPT: Final = (
     "allocated_gpu_s",
     "lost_gpu_s",
     "stops",
+    "moves",
     "energy_wh",
     *SHARED,
     "revenue_micro_eur",
@@ -181,6 +187,8 @@ class Book:
         self.receipt = np.zeros((len(RECEIPT), h.jobs), np.int64)
         self.receipt[1:3] = -1
         self.waited_for = np.full(h.jobs, -1, np.int32)
+        self.refused_by = np.full(h.jobs, -1, np.int16)
+        self.refused_by[list(h.refused)] = h.refused_by
         self.share_s: list[Ints] = []
         self.ask: dict[str, Any] = {
             "tenant": np.full(h.jobs, -1, np.int16),
@@ -317,6 +325,7 @@ class Book:
             self._priced(site, 6, meter["discharge_wh"], h.wear[site]),
             self._priced(site, 7, meter["water_ml"], h.water_price[site]),
             -self._priced(site, 8, meter["heat_wh"], h.heat_price[site]),
+            self._priced(site, 9, meter["data_mb"], h.data_price[site] if h.data_price else 0),
         )
         self.paid[now, site] = np.stack(paid, axis=1)
         last = self._money_rest.shape[1] - 2
@@ -369,6 +378,24 @@ class Book:
 
     def _post_moves(self, moves: dict[str, Any]) -> None:
         """Close segments: match each close with the open before it, and write its receipt."""
+        decided = moves["kind"] >= REFUSE
+        if decided.any():
+            told = {name: column[decided] for name, column in moves.items()}
+            moves = {name: column[~decided] for name, column in moves.items()}
+            self._post_segments(moves)
+            self._post_decided(told)
+        else:
+            self._post_segments(moves)
+
+    def _post_decided(self, moves: dict[str, Any]) -> None:
+        """Refusals and moves to other pools."""
+        refused = moves["kind"] == REFUSE
+        self.refused_by[moves["job"][refused]] = moves["why"][refused]
+        moved = moves["kind"] == MOVE
+        np.add.at(self.receipt[RECEIPT.index("moves")], moves["job"][moved], 1)
+        self.ask["pool"][moves["job"][moved]] = moves["why"][moved]
+
+    def _post_segments(self, moves: dict[str, Any]) -> None:
         if not len(moves["job"]):
             return
         order = np.argsort(moves["job"], kind="stable")
@@ -382,7 +409,9 @@ class Book:
         start_t = np.where(follows, t[before[close]], self.open_t[job[close]])
         start_energy = np.where(follows, energy[before[close]], self.open_energy[job[close]])
         ends = (start_t, start_energy, t[close], energy[close])
-        self._write(job[close], kind[close], width[close], moves["lost_ns"][order][close], ends)
+        pool = moves["pool"][order][close].astype(np.int64)
+        lost = moves["lost_ns"][order][close]
+        self._write(job[close], kind[close], width[close], lost, pool, ends)
         first = opens & ~same
         unseen = self.receipt[1, job[first]] < 0
         fresh = job[first][unseen]
@@ -397,7 +426,13 @@ class Book:
         self.open_width[job[still]] = width[still]
 
     def _write(
-        self, job: Ints, kind: Any, width: Any, lost_ns: Ints, ends: tuple[Ints, Ints, Ints, Ints]
+        self,
+        job: Ints,
+        kind: Any,
+        width: Any,
+        lost_ns: Ints,
+        pool: Ints,
+        ends: tuple[Ints, Ints, Ints, Ints],
     ) -> None:
         """Add closed segments to their jobs' receipts.
 
@@ -406,12 +441,12 @@ class Book:
             kind: how each closed.
             width: accelerators it ran on.
             lost_ns: accelerator-nanoseconds rolled back.
+            pool: where each ran.
             ends: instant and energy reading at which it opened, and at which it closed.
         """
         t0, e0, t1, e1 = ends
         first, _, step = self.header.edges_ns
         a = width.astype(np.int64)
-        pool = self.ask["pool"][job].astype(np.int64)
         group = self.ask["job_class"][job].astype(np.int64)
         # a segment that closes on the last edge is read at the end of the last period
         p0 = (t0 - first) // step
@@ -432,7 +467,7 @@ class Book:
         billed = np.maximum(gpu_s - np.where(kind == PREEMPT, 0, lost_s), 0)
         revenue = billed * self.ask["price_micro_eur"][job] // 3600
         energy_wh = a * (e1 - e0) // _PPM
-        columns = [gpu_s, held_s, lost_s, stopped, energy_wh, *shared.T, revenue]
+        columns = [gpu_s, held_s, lost_s, stopped, 0, energy_wh, *shared.T, revenue]
         for row, column in zip(self.receipt[3:], columns, strict=True):
             np.add.at(row, job, column)
         ended = np.isin(kind, (FINISH, LIMIT))
@@ -461,7 +496,8 @@ class Book:
         energy = energy_uwh[self.ask["pool"][job], self.ask["job_class"][job]]
         kind = np.full(len(job), PAUSE, np.uint8)
         ends = (self.open_t[job], self.open_energy[job], end, energy)
-        self._write(job, kind, self.open_width[job], np.zeros_like(end), ends)
+        pool = self.ask["pool"][job].astype(np.int64)
+        self._write(job, kind, self.open_width[job], np.zeros_like(end), pool, ends)
 
 
 __all__ = ["FATES", "PAID", "RECEIPT", "Book", "Header"]

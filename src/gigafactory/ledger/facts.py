@@ -11,7 +11,8 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 #: Readings of a site over the tick, int64. Energy in Wh (IT at rest in micro-watt-hours), water in
-#: mL, prices in micro-euro per MWh, carbon intensities in mg per MWh.
+#: mL, data that left the site with moved jobs in MB, prices in micro-euro per MWh, carbon
+#: intensities in mg per MWh.
 METERS: Final = (
     "import_wh",
     "export_wh",
@@ -32,6 +33,7 @@ METERS: Final = (
     "imbalance_price_micro_eur",
     "carbon_mg",
     "guaranteed_wh",
+    "data_mb",
 )
 
 #: Readings of a group of a pool over the tick, int64.
@@ -62,7 +64,8 @@ POOL_COLUMNS: Final = (
 
 #: Columns of what happened to jobs: a segment opens or closes. `width` is the accelerators it ran
 #: on; `why` what a start had waited for (256 times the quota node, plus the kernel's reason), or
-#: the job for which a preempted one left (-1 none); `lost_ns` accelerator-nanoseconds rolled back.
+#: the job for which a preempted one left (-1 none); of a refusal the rule, of a move to another
+#: pool that pool; `lost_ns` accelerator-nanoseconds rolled back; `pool` where it happened.
 MOVES: Final = {
     "kind": np.uint8,
     "job": np.int32,
@@ -71,6 +74,7 @@ MOVES: Final = {
     "width": np.int32,
     "why": np.int32,
     "lost_ns": np.int64,
+    "pool": np.int8,
 }
 
 #: Readings of a node of a pool's quota tree over a day, accelerator-seconds: held, of these beyond
@@ -98,6 +102,9 @@ PAUSE: Final = 6
 EVICT: Final = 7
 PREEMPT: Final = 8
 FAIL: Final = 9
+#: Moves that neither open nor close a segment: the rules take a job out, it goes to another pool.
+REFUSE: Final = 11
+MOVE: Final = 12
 
 
 @dataclass(frozen=True, slots=True)

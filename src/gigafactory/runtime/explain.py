@@ -15,12 +15,15 @@ import numpy.typing as npt
 from gigafactory.engine.errors import refuse
 from gigafactory.engine.journal import frames
 from gigafactory.kernel import Kind, Why
+from gigafactory.ledger.facts import MOVE, REFUSE
 from gigafactory.policy.rules import rules
 from gigafactory.policy.waits import wait_text
 from gigafactory.units import NS_PER_H, NS_PER_S
 
+#: A running job that got notice to go to another pool.
+_DISMISSED = -1
 #: What a move is called; {width} accelerators, {other} the job for which another one left.
-_WORDS = {
+_WORDS: dict[str, dict[int, str]] = {
     "en": {
         Kind.START: "starts on {width} accelerators",
         Kind.BACKFILL: "starts on {width} accelerators, in a gap before earlier jobs",
@@ -32,6 +35,9 @@ _WORDS = {
         Kind.PREEMPT: "makes way for job {other}; {lost} accelerator-hours are lost",
         Kind.FAIL: "is stopped by a failed node; {lost} accelerator-hours are lost",
         Kind.GROW: "is stopped to grow",
+        MOVE: "goes to pool {pool}",
+        REFUSE: "is taken out of the queue: {rule}",
+        _DISMISSED: "saves its work, to go to another pool; {lost} accelerator-hours are lost",
     },
     "nl": {
         Kind.START: "start op {width} accelerators",
@@ -44,6 +50,10 @@ _WORDS = {
         Kind.PREEMPT: "maakt plaats voor taak {other}; {lost} accelerator-uren zijn kwijt",
         Kind.FAIL: "wordt gestopt door een defecte node; {lost} accelerator-uren zijn kwijt",
         Kind.GROW: "wordt gestopt om te groeien",
+        MOVE: "gaat naar pool {pool}",
+        REFUSE: "wordt uit de wachtrij genomen: {rule}",
+        _DISMISSED: "bewaart zijn werk, om naar een andere pool te gaan; {lost} accelerator-uren "
+        "zijn kwijt",
     },
 }
 _HEADS = {
@@ -146,15 +156,22 @@ def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
         line(ask["submit_ns"], heads["submit"]),
     ]
     for move in found.moves:
-        lost = number(move["lost_ns"] / NS_PER_H, 1)
-        text = words[Kind(move["kind"])].format(
-            width=number(move["width"]), other=move["why"], lost=lost
+        kind, other = move["kind"], move["why"]
+        gone = kind == Kind.PREEMPT and other < 0
+        text = words[_DISMISSED if gone else kind].format(
+            width=number(move["width"]),
+            other=other,
+            lost=number(move["lost_ns"] / NS_PER_H, 1),
+            pool=header["pools"][other] if kind == MOVE else "",
+            rule=rules()[header["rules"][other]].title(lang) if kind == REFUSE else "",
         )
         lines.append(line(move["t_ns"], text))
-    if found.moves:
-        hours = (found.moves[0]["t_ns"] - ask["submit_ns"]) / NS_PER_H
+    opens = (Kind.START, Kind.BACKFILL)
+    first = next((m for m in found.moves if m["kind"] in opens), None)
+    if first is not None:
+        hours = (first["t_ns"] - ask["submit_ns"]) / NS_PER_H
         if hours > 0:
-            text = heads["waited"].format(hours=number(hours, 2), why=reason(found.moves[0]["why"]))
+            text = heads["waited"].format(hours=number(hours, 2), why=reason(first["why"]))
             lines.append(text)
     if found.waiting is not None:
         lines.append(heads["waits"].format(why=reason(found.waiting)))

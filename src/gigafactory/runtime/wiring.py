@@ -123,20 +123,13 @@ def build(
     line = compile_timeline(factory, calendar.start_ns, scenario, catalogue)
     judged = judge_jobs(table, factory, catalogue, calendar.local_dates[0])
     table = replace(table, priority=judged.priority)
-    routed = route(table, factory, catalogue, source, judged)
+    routed, home = route(table, factory, catalogue, source, judged)
     names = list(factory.sites)
-    pools, powers = [], []
-    near = urgent_of(factory, table)
-    for i, (pool, mine) in enumerate(zip(factory.fleet, routed, strict=True)):
-        chip = catalogue[pool.chip]
-        fabric_w = factory.sites[pool.site].network.watt_per_accelerator_w
-        powers.append(_power_table(chip, fabric_w))
-        rules = rules_of(factory, i, catalogue, calendar, table, seed)
-        kernel = _kernel(factory, calendar, table, chip, mine, i, powers[i], rules, near)
-        installed, down = line.installed[pool.name], line.down[pool.name]
-        usable = (installed - down) // chip.node_size
-        at = names.index(pool.site)
-        pools.append(PoolPlace(kernel, at, installed, usable, down, mine.jobs, mine.asks))
+    powers = [
+        _power_table(catalogue[p.chip], factory.sites[p.site].network.watt_per_accelerator_w)
+        for p in factory.fleet
+    ]
+    pools = _pools(factory, catalogue, calendar, line, table, routed, powers, seed)
     ppas, kinds = _ppas(factory)
     whole = np.ones(calendar.periods)
     caps = np.array([p.available_mw(calendar, whole) for p in ppas]).reshape(-1, calendar.periods)
@@ -156,6 +149,7 @@ def build(
         tuple(names.index(p.site) for p in factory.energy.ppas),
         tuple(p.guarantees_of_origin for p in ppas),
         len(CLASSES),
+        home,
     )
     overhead_ppm, checkpoint_ns = _checkpoints(factory)
     return World(
@@ -168,6 +162,31 @@ def build(
         contract_kind=kinds,
         contract_cap_mw=caps,
     )
+
+
+def _pools(
+    factory: Factory,
+    catalogue: Mapping[str, Chip],
+    calendar: MarketCalendar,
+    line: Timeline,
+    table: JobTable,
+    routed: list[Routed],
+    powers: list[Ints],
+    seed: int,
+) -> list[PoolPlace]:
+    """Every pool with its scheduler and the jobs it knows."""
+    names = list(factory.sites)
+    near = urgent_of(factory, table)
+    pools = []
+    for i, (pool, mine) in enumerate(zip(factory.fleet, routed, strict=True)):
+        chip = catalogue[pool.chip]
+        rules = rules_of(factory, i, catalogue, calendar, table, seed)
+        kernel = _kernel(factory, calendar, table, chip, mine, i, powers[i], rules, near)
+        installed, down = line.installed[pool.name], line.down[pool.name]
+        usable = (installed - down) // chip.node_size
+        at = names.index(pool.site)
+        pools.append(PoolPlace(kernel, at, installed, usable, down, mine.jobs, mine.asks))
+    return pools
 
 
 def _ppas(factory: Factory) -> tuple[list[Ppa], tuple[str, ...]]:
@@ -231,6 +250,7 @@ def _kernel(
         accelerators_min=table.accelerators_min[jobs],
         level=table.level[jobs],
         urgent_ns=urgent_ns[jobs],
+        away=mine.away,
     )
     kernel.set_groups(
         np.full(8, FULL_SPEED, np.int64),

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gigafactory.engine.errors import BadInput, Problem
 from gigafactory.factory.models import Factory
+from gigafactory.factory.rights import quota_tree
 from gigafactory.factory.rights import verdicts as verdicts_of
 from gigafactory.grid import MarketCalendar
 from gigafactory.jobs import (
@@ -145,14 +146,16 @@ def jobs_from_file(
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """The jobs of one pool.
+    """The jobs that a pool knows: those that may run in it.
 
     Attributes:
         jobs: their numbers in the run, ascending, int32.
+        away: whether each comes to another pool first.
         asks: columns of facts about them, in the same order.
     """
 
     jobs: npt.NDArray[np.int32]
+    away: npt.NDArray[np.bool_]
     asks: dict[str, npt.NDArray[Any]]
 
 
@@ -165,12 +168,18 @@ class Judged:
         rules: ids of the rules.
         price_share: of the list price.
         priority: of the job.
+        allowed: whether it may run in each pool, bool[jobs, pools].
     """
 
     refused: npt.NDArray[np.int16]
     rules: tuple[str, ...]
     price_share: npt.NDArray[np.float64]
     priority: npt.NDArray[np.int8]
+    allowed: npt.NDArray[np.bool_]
+
+
+#: Rule that refuses a gang its tenant could never have.
+TOO_WIDE = "gang_over_share"
 
 
 def judge_jobs(
@@ -186,7 +195,10 @@ def judge_jobs(
     price = np.array([paid.get(name, 1.0) for name in table.tenants] or [1.0])[table.tenant]
     priority = table.priority.copy()
     refused = np.full(len(table), -1, np.int16)
-    rules: list[str] = []
+    allowed = _narrow_enough(table, factory, catalogue)
+    wide = ~allowed.any(axis=1)
+    rules: list[str] = [TOO_WIDE] if wide.any() else []
+    refused[wide] = 0
     for names, column in ((table.projects, table.project), (table.services, table.service)):
         for at, name in enumerate(names):
             verdict = known.get(name)
@@ -200,7 +212,27 @@ def judge_jobs(
                 rule = verdict.refusals[0].rule
                 rules += [rule] if rule not in rules else []
                 refused[mine] = rules.index(rule)
-    return Judged(refused, tuple(rules), price, priority)
+            else:
+                allowed[mine] &= [pool.name in verdict.pools for pool in factory.fleet]
+    return Judged(refused, tuple(rules), price, priority, allowed)
+
+
+def _narrow_enough(
+    table: JobTable, factory: Factory, catalogue: Mapping[str, Chip]
+) -> npt.NDArray[np.bool_]:
+    """Whether a job could ever start in each pool, by caps and what others never lend.
+
+    bool[jobs, pools]; a job wider than a pool is for `route` to see to.
+    """
+    fits = np.ones((len(table), len(factory.fleet)), np.bool_)
+    least = np.where(table.accelerators_min > 0, table.accelerators_min, table.accelerators)
+    for i, pool in enumerate(factory.fleet):
+        size = catalogue[pool.chip].node_size
+        tree = quota_tree(factory, pool, catalogue, table.tenants)
+        most = np.array([tree.most(q, pool.accelerators) for q in range(len(table.tenants))])
+        held = np.where(table.accelerators >= size, -(-least // size) * size, least)
+        fits[:, i] = (held <= most[table.tenant]) | (table.accelerators > pool.accelerators)
+    return fits
 
 
 def route(
@@ -209,25 +241,32 @@ def route(
     catalogue: Mapping[str, Chip],
     source: str,
     judged: Judged,
-) -> list[Routed]:
-    """Send every job to a pool: that of its reference chip, or where the fleet has none, by size.
+) -> tuple[list[Routed], npt.NDArray[np.int8]]:
+    """Send every job to a pool of its reference chip, or where the fleet has none, by size.
 
-    Jobs that the rules refuse go nowhere.
+    Where the rules let a job run in several pools of its chip, all of them know it, and it comes to
+    one of them first, dealt by size. A replica of a service stays in its own. Jobs that the rules
+    refuse go nowhere.
+
+    Returns:
+        The jobs of each pool, and the first pool of each job (-1 where it is refused), int8.
 
     Raises:
         BadInput: for jobs larger than any pool, or of a class the chip cannot do.
     """
-    pool_of = _pools_for(table, factory)
-    size = np.array([p.accelerators for p in factory.fleet])
-    largest = int(np.argmax(size))
-    pool_of = np.where(table.accelerators > size[pool_of], largest, pool_of).astype(np.int8)
-    problems = _misfits(table, factory, catalogue, pool_of, source)
+    options = _options(table, factory, judged)
+    home = _homes(table, factory, options)
+    problems = _misfits(table, factory, catalogue, home, source)
     if problems:
         raise BadInput(problems)
-    price = _prices(table, factory, catalogue, pool_of, judged.price_share)
+    chip_of = np.array([[p.chip == c for p in factory.fleet] for c in table.chips])
+    options &= chip_of[table.chip] & (table.service < 0)[:, None]
+    options[np.arange(len(table)), home] = True
+    home[judged.refused >= 0] = -1
+    price = _prices(table, factory, catalogue, np.maximum(home, 0), judged.price_share)
     routed = []
     for i in range(len(factory.fleet)):
-        jobs = np.flatnonzero((pool_of == i) & (judged.refused < 0)).astype(np.int32)
+        jobs = np.flatnonzero(options[:, i] & (home >= 0)).astype(np.int32)
         asks: dict[str, npt.NDArray[Any]] = {
             "job": jobs,
             "submit_ns": table.submit_ns[jobs],
@@ -239,24 +278,43 @@ def route(
             "end_state": table.end_state[jobs],
             "price_micro_eur": price[jobs],
         }
-        routed.append(Routed(jobs, asks))
-    return routed
+        routed.append(Routed(jobs, home[jobs] != i, asks))
+    return routed, home
 
 
-def _pools_for(table: JobTable, factory: Factory) -> npt.NDArray[Any]:
-    """Pool of each job by its chip; jobs of a chip the fleet has not are dealt by pool size."""
+def _options(table: JobTable, factory: Factory, judged: Judged) -> npt.NDArray[np.bool_]:
+    """Pools in which each job may run, bool[jobs, pools]; at least one."""
+    size = np.array([p.accelerators for p in factory.fleet])
+    fits = table.accelerators[:, None] <= size
+    options = judged.allowed & fits
+    for c, chip in enumerate(table.chips):
+        mine = np.array([p.chip == chip for p in factory.fleet])
+        if mine.any():
+            options &= mine | (table.chip != c)[:, None]
+    # wider than every pool of its chip: the largest pool that may have it
+    none = ~options.any(axis=1)
+    may = judged.allowed[none] & fits[none]
+    may[~may.any(axis=1)] = True
+    options[none] = np.arange(len(size)) == np.argmax(may * size, axis=1)[:, None]
+    return options
+
+
+def _homes(
+    table: JobTable, factory: Factory, options: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int8]:
+    """The first pool of each job: dealt by size over its options."""
     size = np.array([p.accelerators for p in factory.fleet], float)
     # a low-discrepancy deal: evenly spread over job numbers, with no state and no chance
     share = (np.arange(len(table)) * 0.6180339887498949) % 1.0
-    pool_of = np.searchsorted(np.cumsum(size / size.sum()), share).clip(0, len(size) - 1)
-    for c, chip in enumerate(table.chips):
-        mine = [i for i, p in enumerate(factory.fleet) if p.chip == chip]
-        if mine:
-            some = table.chip == c
-            weights = np.cumsum(size[mine] / size[mine].sum())
-            at = np.searchsorted(weights, share[some]).clip(0, len(mine) - 1)
-            pool_of[some] = np.array(mine)[at]
-    return pool_of
+    home = np.zeros(len(table), np.int8)
+    bits = 1 << np.arange(len(size))
+    code = options @ bits
+    for some in np.unique(code):
+        mine = np.flatnonzero(some & bits)
+        jobs = code == some
+        weights = np.cumsum(size[mine] / size[mine].sum())
+        home[jobs] = mine[np.searchsorted(weights, share[jobs]).clip(0, len(mine) - 1)]
+    return home
 
 
 def _misfits(

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from gigafactory.engine.journal import frames
 from gigafactory.factory import Factory, load_factory
 from gigafactory.ledger import GROUP_COLUMNS, MOVES, POOL_COLUMNS
+from gigafactory.ledger.facts import MOVE, REFUSE
 from gigafactory.runtime.replay import verify
 
 #: Wh by which quantising each of a site's meters may move its import in a period.
@@ -190,12 +191,15 @@ def _journal(folder: Path, pools: int) -> list[str]:
         # nodes that broke during the period served before
         up = [POOL_COLUMNS.index(name) for name in ("service_ns", "down_ns")]
         serving = (-(-arrays["pools"][:, up].sum(axis=1) // step)).tolist()
-        for kind, job, t_ns, _, accelerators, _, _ in rows:
-            pool, group, asked = ask[job]
+        for kind, job, t_ns, _, accelerators, why, _, pool in rows:
+            home, group, asked = ask[job]
+            found += _placed(job, kind, pool, home, job in open_at)
+            if kind in (REFUSE, MOVE):
+                ask[job] = (why if kind == MOVE else home), group, asked
+                continue
             size = node_size[pool]
             whole = -(-accelerators // size) * size if asked >= size else accelerators
-            was = state.get(job, 0)
-            found += _allowed(job, was, kind)
+            found += _allowed(job, state.get(job, 0), kind)
             if kind in (_START, _BACKFILL, _RESUME):
                 if kind != _RESUME:
                     held[pool] += whole
@@ -225,11 +229,29 @@ def _journal(folder: Path, pools: int) -> list[str]:
             found.append(f"at {edge}: {running} accelerators run, by the moves {active}")
         if len(found) > 20:
             return found
-    for job, (since, accelerators) in open_at.items():
-        key = ask[job][:2]
-        used_ns[key] = used_ns.get(key, 0) + accelerators * (edge - since)
+    _close(used_ns, ask, open_at, edge)
     found += _metered(metered, used_ns)
     return [*found, *(["more periods than the run has"] if edge > last_ns else [])]
+
+
+def _close(
+    used_ns: dict[tuple[int, int], int],
+    ask: dict[int, Any],
+    open_at: dict[int, tuple[int, int]],
+    edge: int,
+) -> None:
+    """Count what still runs at the end up to there."""
+    for job, (since, accelerators) in open_at.items():
+        key = ask[job][0], ask[job][1]
+        used_ns[key] = used_ns.get(key, 0) + accelerators * (edge - since)
+
+
+def _placed(job: int, kind: int, pool: int, home: int, runs: bool) -> Iterator[str]:
+    """Whether a move happens where the job is; only one that does not run is taken out."""
+    if pool != home:
+        yield f"job {job}: moves in pool {pool}, and is in pool {home}"
+    if kind in (REFUSE, MOVE) and runs:
+        yield f"job {job}: taken out of pool {pool} while it runs"
 
 
 def _metered(
