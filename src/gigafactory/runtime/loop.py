@@ -8,7 +8,7 @@ moves that could not be moved again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from gigafactory.planner import DayInput, Information, Intent, Plan, PoolView, W
 from gigafactory.planner.energy import DAY_STEPS, STEPS, TAIL_STEPS
 from gigafactory.plant.battery import limits
 from gigafactory.plant.thermal import overhead
+from gigafactory.runtime.desks import Desk
 from gigafactory.runtime.wiring import CLASSES, REALTIME, SiteWires, World
 from gigafactory.units import NS_PER_H
 
@@ -71,6 +72,7 @@ class Loop:
         book: accounts facts.
         trace: takes what the ledger does not keep.
         clock: whose time it is; a simulation's jumps.
+        desks: those who send jobs elsewhere or close projects, in the order in which they decide.
     """
 
     def __init__(
@@ -82,7 +84,9 @@ class Loop:
         book: Book,
         trace: Trace,
         clock: Clock | None = None,
+        desks: Sequence[Desk] = (),
     ) -> None:
+        self.desks = desks
         self.clock = clock or SimClock(calendar.begin_ns)
         self.world, self.calendar, self.signals = world, calendar, signals
         self.journal, self.book, self.trace = journal, book, trace
@@ -222,6 +226,9 @@ class Loop:
                 "battery": np.array([[o.charge_mw, o.discharge_mw] for o in orders]),
             },
         )
+        twin.placement.let_in(int(twin.edges_ns[period]))
+        for desk in self.desks:
+            desk.decide(period)
         for s, intent in enumerate(intents):
             self._act(s, intent)
         until = int(twin.edges_ns[period + 1])
@@ -328,6 +335,11 @@ class Loop:
         """State of the loop and the twin; the book is rebuilt from the journal instead."""
         arrays, fields = self.world.twin.snapshot()
         fields["told"] = [t and [t[0], list(t[1]), list(t[2]), t[3]] for t in self._told]
+        fields["desks"] = []
+        for i, desk in enumerate(self.desks):
+            mine, kept = desk.snapshot()
+            arrays |= {f"desk{i}.{name}": array for name, array in mine.items()}
+            fields["desks"].append(kept)
         return {**arrays, "demand": self.demand}, fields
 
     def restore(self, arrays: Any, fields: Any) -> None:
@@ -335,6 +347,10 @@ class Loop:
         self.world.twin.restore(arrays, fields)
         self.demand[...] = arrays["demand"]
         self._told = [t and (t[0], tuple(t[1]), tuple(t[2]), t[3]) for t in fields["told"]]
+        for i, (desk, kept) in enumerate(zip(self.desks, fields["desks"], strict=True)):
+            start = f"desk{i}."
+            mine = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
+            desk.restore(mine, kept)
 
 
 def _steps(values: Array, n: int) -> Array:

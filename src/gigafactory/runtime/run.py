@@ -39,6 +39,7 @@ from gigafactory.jobs.table import COLUMNS
 from gigafactory.kernel.jit import is_cached
 from gigafactory.ledger import Book
 from gigafactory.plant import Chip, load_catalogue
+from gigafactory.runtime.desks import desks_of
 from gigafactory.runtime.folder import (
     RunFolder,
     drop_snapshots,
@@ -268,7 +269,7 @@ def start_run(
             journal.append("begin", inputs.calendar.begin_ns, _beginning(inputs, world))
             book = Book(world.header)
             trace = Trace.empty(inputs.calendar.periods, len(world.sites))
-            loop = Loop(world, inputs.calendar, inputs.signals, journal, book, trace)
+            loop = _loop(inputs, world, journal, book, trace)
             return _turn(folder, inputs, loop, 0, _Telling(tell, watch, reporter))
 
 
@@ -321,10 +322,15 @@ def resume_run(
             tell.stage("reading the journal")
             account(place.journal, book, trace, until=position)
         with journal:
-            loop = Loop(world, inputs.calendar, inputs.signals, journal, book, trace)
+            loop = _loop(inputs, world, journal, book, trace)
             if snapshot is not None:
                 loop.restore(snapshot.arrays, snapshot.fields["state"])
             return _turn(folder, inputs, loop, day, _Telling(tell, watch, reporter))
+
+
+def _loop(inputs: Inputs, world: World, journal: Journal, book: Book, trace: Trace) -> Loop:
+    """The loop with its desks."""
+    return Loop(world, inputs.calendar, inputs.signals, journal, book, trace, desks=desks_of())
 
 
 def _kept(folder: Path) -> dict[str, Any]:
