@@ -45,6 +45,8 @@ class Case:
     restart: list[int]
     faults: list[tuple[int, int, int]]
     moves: bool
+    blocks: list[tuple[int, int, int]]
+    together: bool
     jobs: dict[str, np.ndarray[Any, Any]]
 
     @property
@@ -135,6 +137,17 @@ def random_jobs(
     }
 
 
+def random_blocks(r: np.random.Generator, racks: int, tenants: int) -> list[tuple[int, int, int]]:
+    """Racks that belong to tenants, in half of the cases."""
+    blocks: list[tuple[int, int, int]] = []
+    first = int(r.integers(0, 3))
+    while r.random() < 0.5 and first < racks:
+        width = min(int(r.integers(1, 4)), racks - first)
+        blocks.append((int(r.integers(0, tenants)), first, width))
+        first += width + int(r.integers(0, 2))
+    return blocks
+
+
 def random_case(seed: int, n: int) -> Case:
     r = np.random.default_rng(seed)
     node_size = int(r.choice([2, 4, 8]))
@@ -184,6 +197,8 @@ def random_case(seed: int, n: int) -> Case:
         restart=seconds(0, 120),
         faults=random_faults(r, nodes, span_s) if r.random() < 0.5 else [],
         moves=seed % 2 == 1,
+        blocks=random_blocks(r, -(-nodes // rack_nodes), len(tree["tenant_node"])),
+        together=bool(r.random() < 0.5),
         jobs=jobs,
         **tree,
     )
@@ -231,6 +246,8 @@ def kernel_of(case: Case) -> Pool:
         save_ns=column(case.save),
         restart_ns=column(case.restart),
         efficiency=elastic_rates(0.9),
+        blocks=tuple(case.blocks),
+        together=case.together,
         fault_ns=fault[:, 0],
         fault_node=fault[:, 1].astype(np.int32),
         fault_change=fault[:, 2].astype(np.int8),

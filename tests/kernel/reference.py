@@ -41,6 +41,7 @@ __all__ = ["FULL", "MINUTE_NS", "Job", "Reference", "Setup"]
 
 URGENT_PRIORITY = 6
 LATEST = 16
+CLEARABLE = 64
 
 
 @dataclass
@@ -87,6 +88,8 @@ class Reference(PoolState):
         if self.setup.fair_share:
             self.find_ranks()
         self.grow()
+        if self.setup.together:
+            self.move_together()
         self.schedule()
 
     def set_groups(self, speed: list[int], power: list[int]) -> None:
@@ -141,6 +144,12 @@ class Reference(PoolState):
             self.move(t)
             self.instant()
         self.move(max(until, self.now))
+
+    def set_limits(self, limits: list[int] | None) -> None:
+        self.limits = limits
+
+    def set_quotas(self, nominal: list[int], lend: list[int]) -> None:
+        self.nominal, self.lend = list(nominal), list(lend)
 
     # Time and clocks.
 
@@ -307,6 +316,7 @@ class Reference(PoolState):
                     and not self.broken_caps(job, more)
                     and more <= self.quota(job, self.used())
                     and power <= self.spare_power()
+                    and not self.over_limit(job, self.width_on(job, count) - self.width(job))
                 ):
                     self.widen(job, count)
                     break
@@ -319,6 +329,65 @@ class Reference(PoolState):
         nodes = self.gang_place(job, count)
         assert nodes is not None
         self.start("START", job, nodes)
+
+    def move_together(self) -> None:
+        """Clear shared nodes for the head of the last pass, if that gives it all it lacks."""
+        head = self.head
+        if head is None or head.state != QUEUED or self.those(PAUSED) or self.level(head):
+            return
+        lacks = self.least_nodes(head) - len(self.empty(head))
+        others = self.held_back[head.group] or self.speed[head.group] == 0
+        fits = (
+            not others
+            and not self.broken_caps(head, self.held(head))
+            and self.held(head) <= self.quota(head, self.used())
+            and self.power_of(head, self.width(head)) <= self.spare_power()
+            and not self.over_limit(head, self.width(head))
+        )
+        if not self.is_gang(head) or not fits or lacks <= 0:
+            return
+        shared = [
+            n
+            for n in self.in_service()
+            if n.jobs and not any(self.is_gang(j) for j in n.jobs) and not self.in_room(n)
+        ]
+        free = {n.number: self.free(n) for n in shared}
+        if sum(free.values()) < lacks * self.setup.node_size:
+            return  # only to spare the search: it could not clear enough
+        moves: list[tuple[Job, int]] = []
+        cleared: list[int] = []
+        taken: set[int] = set()
+        for node in sorted(shared, key=lambda n: (-self.free(n), n.number))[:CLEARABLE]:
+            if len(cleared) == lacks:
+                break
+            if node.number in taken or not all(self.is_victim(j) for j in node.jobs):
+                continue
+            left, mine = dict(free), []
+            for job in sorted(node.jobs, key=lambda j: (-j.accelerators, j.number)):
+                rooms = [
+                    n
+                    for n, f in left.items()
+                    if f >= job.accelerators and n != node.number and n not in cleared
+                ]
+                if not rooms:
+                    break
+                to = min(rooms, key=lambda n: (left[n], n))
+                left[to] -= job.accelerators
+                mine.append((job, to))
+            if len(mine) == len(node.jobs):
+                free, moves = left, moves + mine
+                taken |= {to for _, to in mine}
+                cleared.append(node.number)
+        if len(cleared) == lacks:
+            for job, to in moves:
+                self.shift(job, to)
+
+    def shift(self, job: Job, node: int) -> None:
+        self.note("SHIFT", job)
+        job.kept = self.done(job)
+        job.owed = self.setup.save_cost[job.group] + self.setup.restart[job.group]
+        self.release(job)
+        self.start("START", job, [node])
 
     # A pass.
 
@@ -346,6 +415,7 @@ class Reference(PoolState):
                 not self.broken_caps(job, held)
                 and held <= self.quota(job, self.used())
                 and self.power_of(job, self.width_on(job, count)) <= self.spare_power()
+                and not self.over_limit(job, self.width_on(job, count))
             ):
                 nodes = self.place(job, count)
                 if nodes is not None:
@@ -362,6 +432,8 @@ class Reference(PoolState):
             if self.broken_caps(job, self.held(job)) or not has_right:
                 self.end_claim(claim)
                 job.state = QUEUED
+                continue
+            if self.over_limit(job, self.width(job)):
                 continue
             nodes = self.fit(job)
             if nodes is not None:
@@ -397,6 +469,8 @@ class Reference(PoolState):
             if not mine or self.broken_caps(mine[0], self.held(mine[0])):
                 return
             job = mine[0]
+            if self.over_limit(job, self.width(job)):
+                return
             if not self.is_guaranteed(job):
                 if self.fit(job) is None and self.setup.preempt_within and not self.level(job):
                     self.claim(job, made_way=True)
@@ -414,6 +488,7 @@ class Reference(PoolState):
 
     def everybody_round(self) -> None:
         closed: set[int] = set()
+        shut: set[int] = set()
         for job in self.queue():
             if self.head is not None and self.behind >= self.setup.depth:
                 return
@@ -423,6 +498,9 @@ class Reference(PoolState):
             broken = self.broken_caps(job, self.held(job))
             if broken:
                 closed.add(broken[0])
+                continue
+            if job.group in shut or self.over_limit(job, self.width(job)):
+                shut.add(job.group)
                 continue
             nodes = self.admit(job)
             if nodes is not None:
@@ -624,7 +702,16 @@ class Reference(PoolState):
         room = victim.accelerators + self.free(node)
         return not self.in_room(node) and room >= job.accelerators
 
-    def all_on(self, node: Node, job: Job, chosen: list[Job]) -> list[Job]:
+    def is_guest(self, job: Job, victim: Job, soon: list[int]) -> bool:
+        """Whether it runs in the block of the job's tenant, which has a right to it."""
+        if victim.state != RUNNING or victim.tenant == job.tenant:
+            return False
+        leaf = self.path(job)[0]
+        if soon[leaf] + self.held(job) > self.effective(leaf):
+            return False
+        return any(self.block_of(self.nodes[n]) == job.tenant for n in victim.nodes)
+
+    def all_on(self, node: Node, job: Job, chosen: list[Job], guests: bool = False) -> list[Job]:
         """All on the node that are not under notice yet, if every one may be a victim."""
         taken: list[Job] = []
         for victim in sorted(node.jobs, key=lambda j: j.number):
@@ -632,7 +719,8 @@ class Reference(PoolState):
                 continue
             soon = self.soon(chosen + taken, leaving_out=job)
             may = self.is_borrowed(job, victim, soon) or self.is_own(job, victim)
-            if not may or not self.is_victim(victim):
+            may = may and self.is_victim(victim)
+            if not may and not (guests and self.is_guest(job, victim, soon)):
                 return []
             taken.append(victim)
         return taken
@@ -661,7 +749,18 @@ class Reference(PoolState):
                     chosen += taken
                     break
             else:
-                return None
+                taken = self.guests_for(job, chosen)
+                if not taken:
+                    return None
+                chosen += taken
+
+    def guests_for(self, job: Job, chosen: list[Job]) -> list[Job]:
+        """All on the first node of its tenant's block that yields, guests among them."""
+        for node in self.own_ones(self.in_service(), job):
+            taken = [] if self.in_room(node) else self.all_on(node, job, chosen, guests=True)
+            if taken:
+                return taken
+        return []
 
     def make_way(self, job: Job, waits: int) -> Choice | None:
         if not self.is_gang(job):
@@ -695,7 +794,7 @@ class Reference(PoolState):
             for node in units[unit]:
                 if not missing(unit, chosen) and not self.is_quota_short(job, chosen):
                     break
-                chosen += self.all_on(node, job, chosen)
+                chosen += self.all_on(node, job, chosen, guests=True)
             if not missing(unit, chosen):
                 short = self.is_quota_short(job, chosen)
                 return None if short else Choice(chosen, room=unit)
@@ -719,7 +818,7 @@ class Reference(PoolState):
             "quota": held > self.quota(job, self.used()),
             "nodes": lacks_nodes,
             "level": not lacks_nodes and self.place(job, count) is None,
-            "power": short or stands,
+            "power": short or stands or self.over_limit(job, self.width(job)),
         }
         again = copy.deepcopy(self)
         again.schedule()

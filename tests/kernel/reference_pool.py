@@ -96,6 +96,9 @@ class Setup:
     save_cost: list[int]
     checkpoint: list[int]
     restart: list[int]
+    blocks: list[tuple[int, int, int]] = field(default_factory=list)  # tenant, first rack, racks
+    together: bool = False
+    limits: list[int] | None = None  # what the active accelerators of each class may draw
     faults: list[tuple[int, int, int]]
     urgent: list[tuple[int, int]]
 
@@ -134,6 +137,9 @@ class PoolState:
         self.speed = list(setup.speed)
         self.power = list(setup.power)
         self.budget = setup.budget
+        self.limits = setup.limits
+        self.nominal = list(setup.nominal)
+        self.lend = list(setup.lend)
         self.clock128 = [0] * len(setup.speed)
         self.nodes = [Node(n) for n in range(setup.nodes)]
         self.changes = 0
@@ -228,6 +234,14 @@ class PoolState:
         busy = sum(self.power_of(j, self.width(j)) for j in self.those(RUNNING, STOPPING))
         return self.budget - self.setup.idle * self.capacity() - busy
 
+    def over_limit(self, job: Job, width: int) -> bool:
+        """Whether so many more at work would break the limit of its class."""
+        if self.limits is None:
+            return False
+        same = [j for j in self.those(RUNNING, STOPPING) if j.group == job.group]
+        at_work = sum(self.width(j) for j in same) + width
+        return at_work * self.power[job.group] > self.limits[job.group]
+
     # The tree of quotas.
 
     def path(self, job: Job) -> list[int]:
@@ -259,12 +273,12 @@ class PoolState:
         in_service = self.capacity()
         if x == 0:
             return in_service
-        return self.setup.nominal[x] * min(in_service, self.setup.promised) // self.setup.promised
+        return self.nominal[x] * min(in_service, self.setup.promised) // self.setup.promised
 
     def never_lent(self, x: int) -> int:
         """What this node and those below it never lend together."""
         promised = self.effective(x)
-        own = promised - min(self.setup.lend[x], promised)
+        own = promised - min(self.lend[x], promised)
         return max(own, sum(self.never_lent(c) for c in self.children(x)))
 
     def kept_back(self) -> list[int]:
@@ -322,16 +336,33 @@ class PoolState:
             found.setdefault(self.unit_of(node, level), []).append(node)
         return found
 
+    def block_of(self, node: Node) -> int | None:
+        """The tenant in whose block it stands."""
+        rack = node.number // self.setup.rack_nodes
+        owners = [t for t, first, n in self.setup.blocks if first <= rack < first + n]
+        return owners[0] if owners else None
+
+    def has_block(self, job: Job) -> bool:
+        return any(tenant == job.tenant for tenant, _, _ in self.setup.blocks)
+
+    def own_ones(self, nodes: list[Node], job: Job) -> list[Node]:
+        return [n for n in nodes if self.block_of(n) == job.tenant]
+
+    def not_others(self, nodes: list[Node], job: Job) -> list[Node]:
+        return [n for n in nodes if self.block_of(n) in (None, job.tenant)]
+
     def shared_place(self, job: Job) -> list[int] | None:
         open_ones = [n for n in self.in_service() if n.jobs and self.free(n) >= job.accelerators]
         if open_ones:
             best = min(open_ones, key=lambda n: (self.free(n), -n.stamp))
             return [best.number]
-        racks = self.by_unit(self.empty(job), 1)
-        if not racks:
-            return None
-        rack = min(racks, key=lambda r: (len(racks[r]), r))
-        return [self.last_freed(racks[rack])[0].number]
+        empty = self.empty(job)
+        for nodes in (self.own_ones(empty, job), self.not_others(empty, job), empty):
+            racks = self.by_unit(nodes, 1)
+            if racks:
+                rack = min(racks, key=lambda r: (len(racks[r]), r))
+                return [self.last_freed(racks[rack])[0].number]
+        return None
 
     def last_freed(self, nodes: list[Node]) -> list[Node]:
         return sorted(nodes, key=lambda n: (-n.stamp, n.number))
@@ -344,15 +375,23 @@ class PoolState:
 
     def gang_place(self, job: Job, count: int) -> list[int] | None:
         empty = self.empty(job)
+        if self.room is not None and self.room.owner is job:
+            return self.placed_in(empty, job, count)
+        return self.placed_in(self.not_others(empty, job), job, count) or self.placed_in(
+            empty, job, count
+        )
+
+    def placed_in(self, empty: list[Node], job: Job, count: int) -> list[int] | None:
         if len(empty) < count:
             return None
         required = self.level(job)
         for level in (1, 2):
-            units = self.by_unit(empty, level)
-            wide = [u for u in units if len(units[u]) >= count]
-            if wide:
-                best = min(wide, key=lambda u: (len(units[u]), u))
-                return [n.number for n in self.emptiest_first(units[best])][:count]
+            for nodes in (self.own_ones(empty, job), empty):
+                units = self.by_unit(nodes, level)
+                wide = [u for u in units if len(units[u]) >= count]
+                if wide:
+                    best = min(wide, key=lambda u: (len(units[u]), u))
+                    return [n.number for n in self.emptiest_first(units[best])][:count]
             if level == required:
                 return None
         pods = self.by_unit(empty, 2)

@@ -18,8 +18,11 @@ NODES, SIZE = 16, 4
 GRACE_S = 120
 
 
-def two_tenants(jobs: list[tuple[int, int, int, int]], **changes: object) -> Pool:
-    """Two tenants with half the pool each; a job is (submit s, need s, accelerators, tenant)."""
+def two_tenants(jobs: list[tuple[int, int, int, int]], level: int = 0, **changes: object) -> Pool:
+    """Two tenants with half the pool each; a job is (submit s, need s, accelerators, tenant).
+
+    The gangs of the first one must lie at `level`.
+    """
     rows = np.array(sorted(jobs), np.int64).reshape(-1, 4)
     half = NODES * SIZE // 2
     rules = Rules(
@@ -43,6 +46,7 @@ def two_tenants(jobs: list[tuple[int, int, int, int]], **changes: object) -> Poo
         priority=np.zeros(len(rows), np.int8),
         group=np.zeros(len(rows), np.int8),
         tenant=rows[:, 3].astype(np.int16),
+        level=np.where(rows[:, 3] == 0, level, 0).astype(np.int8),
     )
     pool.set_service(NODES)
     pool.set_groups(np.full(8, FULL_SPEED), np.full(8, 700_000), np.full(8, 600 * S))
@@ -81,6 +85,72 @@ def test_lent_capacity_returns_within_the_grace(
         # a second look comes a minute after one in vain
         assert starts[j] - submit[j] <= (GRACE_S + 60) * S
     assert not np.any((r.kind == Kind.PREEMPT) & (tenant[r.job] == 0)), "a guarantee is undercut"
+
+
+def started(pool: Pool, until_s: int) -> dict[int, int]:
+    """Seconds after the beginning at which each job first started."""
+    starts: dict[int, int] = {}
+    while pool.t_ns < ORIGIN + until_s * S:
+        pool.turn()
+        r = pool.advance(pool.t_ns + 900 * S)
+        for kind, job, t in zip(r.kind.tolist(), r.job.tolist(), r.t_ns.tolist(), strict=True):
+            if kind in (Kind.START, Kind.BACKFILL):
+                starts.setdefault(job, (t - ORIGIN) // S)
+    return starts
+
+
+#: One job of three on each of ten nodes, within its tenant's half: only six nodes are empty.
+SPREAD = [(0, 90_000, 3, 1)] * 10
+HALF = (100, 90_000, NODES * SIZE // 2, 0)
+
+
+def test_a_count_alone_does_not_place_a_gang_and_a_block_does() -> None:
+    assert 10 not in started(two_tenants([*SPREAD, HALF]), 80_000)
+    pool = two_tenants([*SPREAD, HALF], blocks=((0, 0, 1),))
+    assert started(pool, 2000)[10] <= 100 + GRACE_S
+    again = two_tenants([*SPREAD, HALF], level=1, blocks=((0, 0, 1),))
+    assert started(again, 2000)[10] <= 100 + GRACE_S
+
+
+GUESTS = st.lists(
+    st.tuples(st.integers(0, 8000), st.integers(60, 90_000), st.sampled_from([1, 2, 3, 4, 7, 16])),
+    min_size=10,
+    max_size=90,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(GUESTS, st.integers(1, 8000), st.integers(0, 2), st.booleans())
+def test_a_block_is_there_within_the_grace_whatever_the_others_run(
+    guests: list[tuple[int, int, int]], at: int, level: int, long_protected: bool
+) -> None:
+    """A reserved block can really be placed, though others run within their own quota on it."""
+    rest = NODES * SIZE // 2
+    pool = two_tenants(
+        [(s, n, a, 1) for s, n, a in guests] + [(at, 1000, rest, 0)],
+        level=level,
+        blocks=((0, 0, 1),),
+        # others never get more than their own quota: nothing here is borrowed
+        cap=(0, 2 * rest, rest),
+        runtime_min_ns=np.full(8, (7200 if long_protected else 0) * S),
+    )
+    mine = int(np.flatnonzero(pool.state.ask["tenant"] == 0)[0])
+    assert started(pool, 9000)[mine] <= at + GRACE_S
+
+
+def test_small_jobs_are_moved_together_for_a_gang_that_lacks_nodes() -> None:
+    """Three on four nodes come to lie on fewer, and lose nothing but saving and starting again."""
+    wide = (100, 900, 14 * SIZE, 0)
+    small = [(0, 90_000, 1, 1), (0, 60, 3, 1)] * 4
+    apart = two_tenants([*small, wide], lend=(0, 32, 32))
+    assert 8 not in started(apart, 80_000)
+    pool = two_tenants([*small, wide], together=True, restart_ns=np.full(8, 30 * S))
+    assert started(pool, 4000)[8] <= 1800
+    pool.advance(ORIGIN + 95_000 * S)
+    read = pool.read().groups
+    assert read.failed_ns.sum() + read.preempted_ns.sum() + read.lost_ns.sum() == 0
+    assert 0 < read.restart_ns.sum() <= 4 * 40 * S
+    assert np.all(pool.state.job["state"] == 4), "all of them end"
 
 
 @pytest.mark.parametrize("left", [4, 8, 12])

@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from gigafactory.kernel.clocks import first_stop, plan_next_end, read_group, read_held
+from gigafactory.kernel.gathering import move_together
 from gigafactory.kernel.jit import compiled
 from gigafactory.kernel.nodes import first_on, list_node, re_expect, unlist_node
-from gigafactory.kernel.quotas import rank_tenants, reckon, see_tenant
+from gigafactory.kernel.quotas import rank_tenants, read_quota, reckon, see_tenant
 from gigafactory.kernel.running import (
     activate,
     begin,
+    class_room,
     done_of,
     evict,
     fail,
@@ -72,6 +74,26 @@ def hold_groups(s: State, held: Any) -> None:
         s.v[0].held_groups += held[g] - group.held
         group.held = held[g]
     s.v[0].shadow_valid = 0
+
+
+@compiled
+def set_limits(s: State, limit: Any) -> None:
+    """Set what the active accelerators of each group may draw; no start may break it."""
+    for g in range(GROUPS):
+        s.group[g].limit = limit[g]
+    s.v[0].shadow_valid = 0
+
+
+@compiled
+def set_quotas(s: State, nominal: Any, lend: Any) -> None:
+    """Set the nominal quotas and what is lent of them, now."""
+    v = s.v[0]
+    for x in range(s.quota.shape[0]):
+        read_quota(s, x, v.t)
+        s.quota[x].nominal = nominal[x]
+        s.quota[x].lend = lend[x]
+    reckon(s, v.t)
+    v.shadow_valid = 0
 
 
 # --- budgets ------------------------------------------------------------------------------------
@@ -335,7 +357,8 @@ def _grow_to(s: State, j: int) -> int:
     cost = s.group[ask.group].power - v.idle_power
     while nodes > 0:
         more = min(ask.accelerators, (job.nodes + nodes) * v.node_size) - job.width
-        if more * cost <= headroom(s):
+        power = s.group[ask.group].power
+        if more * cost <= headroom(s) and more * power <= class_room(s, ask.group):
             break
         nodes -= 1
     return job.nodes + max(nodes, 0)
@@ -379,10 +402,12 @@ def _grow_all(s: State, t: int) -> None:
 
 @compiled
 def turn(s: State) -> None:
-    """Begin a market period: nodes return, tenants are ranked, elastic jobs grow, one pass."""
+    """Begin a market period: nodes return, ranks, jobs grow or are moved together, one pass."""
     v = s.v[0]
     _fill_service(s, v.t)
     rank_tenants(s, v.t)
     if v.narrow > 0 and v.queued == 0 and v.paused_jobs == 0:
         _grow_all(s, v.t)
+    if v.together == 1 and v.paused_jobs == 0:
+        move_together(s, v.t)
     schedule(s, v.t)

@@ -10,7 +10,15 @@ from enum import IntEnum
 from typing import Any
 
 from gigafactory.kernel.advance import advance
-from gigafactory.kernel.control import hold_groups, set_budget, set_groups, set_service, turn
+from gigafactory.kernel.control import (
+    hold_groups,
+    set_budget,
+    set_groups,
+    set_limits,
+    set_quotas,
+    set_service,
+    turn,
+)
 from gigafactory.kernel.jit import entry
 from gigafactory.kernel.moving import admit, dismiss, withdraw
 from gigafactory.kernel.schedule import explain
@@ -30,6 +38,8 @@ class Order(IntEnum):
     WITHDRAW = 7
     ADMIT = 8
     DISMISS = 9
+    LIMITS = 10
+    QUOTAS = 11
 
 
 _ADVANCE = int(Order.ADVANCE)
@@ -41,6 +51,8 @@ _SERVICE = int(Order.SERVICE)
 _WITHDRAW = int(Order.WITHDRAW)
 _ADMIT = int(Order.ADMIT)
 _DISMISS = int(Order.DISMISS)
+_LIMITS = int(Order.LIMITS)
+_QUOTAS = int(Order.QUOTAS)
 
 
 @entry
@@ -51,9 +63,9 @@ def obey(s: State, order: int, number: int, first: Any, second: Any) -> int:
         s: the pool.
         order: an `Order`.
         number: instant to advance to, budget in milliwatts, nodes in service, or a job.
-        first: speeds, groups held back, or the work a job brings, int64[GROUPS]; read by those
-            orders only.
-        second: milliwatts per active accelerator, int64[GROUPS].
+        first: speeds, groups held back, limits, nominal quotas, or the work a job brings, int64;
+            read by those orders only.
+        second: milliwatts per active accelerator, or what is lent of each quota, int64.
 
     Returns:
         What the order's function returns; 0 where it returns nothing.
@@ -79,4 +91,10 @@ def obey(s: State, order: int, number: int, first: Any, second: Any) -> int:
         return admit(s, number, first[0])
     if order == _DISMISS:
         return dismiss(s, number)
+    if order == _LIMITS:
+        set_limits(s, first)
+        return 0
+    if order == _QUOTAS:
+        set_quotas(s, first, second)
+        return 0
     return explain(s, number)

@@ -15,6 +15,9 @@ _PAUSED = int(JobState.PAUSED)
 _STOPPING = int(JobState.STOPPING)
 _RACK = 1
 _POD = 2
+#: Where a job looks for empty nodes: in its tenant's block, in that and in what is nobody's,
+#: everywhere.
+OWN, COMMON, ANYWHERE = 0, 1, 2
 
 
 # --- racks ------------------------------------------------------------------------------------
@@ -35,10 +38,28 @@ def _unmark_rack(s: State, r: int) -> None:
 
 
 @compiled
-def _first_rack(s: State, k: int) -> int:
-    """The rack of lowest number that has `k` empty nodes and is not set aside."""
+def _zone(s: State, q: int, reach: int, w: int) -> int:
+    """Racks of a word that are within reach of tenant `q`, as bits."""
+    if reach == ANYWHERE:
+        return -1
+    own = s.zones[q, w]
+    return own if reach == OWN else own | s.zones[s.tenant.shape[0], w]
+
+
+@compiled
+def _within_reach(s: State, r: int, q: int, reach: int) -> bool:
+    """Whether rack `r` is not set aside and within reach of tenant `q`."""
+    rack = s.rack[r]
+    if rack.aside == 1:
+        return False
+    return reach == ANYWHERE or rack.block == q or (rack.block < 0 and reach == COMMON)
+
+
+@compiled
+def _first_rack(s: State, k: int, q: int, reach: int) -> int:
+    """The rack of lowest number within reach that has `k` empty nodes and is not set aside."""
     for w in range(s.racks.shape[1] - 1):
-        bits = s.racks[k, 1 + w]
+        bits = s.racks[k, 1 + w] & _zone(s, q, reach, w)
         if bits != 0:
             low = bits & -bits
             at = w * WORD
@@ -53,23 +74,37 @@ def _first_rack(s: State, k: int) -> int:
 
 
 @compiled
-def best_rack(s: State, nodes: int) -> int:
-    """The rack with the fewest empty nodes that has `nodes` of them, -1 when none has."""
+def _best_rack(s: State, nodes: int, q: int, reach: int) -> int:
+    """The rack within reach with the fewest empty nodes that has `nodes` of them, -1 for none."""
     for k in range(nodes, s.racks.shape[0]):
         if s.racks[k, 0] > 0:
-            return _first_rack(s, k)
+            r = _first_rack(s, k, q, reach)
+            if r >= 0:
+                return r
     return -1
 
 
 @compiled
-def best_pod(s: State, nodes: int) -> int:
-    """The pod with the fewest empty nodes that has `nodes` of them, -1 when none has."""
-    best = -1
+def _best_pod(s: State, nodes: int, q: int, reach: int) -> int:
+    """The pod with the fewest empty nodes within reach that has `nodes` of them, -1 for none."""
+    best, fewest = -1, 0
     for p in range(s.pod_free.shape[0]):
-        free = open_in_pod(s, p)
-        if free >= nodes and (best < 0 or free < open_in_pod(s, best)):
-            best = p
+        free = _open_to(s, p, q, reach)
+        if free >= nodes and (best < 0 or free < fewest):
+            best, fewest = p, free
     return best
+
+
+@compiled
+def _open_to(s: State, p: int, q: int, reach: int) -> int:
+    """Empty nodes of a pod within reach of tenant `q`."""
+    if reach == ANYWHERE:
+        return open_in_pod(s, p)
+    free = 0
+    for r in range(first_of(s, _POD, p), last_of(s, _POD, p)):
+        if _within_reach(s, r, q, reach):
+            free += s.rack[r].free
+    return free
 
 
 @compiled
@@ -221,14 +256,17 @@ def unlist_node(s: State, n: int) -> None:
 
 
 @compiled
-def best_fit(s: State, accelerators: int) -> int:
-    """The node a job smaller than a node would share; -1 when none has room."""
+def best_fit(s: State, accelerators: int, q: int) -> int:
+    """The node a job of tenant `q`, smaller than a node, would share; -1 when none has room."""
     node_size = s.v[0].node_size
     for free in range(accelerators, node_size):
         if s.free[free].head >= 0:
             return s.free[free].head
-    r = best_rack(s, 1)
-    return s.rack[r].head if r >= 0 else -1
+    for reach in range(OWN if s.v[0].zoned else ANYWHERE, ANYWHERE + 1):
+        r = _best_rack(s, 1, q, reach)
+        if r >= 0:
+            return s.rack[r].head
+    return -1
 
 
 # --- estimated releases -----------------------------------------------------------------------
@@ -347,13 +385,14 @@ def _take(s: State, j: int, r: int, count: int) -> None:
 
 
 @compiled
-def _take_in(s: State, j: int, level: int, place: int, count: int) -> None:
+def _take_in(s: State, j: int, level: int, place: int, count: int, reach: int) -> None:
     """Give job `j` empty nodes of a rack or pod, of the racks with most of them first."""
+    q = s.ask[j].tenant
     first, last = first_of(s, level, place), last_of(s, level, place)
     while count > 0:
         best = -1
         for r in range(first, last):
-            if s.rack[r].aside == 0 and (best < 0 or s.rack[r].free > s.rack[best].free):
+            if _within_reach(s, r, q, reach) and (best < 0 or s.rack[r].free > s.rack[best].free):
                 best = r
         some = min(count, s.rack[best].free)
         _take(s, j, best, some)
@@ -361,43 +400,78 @@ def _take_in(s: State, j: int, level: int, place: int, count: int) -> None:
 
 
 @compiled
-def _place_gang(s: State, j: int, nodes: int) -> bool:
-    """Give job `j` empty nodes, close together; returns whether they lie in several pods."""
+def _place_in_room(s: State, j: int, nodes: int) -> None:
+    """Give job `j` nodes of the room set aside for it, which ends with that."""
     v = s.v[0]
-    if v.aside_job == j:
-        level, place = v.aside_level, v.aside_place
-        end_aside(s)
-        best = -1
-        for r in range(first_of(s, level, place), last_of(s, level, place)):
-            free = s.rack[r].free
-            if free >= nodes and (best < 0 or free < s.rack[best].free):
-                best = r
-        if best >= 0:
-            _take(s, j, best, nodes)
-        else:
-            _take_in(s, j, level, place, nodes)
-        return False
+    level, place = v.aside_level, v.aside_place
+    end_aside(s)
+    best = -1
+    for r in range(first_of(s, level, place), last_of(s, level, place)):
+        free = s.rack[r].free
+        if free >= nodes and (best < 0 or free < s.rack[best].free):
+            best = r
+    if best >= 0:
+        _take(s, j, best, nodes)
+    else:
+        _take_in(s, j, level, place, nodes, ANYWHERE)
+
+
+@compiled
+def _place_within(s: State, j: int, nodes: int, reach: int) -> int:
+    """Give job `j` empty nodes within reach, close together.
+
+    Returns in how many pods they lie; 0 when there are not enough, or not close enough.
+    """
+    v = s.v[0]
+    q, level = s.ask[j].tenant, s.job[j].level
+    own = OWN if s.tenant[q].block > 0 else reach
     if nodes < s.racks.shape[0]:
-        r = best_rack(s, nodes)
+        r = _best_rack(s, nodes, q, own)
+        if r < 0 and own != reach:
+            r = _best_rack(s, nodes, q, reach)
         if r >= 0:
             _take(s, j, r, nodes)
-            return False
+            return 1
+    if level == _RACK:
+        return 0
     if nodes <= v.pod_nodes:
-        p = best_pod(s, nodes)
+        p = _best_pod(s, nodes, q, own)
+        if p < 0 and own != reach:
+            own = reach
+            p = _best_pod(s, nodes, q, reach)
         if p >= 0:
-            _take_in(s, j, _POD, p, nodes)
-            return False
+            _take_in(s, j, _POD, p, nodes, own)
+            return 1
+    free = 0
+    for p in range(s.pod_free.shape[0]):
+        free += _open_to(s, p, q, reach)
+    if level == _POD or free < nodes:
+        return 0
     pods = 0
     while nodes > 0:
-        best = -1
+        best, most = -1, 0
         for p in range(s.pod_free.shape[0]):
-            if best < 0 or open_in_pod(s, p) > open_in_pod(s, best):
-                best = p
-        some = min(nodes, open_in_pod(s, best))
-        _take_in(s, j, _POD, best, some)
+            free = _open_to(s, p, q, reach)
+            if best < 0 or free > most:
+                best, most = p, free
+        some = min(nodes, most)
+        _take_in(s, j, _POD, best, some, reach)
         nodes -= some
         pods += 1
-    return pods > 1
+    return pods
+
+
+@compiled
+def _place_gang(s: State, j: int, nodes: int) -> bool:
+    """Give job `j` empty nodes, close together; returns whether they lie in several pods."""
+    if s.v[0].aside_job == j:
+        _place_in_room(s, j, nodes)
+        return False
+    for reach in range(COMMON if s.v[0].zoned else ANYWHERE, ANYWHERE + 1):
+        pods = _place_within(s, j, nodes, reach)
+        if pods > 0:
+            return pods > 1
+    return False
 
 
 @compiled
@@ -411,7 +485,7 @@ def hold_nodes(s: State, j: int, nodes: int) -> bool:
         spans = _place_gang(s, j, nodes)
         v.held += nodes * v.node_size
         return spans
-    n = best_fit(s, job.width)
+    n = v.aim if v.aim >= 0 else best_fit(s, job.width, s.ask[j].tenant)
     unlist_node(s, n)
     if v.stops > 0 and all_going(s, n):
         v.stop_nodes -= 1

@@ -20,6 +20,7 @@ from gigafactory.kernel.state import (
     NEVER,
     SCRATCH,
     VARS,
+    WORD,
     JobState,
     Kind,
     State,
@@ -292,10 +293,22 @@ class Pool:
         v = self.state.v
         v["promised"] = capacity if rules.promised is None else rules.promised
         v["fair"], v["half_life"] = rules.fair_share, rules.half_life_ns
-        v["preempt_within"] = rules.preempt_within
+        v["preempt_within"], v["together"] = rules.preempt_within, rules.together
+        self._lay_out(rules)
         group = self.state.group
         group["runtime_min"], group["grace"] = rules.runtime_min_ns, rules.grace_ns
         group["save"], group["restart"] = rules.save_ns, rules.restart_ns
+
+    def _lay_out(self, rules: Rules) -> None:
+        """Say which racks are blocks of tenants."""
+        rack, zones = self.state.rack, self.state.zones
+        for tenant, first, racks in rules.blocks:
+            assert np.all(rack["block"][first : first + racks] == -1), "a rack in two blocks"
+            rack["block"][first : first + racks] = tenant
+            self.state.tenant["block"][tenant] += racks
+        for r, tenant in enumerate(rack["block"].tolist()):
+            zones[tenant, r // WORD] |= 1 << (r % WORD)
+        self.state.v["zoned"] = len(rules.blocks) > 0
 
     @property
     def t_ns(self) -> int:
@@ -311,6 +324,19 @@ class Pool:
     def hold(self, held: npt.NDArray[np.bool_]) -> None:
         """Keep the queued jobs of some groups from starting; call `set_budget` after it."""
         self._obey(Order.HOLD, 0, held.astype(np.int64))
+
+    def set_limits(self, limit_mw: Ints | None) -> None:
+        """Set what the active accelerators of each class may draw at most, milliwatts, now.
+
+        Nothing starts that would break it; what runs goes on. None: no limits.
+        """
+        limits = np.full(GROUPS, NEVER, np.int64) if limit_mw is None else limit_mw
+        self._obey(Order.LIMITS, 0, limits.astype(np.int64))
+
+    def set_quotas(self, nominal: Ints, lend: Ints) -> None:
+        """Set the nominal quota of every node of the tree and how much of it is lent, now."""
+        assert len(nominal) == len(lend) == len(self.state.quota)
+        self._obey(Order.QUOTAS, 0, nominal.astype(np.int64), lend.astype(np.int64))
 
     def set_budget(self, budget_mw: int | None) -> int:
         """Set the power budget in milliwatts (None: no limit), now; returns the draw."""

@@ -20,7 +20,15 @@ from gigafactory.kernel.running import (
     last_mature,
     power_of,
 )
-from gigafactory.kernel.state import NEVER, RETRY_NS, SOON, VICTIMS_SEEN, JobState, State
+from gigafactory.kernel.state import (
+    NEVER,
+    RETRY_NS,
+    SOON,
+    USED,
+    VICTIMS_SEEN,
+    JobState,
+    State,
+)
 
 _RUNNING = int(JobState.RUNNING)
 _STOPPING = int(JobState.STOPPING)
@@ -150,10 +158,31 @@ def _choose(s: State, v: int, count: int, t: int) -> int:
 
 
 @compiled
-def _yields(s: State, j: int, v: int, t: int) -> int:
-    """What running job `v` would give to job `j`."""
+def _is_guest(s: State, j: int, v: int) -> bool:
+    """Whether running job `v` stands in the block of job `j`'s tenant, which has a right to it."""
+    q = s.ask[j].tenant
+    if s.tenant[q].block == 0 or s.ask[v].tenant == q:
+        return False
+    leaf = s.tenant[q].leaf
+    if s.usage[USED, SOON, leaf] + least_of(s, j) > s.quota[leaf].effective:
+        return False
+    n = s.job[v].node
+    if s.job[v].nodes == 0:
+        return s.rack[n // s.v[0].rack_nodes].block == q
+    while n >= 0:
+        if s.rack[n // s.v[0].rack_nodes].block == q:
+            return True
+        n = s.node[n].chain
+    return False
+
+
+@compiled
+def _yields(s: State, j: int, v: int, guests: bool, t: int) -> int:
+    """What running job `v` would give to job `j`; guests of its block as well where so wanted."""
     if s.job[v].state == _STOPPING or s.job[v].stop == 0:
         return _COMING
+    if guests and s.job[v].state == _RUNNING and _is_guest(s, j, v):
+        return _YIELDS
     ask = s.ask[v]
     if s.job[v].state != _RUNNING or s.job[v].start > t - s.group[ask.group].runtime_min:
         return _NO
@@ -174,18 +203,20 @@ def _unchoose(s: State, count: int, down_to: int, t: int) -> int:
 
 
 @compiled
-def _choose_node(s: State, j: int, n: int, count: int, t: int) -> int:
+def _choose_node(s: State, j: int, n: int, guests: bool, count: int, t: int) -> int:
     """Choose every job on held node `n` for job `j`, one by one; returns how many are chosen now.
 
     All or none: the number is the same where one may not be a victim, or all are to leave anyway.
     """
     owner = s.node[n].owner
     if owner >= 0:
-        return _choose(s, owner, count, t) if _yields(s, j, owner, t) == _YIELDS else count
+        if _yields(s, j, owner, guests, t) == _YIELDS:
+            return _choose(s, owner, count, t)
+        return count
     chosen = count
     v = first_on(s, n, -1)
     while v >= 0:
-        gives = _yields(s, j, v, t)
+        gives = _yields(s, j, v, guests, t)
         if gives == _NO:
             return _unchoose(s, chosen, count, t)
         if gives == _YIELDS:
@@ -258,9 +289,12 @@ def _gather_anywhere(s: State, j: int, behind: bool, t: int) -> int:
             count = _choose(s, victim, count, t)
         else:
             count = _choose_shared(s, j, count, t)
-            missing -= 1
-        if count == before:
-            return -1 - count
+            if count == before:
+                count = _choose_guests(s, j, count, t)
+            if count == before:
+                return -1 - count
+            chosen = s.batch[before]  # one gang, or all that share a node
+            missing -= _nodes_of(s, chosen) if s.job[chosen].nodes > 0 else 1
     return count
 
 
@@ -270,7 +304,23 @@ def _choose_shared(s: State, j: int, count: int, t: int) -> int:
     for n in range(s.node.shape[0]):
         shared = s.node[n].owner < 0 and 0 <= s.node[n].free < s.v[0].node_size
         if shared and not _in_room(s, n):
-            more = _choose_node(s, j, n, count, t)
+            more = _choose_node(s, j, n, False, count, t)
+            if more > count:
+                return more
+    return count
+
+
+@compiled
+def _choose_guests(s: State, j: int, count: int, t: int) -> int:
+    """Choose all jobs on the first node of its tenant's block that yields, guests among them."""
+    v = s.v[0]
+    if s.tenant[s.ask[j].tenant].block == 0:
+        return count
+    for n in range(s.node.shape[0]):
+        rack = s.rack[n // v.rack_nodes]
+        held = 0 <= s.node[n].free < v.node_size
+        if held and rack.block == s.ask[j].tenant and rack.aside == 0:
+            more = _choose_node(s, j, n, True, count, t)
             if more > count:
                 return more
     return count
@@ -316,7 +366,7 @@ def _gather_at(s: State, j: int, level: int, place: int, t: int) -> int:
     last = min(last_of(s, level, place) * v.rack_nodes, s.node.shape[0])
     while n < last and (missing > 0 or quota_left(s, SOON, leaf) < least):
         if 0 <= s.node[n].free < v.node_size:
-            more = _choose_node(s, j, n, count, t)
+            more = _choose_node(s, j, n, True, count, t)
             if more > count:
                 count = more
                 missing = ask.least - empty - _coming_in(s, level, place)

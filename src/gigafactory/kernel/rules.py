@@ -47,6 +47,8 @@ class Rules:
         grace_ns: per group, from notice to stop.
         save_ns: per group, what saving a checkpoint takes.
         restart_ns: per group, what starting again takes.
+        blocks: racks that are a tenant's block, (tenant, first rack, racks); None are shared.
+        together: whether small jobs are moved together for a gang that lacks whole nodes.
         efficiency: rates of elastic jobs, see `elastic_rates`.
         fault_ns: instants at which nodes fail or come back, ascending.
         fault_node: which.
@@ -67,6 +69,8 @@ class Rules:
     grace_ns: Ints = field(default_factory=_none)
     save_ns: Ints = field(default_factory=_none)
     restart_ns: Ints = field(default_factory=_none)
+    blocks: tuple[tuple[int, int, int], ...] = ()
+    together: bool = False
     efficiency: Ints = field(default_factory=lambda: elastic_rates(1.0))
     fault_ns: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     fault_node: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))

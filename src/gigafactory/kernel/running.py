@@ -124,6 +124,15 @@ def headroom(s: State) -> int:
 
 
 @compiled
+def class_room(s: State, g: int) -> int:
+    """Milliwatts that active accelerators of class `g` may still draw under its limit."""
+    group = s.group[g]
+    if group.limit >= NEVER:
+        return NEVER
+    return group.limit - group.running * group.power
+
+
+@compiled
 def power_of(s: State, j: int) -> int:
     """Milliwatts that job `j`, holding nodes, adds to the pool's draw while it is active."""
     return s.job[j].width * (s.group[s.ask[j].group].power - s.v[0].idle_power)

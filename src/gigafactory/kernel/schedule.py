@@ -33,7 +33,7 @@ from gigafactory.kernel.quotas import (
     shift,
 )
 from gigafactory.kernel.reclaim import look_again, make_way, may_look, reclaim
-from gigafactory.kernel.running import headroom, start
+from gigafactory.kernel.running import class_room, headroom, start
 from gigafactory.kernel.state import (
     BIG_BLOCK,
     BLOCK,
@@ -117,6 +117,18 @@ def _within(s: State, j: int, nodes: int, power: int) -> int:
 
 
 @compiled
+def _within_limit(s: State, j: int, nodes: int, room: int) -> int:
+    """As many of a gang's nodes, at most `nodes`, as what is left of its class's limit lets run."""
+    ask = s.ask[j]
+    power = s.group[ask.group].power
+    if nodes == 0:
+        return 0
+    if power > 0 and _width(s, j, nodes) * power > room:
+        nodes = max(room, 0) // power // s.v[0].node_size
+    return nodes if nodes >= ask.least else 0
+
+
+@compiled
 def offer(s: State, j: int) -> int:
     """Nodes that gang `j` could start on now, within caps, quota, power and level; 0 for none."""
     ask = s.ask[j]
@@ -128,7 +140,7 @@ def offer(s: State, j: int) -> int:
     nodes = min(nodes, max(room, 0) // s.v[0].node_size)
     if nodes < ask.least:
         return 0
-    return _within(s, j, nodes, headroom(s))
+    return _within_limit(s, j, _within(s, j, nodes, headroom(s)), class_room(s, ask.group))
 
 
 @compiled
@@ -138,9 +150,25 @@ def fits_small(s: State, j: int) -> bool:
     group = s.group[ask.group]
     if group.speed == 0 or ask.accelerators * _cost(s, ask.group) > headroom(s):
         return False
+    if ask.accelerators * group.power > class_room(s, ask.group):
+        return False
     see_tenant(s, ask.tenant)
     room = min(s.tenant[ask.tenant].cap_room, s.tenant[ask.tenant].quota_room)
-    return ask.accelerators <= room and best_fit(s, ask.accelerators) >= 0
+    return ask.accelerators <= room and best_fit(s, ask.accelerators, ask.tenant) >= 0
+
+
+@compiled
+def _over_limit(s: State, j: int) -> bool:
+    """Whether job `j`, at its smallest width, would break the limit of its class."""
+    ask = s.ask[j]
+    return _width(s, j, ask.least) * s.group[ask.group].power > class_room(s, ask.group)
+
+
+@compiled
+def _shut_before(s: State, j: int) -> bool:
+    """Whether a job before job `j` would have broken the limit of their class in the last pass."""
+    shut = s.group[s.ask[j].group].shut
+    return shut > 0 and precedes(s, shut - 1, j)
 
 
 @compiled
@@ -278,7 +306,7 @@ def _see_limits(s: State, t: int) -> None:
 def _see_room(s: State) -> None:
     """Tabulate the node that a job smaller than a node would share."""
     node_size = s.v[0].node_size
-    best = best_fit(s, node_size)
+    best = best_fit(s, node_size, 0)
     for k in range(1, node_size):
         free = node_size - k
         if s.free[free].head >= 0:
@@ -388,7 +416,7 @@ def _serve_claims(s: State, t: int) -> None:
         kept = s.job[j].own == 1 or has_right(s, leaf, 0)
         if not kept or cap_node(s, leaf, least_of(s, j)) >= 0:
             give_up_claim(s, j, t)
-        elif not _start_now(s, j, t):
+        elif not _over_limit(s, j) and not _start_now(s, j, t):
             look_again(s, j, t)
             retry = s.tenant[s.ask[j].tenant].retry
             v.look_at = min(v.look_at, retry if retry > t else NEVER)
@@ -410,7 +438,7 @@ def _serve_guarantees(s: State, t: int) -> None:
         while j >= 0:
             right = has_right(s, leaf, least_of(s, j))
             see_tenant(s, q)
-            if least_of(s, j) > s.tenant[q].cap_room:
+            if least_of(s, j) > s.tenant[q].cap_room or _over_limit(s, j):
                 break
             if right and _try(s, j, t):
                 v.stale = max(v.stale, 1 if s.ask[j].nodes == 0 else 0)
@@ -457,6 +485,13 @@ def _serve_queue(s: State, t: int) -> None:
                 close_cap(s, s.tenant[ask.tenant].leaf, least_of(s, j), j)
                 n = step_merge(s, n, -1)
                 continue
+            if s.group[ask.group].shut > 0:
+                n = step_merge(s, n, following)
+                continue
+            if _over_limit(s, j):
+                s.group[ask.group].shut = 1 + j
+                n = step_merge(s, n, following)
+                continue
             if v.head < 0:
                 if not _start_now(s, j, t):
                     _protect(s, j, t)
@@ -492,6 +527,8 @@ def schedule(s: State, t: int) -> None:
     if v.paused_jobs > 0:
         return  # power goes to paused work first
     open_caps(s)
+    for g in range(GROUPS):
+        s.group[g].shut = 0
     _serve_claims(s, t)
     if s.quota.shape[0] > 1:
         _serve_guarantees(s, t)
@@ -543,7 +580,7 @@ def cannot_start(s: State, j: int, t: int) -> bool:
         return False
     if s.quota.shape[0] > 1 and first_of_tenant(s, ask.tenant) == j:
         return False  # it may have a right, or its tenant make way for it
-    if s.group[ask.group].held or _closed_before(s, j):
+    if s.group[ask.group].held or _closed_before(s, j) or _shut_before(s, j):
         return True
     if v.held >= v.in_service * v.node_size:
         return True
@@ -553,6 +590,8 @@ def cannot_start(s: State, j: int, t: int) -> bool:
     see_tenant(s, ask.tenant)
     if least_of(s, j) > s.tenant[ask.tenant].cap_room:
         return False  # it closes a node: those behind it are not tested any more
+    if _over_limit(s, j):
+        return False  # it closes its class
     _see_limits(s, t)
     if _could_start_behind(s, j):
         return False
@@ -597,7 +636,7 @@ def explain(s: State, j: int) -> int:
         return _CAP + 256 * broken
     if ask.nodes > 0 and s.free[v.node_size].count < ask.least and v.aside_job != j:
         return _NODES
-    if ask.nodes == 0 and best_fit(s, ask.accelerators) < 0:
+    if ask.nodes == 0 and best_fit(s, ask.accelerators, ask.tenant) < 0:
         return _NODES
     see_tenant(s, ask.tenant)
     if s.tenant[ask.tenant].quota_room < least_of(s, j):
@@ -607,6 +646,12 @@ def explain(s: State, j: int) -> int:
     group = s.group[ask.group]
     if group.speed == 0 or _width(s, j, ask.least) * _cost(s, ask.group) > headroom(s):
         return _POWER
-    if _closed_before(s, j) or (v.seen >= v.depth > 0 and _place_of(s, j) >= v.depth):
+    if _over_limit(s, j):
+        return _POWER
+    if (
+        _closed_before(s, j)
+        or _shut_before(s, j)
+        or (v.seen >= v.depth > 0 and _place_of(s, j) >= v.depth)
+    ):
         return _ORDER
     return _SHADOW

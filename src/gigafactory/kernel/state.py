@@ -29,6 +29,8 @@ GROUPS: Final = 8
 WORD: Final = 62
 #: Of each tenant, class and kind, so many jobs that started last are looked at as victims.
 VICTIMS_SEEN: Final = 16
+#: Of the shared nodes, so many with the fewest accelerators in use may be cleared for a gang.
+NODES_CLEARED: Final = 64
 #: A tenant that looked for victims in vain looks again after so long.
 RETRY_NS: Final = 60_000_000_000
 #: Priority that a job gets when its deadline comes near.
@@ -69,6 +71,7 @@ class Kind(IntEnum):
     PREEMPT = 8
     FAIL = 9
     GROW = 10
+    SHIFT = 11
 
 
 class Why(IntEnum):
@@ -154,6 +157,7 @@ RACK: Final = np.dtype(
         ("free", np.int32),  # empty nodes
         ("head", np.int32),
         ("aside", np.int32),  # 1 while it is set aside for one job
+        ("block", np.int32),  # tenant whose block it stands in, -1 nobody's
     ],
     align=True,
 )
@@ -190,6 +194,8 @@ GROUP: Final = np.dtype(
         ("asking", np.int64),  # accelerators that its queued jobs ask
         ("longest", np.int64),  # longest rest of an estimate that still ends by the shadow
         ("cost", np.int64),  # milliwatts an accelerator adds when it starts
+        ("limit", np.int64),  # milliwatts its active accelerators may draw; NEVER: no limit
+        ("shut", np.int64),  # 1 + the first job of this pass that would break it; 0 none
     ],
     align=True,
 )
@@ -216,6 +222,7 @@ TENANT: Final = np.dtype(
         ("seen_at", np.int64),  # version of usage at which the two below were worked out
         ("cap_room", np.int64),  # accelerators left under its caps
         ("quota_room", np.int64),  # accelerators left of its quota and what others lend
+        ("block", np.int64),  # racks of its block
         ("merge", np.int64),  # heap of the next job of each tenant in a pass
     ],
     align=True,
@@ -318,6 +325,9 @@ VARS: Final = np.dtype(
         ("aside_job", np.int64),  # job a rack or pod is set aside for, -1 none
         ("aside_level", np.int64),
         ("aside_place", np.int64),
+        ("zoned", np.int64),  # 1: some racks are blocks of tenants
+        ("together", np.int64),  # 1: small jobs are moved together for a gang that lacks nodes
+        ("aim", np.int64),  # shared node a job is moved to, -1 while none is
         ("blocks", np.int64),  # first row of releases per 64 minutes; so many minutes before it
         ("big_blocks", np.int64),  # first row of releases per 64 x 64 minutes
     ],
@@ -338,6 +348,7 @@ class State(NamedTuple):
     free: Any  # FREE[node_size + 1]: nodes by free accelerators; of empty ones only their number
     rack: Any  # RACK[racks]
     racks: Any  # int64[rack_nodes + 1, 1 + words]: number of racks with so many empty nodes; which
+    zones: Any  # int64[tenants + 1, words]: racks of each tenant's block; last: nobody's
     pod_free: Any  # int64[pods]: empty nodes, those set aside included
     group: Any  # GROUP[GROUPS]
     quota: Any  # QUOTA[q]
@@ -357,11 +368,12 @@ class State(NamedTuple):
     out: Any  # int64[capacity, 9]: as `record` writes
     batch: Any  # int32[capacity]: jobs that end at one instant; victims being chosen
     tested: Any  # int32[depth]: jobs tested behind the head, in order
+    spare: Any  # int32[m, 2]: shared nodes with their free accelerators, while jobs are moved
     room: Any  # int32[node_size]: the node a job of so many accelerators would share, -1 none
 
 
 #: Arrays that hold nothing between two calls, or never change: left out of snapshots.
-SCRATCH: Final = ("out", "batch", "fault", "urgent", "efficiency", "victims")
+SCRATCH: Final = ("out", "batch", "spare", "zones", "fault", "urgent", "efficiency", "victims")
 
 
 def new_state(
@@ -403,6 +415,7 @@ def new_state(
         free=np.zeros(node_size + 1, FREE),
         rack=np.zeros(racks, RACK),
         racks=np.zeros((rack_nodes + 1, 1 + -(-racks // WORD)), np.int64),
+        zones=np.zeros((tenants + 1, -(-racks // WORD)), np.int64),
         pod_free=np.zeros(-(-nodes // pod_nodes), np.int64),
         group=np.zeros(GROUPS, GROUP),
         quota=np.zeros(quotas, QUOTA),
@@ -422,6 +435,7 @@ def new_state(
         out=np.zeros((5 * accelerators + 16_384, 9), np.int64),
         batch=np.zeros(accelerators + 1, np.int32),
         tested=np.zeros(max(depth, 1), np.int32),
+        spare=np.zeros((nodes, 2), np.int32),
         room=np.full(node_size, -1, np.int32),
     )
     _empty(state, origin_ns)
@@ -437,7 +451,7 @@ def _empty(state: State, origin_ns: int) -> None:
     """Write what an empty pool holds where it is not nought."""
     state.node["free"] = -1
     state.node["bucket"] = state.node["owner"] = -1
-    state.free["head"] = state.rack["head"] = -1
+    state.free["head"] = state.rack["head"] = state.rack["block"] = -1
     state.queue["head"] = state.queue["tail"] = state.queue["place"] = -1
     for name in ("head", "tail", "mature"):
         state.run[name] = -1
@@ -448,11 +462,12 @@ def _empty(state: State, origin_ns: int) -> None:
     state.job["stop"] = NEVER
     state.group["t"] = origin_ns
     state.group["speed"] = FULL_SPEED
-    state.group["next_end"] = NEVER
+    state.group["next_end"] = state.group["limit"] = NEVER
     state.quota["t"] = origin_ns
     v = state.v
     v["t"] = v["origin"] = v["held_t"] = v["turned"] = origin_ns
     v["span_rate"] = FULL_RATE
     v["budget"] = NEVER
     v["paused_top"] = v["head"] = v["claim_head"] = v["claim_tail"] = v["aside_job"] = -1
+    v["aim"] = -1
     v["half_life"] = 1

@@ -103,8 +103,8 @@ EVICT: Final = 7
 PREEMPT: Final = 8
 FAIL: Final = 9
 #: Moves that neither open nor close a segment: the rules take a job out, it goes to another pool.
-REFUSE: Final = 11
-MOVE: Final = 12
+REFUSE: Final = 12
+MOVE: Final = 13
 
 
 @dataclass(frozen=True, slots=True)
