@@ -76,6 +76,33 @@ def test_every_account_is_documented(a_day: Path) -> None:
     assert disagreement(names, columns) == []
 
 
+FIELDS = re.compile(
+    r"^Each row of `([\w.]+)`:\n\n\| field .*\n\|---.*\n((?:\| .*\n)+)", re.MULTILINE
+)
+
+
+def rows_of(value: object, key: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Every list of records in a summary by its dotted key, with the fields of its records."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from rows_of(item, f"{key}.{name}" if key else name)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        assert len({tuple(row) for row in value}) == 1, f"{key}: rows with other fields"
+        yield key, list(value[0])
+
+
+@pytest.mark.slow
+def test_every_field_of_a_list_is_documented(a_day: Path) -> None:
+    text = (REFERENCE / "summary.md").read_text(encoding="utf-8")
+    told = {
+        key: [line.split("|")[1].strip() for line in table.splitlines()]
+        for key, table in FIELDS.findall(text)
+    }
+    written = dict(rows_of(json.loads((a_day / "summary.json").read_text("utf-8"))))
+    assert {key: told.get(key) for key in written} == written
+    assert len(written) >= 6
+
+
 def test_the_check_sees_both_sides() -> None:
     names = ["a", "b.<class>_mw"]
     assert disagreement(names, ["a", "b.research_mw"]) == []

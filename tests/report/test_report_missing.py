@@ -63,6 +63,41 @@ def test_bare_receipts_and_a_bare_summary_still_make_a_page(copy: Path) -> None:
     assert "niet vastgelegd" in page.all("main")[0].text
 
 
+@pytest.mark.parametrize(("lang", "said"), [("en", "Left out"), ("nl", "Weggelaten")])
+def test_a_run_from_before_there_were_shares_still_makes_a_page(
+    copy: Path, lang: str, said: str
+) -> None:
+    summary = json.loads((copy / "summary.json").read_text("utf-8"))
+    for key in ("shares", "shares_of_tenants", "goodput", "concentration", "by_tenant_group",
+                "by_sector", "export", "export_by_country", "programmes", "time_to_first_job_s",
+                "not_recorded"):  # fmt: skip
+        del summary[key]
+    for key in ("waited_for", "refused_by"):
+        del summary["jobs"][key]
+    (copy / "summary.json").write_text(json.dumps(summary), "utf-8")
+    page = Page(write_report(copy, lang).read_text("utf-8"))
+    assert page.crossed == []
+    (chapter,) = [e for e in page.all("section") if e.attributes.get("id") == "shares"]
+    assert f"{said}, " in chapter.text
+    for name in ("shares", "goodput", "programmes", "jobs.waited_for"):
+        assert name in chapter.text
+    assert len(page.all("svg")) == 8, "the other figures stand"
+
+
+def test_a_key_that_is_null_is_left_out_with_the_reason_the_run_gives(copy: Path) -> None:
+    summary = json.loads((copy / "summary.json").read_text("utf-8"))
+    for key in ("shares", "shares_of_tenants", "concentration", "by_tenant_group", "by_sector",
+                "export", "export_by_country"):  # fmt: skip
+        summary[key] = None
+    summary["not_recorded"] = ["shares: no frames of them"]
+    (copy / "summary.json").write_text(json.dumps(summary), "utf-8")
+    page = Page(write_report(copy).read_text("utf-8"))
+    (chapter,) = [e for e in page.all("section") if e.attributes.get("id") == "shares"]
+    assert "no frames of them" in chapter.text
+    assert "Goodput" in chapter.text
+    assert len(page.all("svg")) == 9
+
+
 @pytest.mark.parametrize("days", [1, 9])
 def test_short_runs_make_a_page(tmp_path: Path, days: int) -> None:
     folder = write_run_folder(tmp_path / "short", days=days, jobs=0 if days == 1 else 20)

@@ -115,7 +115,7 @@ def test_figures_and_tables_speak_to_those_who_do_not_see_them(
 ) -> None:
     _, _, page = rendered
     drawings = page.all("svg")
-    assert len(drawings) == len(page.all("figure")) == len(page.all("figcaption")) == 8
+    assert len(drawings) == len(page.all("figure")) == len(page.all("figcaption")) == 10
     titles = [e for e in page.all("title") if "svg" in e.inside]
     assert len(titles) == len(page.all("desc")) == len(drawings)
     assert all(len(e.text) > 10 for e in page.all("desc"))

@@ -130,6 +130,25 @@ def test_figures_beyond_a_float_s_integers_are_compared_exactly(tmp_path: Path) 
     assert "+1" in render(compare(a, b))
 
 
+def test_records_of_a_list_are_compared_by_name(tmp_path: Path) -> None:
+    rows = [{"node": "lab", "held_gpu_h": 1.0}, {"node": "shop", "held_gpu_h": 5.0}]
+    a = folder(tmp_path / "a", {"shares": rows, "gangs": [{"least": 8, "run_h": 2.0}]})
+    b = folder(tmp_path / "b", {"shares": rows[::-1], "gangs": [{"least": 8, "run_h": 2.0}]})
+    found = {row.key: row for row in compare(a, b)}
+    assert set(found) == {
+        "shares.lab.held_gpu_h",
+        "shares.shop.held_gpu_h",
+        "gangs.8.least",
+        "gangs.8.run_h",
+    }
+    assert all(row.difference == 0 for row in found.values())
+    twice = folder(tmp_path / "c", {"shares": [rows[0], rows[0]]})
+    assert {row.key for row in compare(twice, twice)} == {
+        "shares.0.held_gpu_h",
+        "shares.1.held_gpu_h",
+    }
+
+
 def test_small_and_listed_figures_are_shown(tmp_path: Path) -> None:
     a = folder(tmp_path / "a", {"hall": [{"erf": 0.00012}, {"erf": 0.5}]})
     b = folder(tmp_path / "b", {"hall": [{"erf": 0.00024}]})

@@ -133,6 +133,11 @@ class Frame:
             return None
         return float(found) if math.isfinite(found) else None
 
+    def rows(self, key: str) -> list[Mapping[str, Any]]:
+        """The rows of a list of the summary by its dotted key; none where absent or null."""
+        found = lookup(self.summary, key)
+        return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
+
     def word(self, key: str) -> str:
         """A text of the summary by its dotted key; empty where absent."""
         found = lookup(self.summary, key)
@@ -140,12 +145,15 @@ class Frame:
 
 
 def lookup(tree: Mapping[str, Any], key: str) -> Any:
-    """Follow a dotted key through nested mappings; None where it leads nowhere."""
+    """Follow a dotted key through mappings, and lists by number; None where it leads nowhere."""
     node: Any = tree
     for part in key.split("."):
-        if not isinstance(node, Mapping) or part not in node:
+        if isinstance(node, Mapping) and part in node:
+            node = node[part]
+        elif isinstance(node, list) and part.isdecimal() and int(part) < len(node):
+            node = node[int(part)]
+        else:
             return None
-        node = node[part]
     return node
 
 

@@ -53,6 +53,12 @@ COLOURS: Final[Mapping[str, tuple[str, str]]] = {
     "idle": ("#aab1bb", "#7f8894"),
     "down": ("#717a87", "#a3acb8"),
     "awaiting_power": ("#3a4049", "#d3d8de"),
+    "restart": ("#5d9a8c", "#74b5a6"),
+    # whose an accelerator-hour was
+    "own": ("#1f5f8b", "#4f97c7"),
+    "borrowed": ("#e2a03f", "#e8b860"),
+    "short": ("#a3262a", "#f08a80"),
+    "unasked": ("#d5d8dd", "#565e69"),
     # footprint
     "heat": ("#b4542f", "#d9805c"),
     "heat_demand": ("#e6cdbf", "#5f4a40"),

@@ -130,7 +130,23 @@ def _compute(book: _Book) -> list[_Row]:
         fates("lost", "overhead", "lost_failure", "lost_response", "lost_preemption"),
         book.row("jobs", book.number("jobs.completed"), "", say("terminal.jobs_detail", **jobs)),
         book.row("wait", book.voice.duration(waits[0]), "", book.voice.duration(waits[1])),
+        *_shares(book),
         book.row("conservation", book.number("jobs.lost")),
+    ]
+
+
+def _shares(book: _Book) -> list[_Row]:
+    """How far promised shares were kept, and how much of what was in service was put to use."""
+    say, share = book.voice.say, book.voice.share
+    kept, borrowed = (
+        book.value(f"shares_of_tenants.{name}_share") for name in ("kept", "borrowed")
+    )
+    useful, ettr = book.value("goodput.shares.useful"), book.value("goodput.ettr")
+    return [
+        book.row(
+            "shares", share(kept), "", say("terminal.shares_detail", borrowed=share(borrowed))
+        ),
+        book.row("goodput", share(useful), "", say("terminal.goodput_detail", ettr=share(ettr))),
     ]
 
 

@@ -88,10 +88,21 @@ def _leaves(value: object, key: str = "") -> Iterator[tuple[str, float]]:
         for name, item in value.items():
             yield from _leaves(item, f"{key}.{name}" if key else name)
     elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _leaves(item, f"{key}.{number}")
+        for name, item in zip(_labels(value), value, strict=True):
+            yield from _leaves(item, f"{key}.{name}")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield key, value
+
+
+def _labels(rows: list[object]) -> list[str]:
+    """What to call the items of a list: records by their first field where it is a name or a count.
+
+    So a tenant is compared with itself, wherever it stands in either list.
+    """
+    firsts = [next(iter(row.values()), None) if isinstance(row, dict) else None for row in rows]
+    heads = [str(f) if isinstance(f, str | int) and not isinstance(f, bool) else "" for f in firsts]
+    told = len(set(heads)) == len(heads)
+    return [head if told and head else str(place) for place, head in enumerate(heads)]
 
 
 def _row(key: str, a: float | None, b: float | None) -> Row:

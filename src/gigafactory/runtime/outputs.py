@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,45 +16,27 @@ from gigafactory.adapters.twin import SENSES
 from gigafactory.factory import classify, fleet_h100_equivalents
 from gigafactory.factory.models import Factory
 from gigafactory.finance import CAVEAT, YearTotals, lcoc
-from gigafactory.grid import MarketCalendar, Signals
-from gigafactory.jobs import JobTable, Mission
-from gigafactory.kernel import FULL_SPEED
+from gigafactory.jobs import Mission
+from gigafactory.kernel import FULL_SPEED, Why
 from gigafactory.ledger import METERS, Book, account_table, conservation, job_table, transfer_table
 from gigafactory.ledger.book import FATES, PAID, RECEIPT
 from gigafactory.ledger.facts import GROUP_COLUMNS, POOL_COLUMNS
 from gigafactory.ledger.integrals import SHARED
 from gigafactory.ledger.tables import job_states
 from gigafactory.plant import Chip
+from gigafactory.runtime.access import access
+from gigafactory.runtime.goodput import goodput
 from gigafactory.runtime.loop import Trace
 from gigafactory.runtime.origins import source_table
+from gigafactory.runtime.shares import NO_SHARES, need_gpu_h, read_shares, share_rows, share_totals
+from gigafactory.runtime.told import Told
 from gigafactory.runtime.wiring import CLASSES
 from gigafactory.units import NS_PER_H
 
 YEAR_H = 8766.0
 _M = {name: i for i, name in enumerate(METERS)}
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a run was made of, for its summary.
-
-    Attributes:
-        seed: of every random stream.
-        calendar: market periods.
-        factory: the factory, changes in it.
-        catalogue: accelerators.
-        signals: prices and weather.
-        table: what was asked.
-        notes: what a reader must know of the inputs.
-    """
-
-    seed: int
-    calendar: MarketCalendar
-    factory: Factory
-    catalogue: Mapping[str, Chip]
-    signals: Signals
-    table: JobTable
-    notes: tuple[str, ...]
+#: What a site pays for beside energy.
+_NOT_ENERGY = frozenset({"water", "heat", "data"})
 
 
 def _write(table: pa.Table, path: Path) -> None:
@@ -114,7 +95,7 @@ def series_table(book: Book, trace: Trace) -> pa.Table:
         columns["water_m3"] = book.meter[:n, s, _M["water_ml"]] / 1e6
         columns["co2_location_kg"] = book.shared_total[:n, s, 1] / 1e6
         columns["co2_market_kg"] = book.shared_total[:n, s, 2] / 1e6
-        energy = [i for i, p in enumerate(PAID) if p not in {"water", "heat"}]
+        energy = [i for i, p in enumerate(PAID) if p not in _NOT_ENERGY]
         columns["energy_eur"] = book.paid[:n, s][:, energy].sum(axis=1) / 1e6
         for g, label in enumerate(CLASSES):
             columns[f"speed_{label}"] = trace.speed[:n, s, g] / FULL_SPEED
@@ -165,17 +146,49 @@ def _waits(book: Book) -> dict[str, dict[str, float]]:
     return out
 
 
-def _jobs(book: Book) -> dict[str, Any]:
+def _waited_for(book: Book) -> dict[str, dict[str, float]]:
+    """Jobs by what they waited for when they came, and accelerators times wait until they started.
+
+    Jobs of an interrupted run that wait at its end say nothing and are left out.
+    """
+    submit, start = (book.receipt[RECEIPT.index(k)] for k in ("submit_ns", "start_ns"))
+    end = book.header.edges_ns[0] + book.periods * book.header.edges_ns[2]
+    waited_h = (np.where(start >= 0, start, end) - submit) / NS_PER_H
+    told = (book.ask["pool"] >= 0) & (book.waited_for >= 0)
+    out = {}
+    for why in Why:
+        # the quota node meant stands in the higher bits
+        mine = told & (book.waited_for % 256 == why)
+        hours = float((book.ask["accelerators"][mine] * waited_h[mine]).sum())
+        out[why.name.lower()] = {"jobs": int(mine.sum()), "waited_gpu_h": hours}
+    return out
+
+
+def _refused_by(told: Told, book: Book) -> list[dict[str, Any]]:
+    """Jobs by the rule that refused them, and the accelerator-hours they asked."""
+    need = need_gpu_h(told)
+    rows = []
+    for at, rule in enumerate(book.header.rules):
+        mine = book.refused_by == at
+        if mine.any():
+            asked = float(need[mine].sum())
+            rows.append({"rule": rule, "jobs": int(mine.sum()), "requested_gpu_h": asked})
+    return rows
+
+
+def _jobs(told: Told, book: Book) -> dict[str, Any]:
     asked = book.ask["pool"] >= 0
-    counts = np.bincount(job_states(book)[asked], minlength=6)
+    refused = book.refused_by >= 0
+    counts = np.bincount(job_states(book)[asked & ~refused], minlength=6)
     names = ("queued", "running", "completed", "cancelled", "failed", "timeout")
-    refused = len(book.header.refused)
-    jobs: dict[str, Any] = {"total": int(asked.sum()) + refused}
+    jobs: dict[str, Any] = {"total": int((asked | refused).sum())}
     jobs |= {name: int(n) for name, n in zip(names, counts, strict=True)}
-    jobs["refused"] = refused
-    jobs["lost"] = jobs["total"] - int(counts.sum()) - refused
-    jobs["not_yet_submitted"] = int((~asked).sum()) - refused
+    jobs["refused"] = int(refused.sum())
+    jobs["refused_by"] = _refused_by(told, book)
+    jobs["lost"] = jobs["total"] - int(counts.sum()) - jobs["refused"]
+    jobs["not_yet_submitted"] = int((~asked & ~refused).sum())
     jobs["wait_s"] = _waits(book)
+    jobs["waited_for"] = _waited_for(book)
     return jobs
 
 
@@ -205,6 +218,7 @@ def summarise(
     equivalents = fleet_h100_equivalents(told.factory, told.catalogue)
     problems, rounding = conservation(book)
     table, calendar = told.table, told.calendar
+    shares = read_shares(told, book)
     return {
         "name": told.factory.name,
         "seed": told.seed,
@@ -220,8 +234,13 @@ def summarise(
             "h100_equivalent": equivalents,
             "class": classify(equivalents),
         },
-        "jobs": {**_jobs(book), "origin": table.origin, "scaling": list(table.scaling)},
+        "jobs": {**_jobs(told, book), "origin": table.origin, "scaling": list(table.scaling)},
         "accelerator_hours": hours,
+        "goodput": goodput(told, book),
+        "shares": share_rows(shares) if shares else None,
+        "shares_of_tenants": share_totals(shares) if shares else None,
+        **access(told, book, shares),
+        "not_recorded": _not_recorded(shares is not None, len(trace.plans) == calendar.days),
         "energy": energy,
         "pue": site / it if it else None,
         "wue_l_per_kwh": water / it if it else None,
@@ -247,6 +266,14 @@ def summarise(
         },
         "notes": list(told.notes),
     }
+
+
+def _not_recorded(has_shares: bool, complete: bool) -> list[str]:
+    """What the summary lacks, and why."""
+    lacking = [] if has_shares else [NO_SHARES]
+    if not complete:
+        lacking.append("jobs.waited_for: jobs that wait where the run stopped are not in it")
+    return lacking
 
 
 def _hours(book: Book) -> dict[str, Any]:
@@ -288,7 +315,7 @@ def _money(book: Book) -> dict[str, Any]:
     n = book.periods
     paid = {p: float(book.paid[:n, :, i].sum()) / 1e6 for i, p in enumerate(PAID)}
     return {
-        "energy_eur": sum(v for k, v in paid.items() if k not in {"water", "heat"}),
+        "energy_eur": sum(v for k, v in paid.items() if k not in _NOT_ENERGY),
         "revenue_eur": float(book.receipt[RECEIPT.index("revenue_micro_eur")].sum()) / 1e6,
         "water_eur": paid["water"],
         "heat_eur": -paid["heat"],
@@ -318,3 +345,14 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write `summary.json`, keys in the order given."""
     text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "summary.json").write_text(text + "\n", "utf-8")
+
+
+__all__ = [
+    "DERIVED",
+    "Told",
+    "series_table",
+    "summarise",
+    "write_derived",
+    "write_summary",
+    "write_tables",
+]

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from gigafactory.engine.streams import stream
+from gigafactory.testing.run_shares import policy_block, share_keys, wait_keys
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -311,7 +312,7 @@ def _tenant_weights() -> Floats:
 
 def _factory(sites: tuple[str, ...]) -> dict[str, Any]:
     site = {"timezone": "Europe/Amsterdam", "connection": {"import_limit": "150 MW"}}
-    return {"name": "made-up", "sites": dict.fromkeys(sites, site)}
+    return {"name": "made-up", "sites": dict.fromkeys(sites, site), "policy": policy_block()}
 
 
 def _summary(
@@ -333,6 +334,7 @@ def _summary(
     energy["site_mwh"] = sum(energy[key] for key in inside)
     water, heat = float(column("water_m3").sum()), mwh("heat_mw")
     fates = [key for key in series.column_names if key.startswith("hours_")]
+    fate_hours = {key[6:]: float(column(key).sum()) for key in fates}
     return {
         "name": name,
         "seed": seed,
@@ -341,13 +343,14 @@ def _summary(
         "digest": "0" * 64,
         "wall_s": 41.2,
         "peak_rss_mib": 1900.0,
-        "jobs": _job_counts(jobs),
+        "jobs": {**_job_counts(jobs), **wait_keys(jobs)},
         "accelerators": {
             "physical": count,
             "h100_equivalent": float(count),
             "class": "ai_gigafactory",
         },
-        "accelerator_hours": {key[6:]: float(column(key).sum()) for key in fates},
+        "accelerator_hours": fate_hours,
+        **share_keys(tuple(name for name, _ in TENANTS), jobs, fate_hours, days),
         "energy": energy,
         "pue": energy["site_mwh"] / energy["it_mwh"],
         "wue_l_per_kwh": water / energy["it_mwh"],

@@ -128,9 +128,9 @@ def answers(tell: Teller) -> list[Answer]:
     voice = tell.voice
     links = {
         "trader": ("week", "year", "energy"),
-        "operations": ("waits", "hours", "asked"),
+        "operations": ("waits", "shares", "hours", "asked"),
         "grid": ("week", "asked", "energy"),
-        "funder": ("tenants", "hours", "sources"),
+        "funder": ("shares", "tenants", "hours", "sources"),
         "investor": ("cost", "hours", "limits"),
         "citizen": ("footprint", "energy", "check"),
     }
