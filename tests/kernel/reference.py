@@ -138,6 +138,7 @@ class Reference(PoolState):
     def dismiss(self, job: Job) -> None:
         if job.state == RUNNING:
             self.give_notice([job])
+            job.dismissed = True
 
     def advance(self, until: int) -> None:
         while (t := self.next_instant()) < until:
@@ -266,6 +267,10 @@ class Reference(PoolState):
         job.grace_end = NEVER
         self.release(job)
         job.state = QUEUED
+        if job.dismissed and kind == "PREEMPT":
+            self.live.remove(job)
+            job.state = AWAY
+        job.dismissed = False
 
     def fault(self, node: Node, change: int) -> None:
         if (change > 0 and node.waiting) or (change < 0 and not node.failures):

@@ -46,6 +46,7 @@ class Job:
     due: int = 0  # what its group's clock shows when it ends
     remaining: int = 0  # clock time left, while paused
     grace_end: int = NEVER
+    dismissed: bool = False
     paused_as: int = 0
     begun_as: int = 0  # counts starts and resumptions
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,13 +78,15 @@ def test_victims_are_slowed_in_order_and_no_more_than_needed(
     if None in intent.budget_mw or tuple(p.nodes for p in pools) != intent.nodes:
         return
     running = np.sum([p.running for p in pools], axis=0)
-    slowed = [g for g in VICTIMS if intent.speed[g] < FULL]
+    assert np.all(intent.speed == intent.speed[0]), "one site, one speed"
+    speed = intent.speed[0]
+    slowed = [g for g in VICTIMS if speed[g] < FULL]
     for g in slowed[:-1]:
-        assert intent.speed[g] == FLOOR[g] or running[g] == 0, "first the first, to its floor"
-    now = sum(draw(p, p.nodes, intent.speed) for p in pools)
+        assert speed[g] == FLOOR[g] or running[g] == 0, "first the first, to its floor"
+    now = sum(draw(p, p.nodes, speed) for p in pools)
     if slowed and now <= intent.envelope_mw:
         last = slowed[-1]
-        faster = intent.speed.copy()
+        faster = speed.copy()
         faster[last] += 1
         if running[last]:
             assert sum(draw(p, p.nodes, faster) for p in pools) > intent.envelope_mw
@@ -94,7 +98,44 @@ def test_battery_and_limit_allow_all_then_nothing_is_told() -> None:
     )
     assert intent.budget_mw == (None,)
     assert intent.nodes == (100,)
-    assert intent.speed.tolist() == [FULL] * 5
+    assert intent.speed.tolist() == [[FULL] * 5]
+
+
+@given(views(), st.floats(0.0, 4.0) | st.just(float("inf")), st.data())
+def test_a_hall_keeps_its_limit_and_the_site_its_own(
+    pools: list[PoolView], envelope_mw: float, data: st.DataObject
+) -> None:
+    places = [data.draw(st.integers(0, 2)) for _ in pools]
+    pools = [replace(p, hall=h) for p, h in zip(pools, places, strict=True)]
+    halls = {h: data.draw(st.floats(0.0, 2.0)) for h in range(3) if data.draw(st.booleans())}
+    respond = Responder(FULL, VICTIMS, FLOOR)
+    intent = respond.decide(envelope_mw, NO_WISH, pools, halls)
+    free = respond.decide(envelope_mw, NO_WISH, pools)
+    budgets = list(zip(intent.budget_mw, pools, strict=True))
+    for hall, limit_mw in halls.items():
+        mine = [p for p in pools if p.hall == hall]
+        most = sum(p.nodes * 8 * int(p.power_mw[:, -1].max()) for p in mine)
+        if limit_mw * 1e9 < most:
+            assert sum(b or 0 for b, p in budgets if p.hall == hall) <= limit_mw * 1e9
+    if None not in intent.budget_mw and envelope_mw < float("inf"):
+        total = sum(b or 0 for b in intent.budget_mw)
+        site_most = sum(p.nodes * 8 * int(p.power_mw[:, -1].max()) for p in pools)
+        assert total <= max(envelope_mw * 1e9, 0) or envelope_mw * 1e9 >= site_most
+    for k, (budget, nodes, p) in enumerate(zip(intent.budget_mw, intent.nodes, pools, strict=True)):
+        assert budget is None or budget >= nodes * 8 * IDLE
+        assert np.all(intent.speed[k] >= FLOOR), "nor slowed below the floor"
+        if p.hall not in halls:
+            assert nodes == free.nodes[k], "another hall's trouble is not one's own"
+            assert intent.speed[k].tolist() == free.speed[k].tolist()
+
+
+def test_what_a_tight_hall_cannot_take_goes_to_the_others() -> None:
+    both = [replace(pool([400, 0, 0, 0, 0]), hall=h) for h in (0, 1)]
+    respond = Responder(FULL, VICTIMS, FLOOR)
+    alone = respond.decide(1.2, NO_WISH, both).budget_mw
+    tight = respond.decide(1.2, NO_WISH, both, {0: 0.4}).budget_mw
+    assert alone == (600_000_000, 600_000_000)
+    assert tight == (400_000_000, 800_000_000)
 
 
 def test_nodes_leave_service_only_when_rest_alone_is_too_much() -> None:

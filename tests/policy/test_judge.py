@@ -112,9 +112,10 @@ def test_a_pool_is_barred_and_another_is_not(rule: str) -> None:
 def test_every_refusal_has_a_case() -> None:
     counted = {"budget_spent", "storage_spent"}  # by the ledger, see test_access
     at_the_door = {"gang_over_share"}  # per job, see test_workload
+    by_day = {"project_not_started", "term_over"}  # see test_limits
     here = {"no_pool", "export_classified", "clearance_missing"}
     refusals = {name for name, rule in rules().items() if rule.kind == "refusal"}
-    assert refusals == {*REFUSED, *BARRED, *counted, *at_the_door, *here}
+    assert refusals == {*REFUSED, *BARRED, *counted, *at_the_door, *by_day, *here}
 
 
 def test_a_parent_two_levels_up_flips_the_exposure_and_is_named() -> None:
@@ -306,6 +307,7 @@ def test_every_flag_and_incentive_has_a_case() -> None:
         *DOUBTS, "frontier_small", "gang_over_cap", "third_country_tenant", "tenant_exposed",
         "chip_export_law", "dedicated_nodes", "latency_not_said",
         "concentration_exempt",  # by the ledger, see test_access
+        "share_raised", "share_lost", "share_restored",  # in a run, see runtime's test_limits
     }  # fmt: skip
     incentives = {name for name, rule in rules().items() if rule.kind == "incentive"}
     assert incentives == {

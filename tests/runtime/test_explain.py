@@ -50,14 +50,18 @@ def test_a_job_that_waits_is_told_why_in_dutch(folder: Path) -> None:
 
 
 def test_a_refused_project_is_counted_and_told(folder: Path) -> None:
-    from gigafactory.engine.journal import frames
-
-    header = next(frames(folder / "journal.gfj")).fields["header"]
-    assert header["refused"]
-    (told,) = explain(folder, header["refused"][0], "en", ZONE)
-    assert "is refused" in told
-    tenants = {r["tenant"] for r in pq.read_table(folder / "jobs.parquet").to_pylist()}
-    assert "windwijzer" in tenants, "its other work runs"
+    jobs = pq.read_table(folder / "jobs.parquet").to_pylist()
+    refused = [row for row in jobs if row["state"] == "refused"]
+    assert refused
+    assert {(row["tenant"], row["job_class"]) for row in refused} == {("windwijzer", "fine_tuning")}
+    assert all(row["start_ns"] < 0 and row["gpu_s"] == 0 for row in refused)
+    head, came, told = explain(folder, refused[0]["job"], "en", ZONE)
+    assert "windwijzer" in head
+    assert "is submitted" in came
+    assert "is refused: windwijzer-fine_tuning uses personal data and has no valid privacy" in told
+    told = explain(folder, refused[0]["job"], "nl", ZONE)[-1]
+    assert "wordt geweigerd: windwijzer-fine_tuning gebruikt persoonsgegevens" in told
+    assert any(r["tenant"] == "windwijzer" and r["start_ns"] >= 0 for r in jobs), "the rest runs"
     assert main(["verify", str(folder)]) == EXIT_OK
 
 

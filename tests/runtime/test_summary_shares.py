@@ -40,7 +40,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> RunOptions:
     factory = SmallFactory((SmallSite((SmallPool("H100", 8), SmallPool("B200", 4))),))
     raw = factory.settings()
     raw["policy"]["quota_groups"] = [
-        {"name": "science", "title": {"en": "Science", "nl": "Wetenschap"}, "kind": "reserved",
+        {"name": "science", "title": {"en": "Science", "nl": "Wetenschap"}, "kind": "commercial",
          "nominal": "60 %"},
         {"name": "market", "title": {"en": "Market", "nl": "Markt"}, "kind": "commercial",
          "nominal": "40 %", "cap": "75 %"},
@@ -103,7 +103,8 @@ def test_what_tenants_held_is_what_the_root_held_and_what_the_ledger_says(
     root = rows[0]["held_gpu_h"]
     # whole seconds are counted, per node and pool
     assert sum(r["held_gpu_h"] for r in rows[3:]) == pytest.approx(root, abs=1e-2)
-    assert sum(r["held_gpu_h"] for r in rows[1:3]) == pytest.approx(root, abs=1e-2)
+    first = [r["held_gpu_h"] for r in rows[1:] if r["parent"] == rows[0]["node"]]
+    assert sum(first) == pytest.approx(root, abs=1e-2)
     hours = summary["accelerator_hours"]
     booked = hours["installed"] - hours["awaiting_power"] - hours["down"] - hours["idle"]
     assert root == pytest.approx(booked, abs=0.1)
@@ -114,7 +115,7 @@ def test_a_promise_is_own_use_and_what_was_not_used(summary: dict[str, Any]) -> 
     for row in summary["shares"]:
         own = row["held_gpu_h"] - row["borrowed_gpu_h"]
         assert row["nominal_gpu_h"] == pytest.approx(own + row["unused_gpu_h"])
-        assert 0 <= row["borrowed_gpu_h"] <= row["held_gpu_h"]
+        assert 0 <= row["borrowed_gpu_h"] <= row["held_gpu_h"] + 1e-6
         assert 0 <= row["short_gpu_h"] <= row["unused_gpu_h"] + 1e-2
     rows = _by_name(summary)
     installed = 12 * 8 * 24 * DAYS

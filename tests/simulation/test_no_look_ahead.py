@@ -20,6 +20,7 @@ from gigafactory.grid import Signals
 from gigafactory.jobs import JobTable
 from gigafactory.ledger import Book
 from gigafactory.plant import load_catalogue
+from gigafactory.runtime.desks import desks_of
 from gigafactory.runtime.loop import Loop, Trace
 from gigafactory.runtime.run import Inputs, Quiet, RunOptions, read_inputs
 from gigafactory.runtime.wiring import build
@@ -39,8 +40,12 @@ FACTORY = SmallFactory(
         SmallSite(
             (SmallPool("H100", 8), SmallPool("GB200", 4)), 0.7, battery=0.5, export=0.3, ppa=1.0
         ),
-        SmallSite((SmallPool("B200", 4),), 0.5),
-    )
+        SmallSite((SmallPool("B200", 4), SmallPool("H100", 6)), 0.5),
+    ),
+    changes={
+        "policy.migration": "full",
+        "sites.site1.outside": {"price_times": 3.0, "temperature_add": "-2 K"},
+    },
 )
 
 
@@ -71,7 +76,8 @@ def turned(inputs: Inputs, path: Path) -> list[tuple[str, int, bytes]]:
     with Journal.create(path) as journal:
         trace = Trace.empty(inputs.calendar.periods, len(world.sites))
         book = Book(world.header)
-        loop = Loop(world, inputs.calendar, inputs.signals, journal, book, trace)
+        desks = desks_of(world, inputs.calendar, book, journal, inputs.factory, inputs.table)
+        loop = Loop(world, inputs.calendar, inputs.signals, journal, book, trace, desks=desks)
         loop.run(0, lambda _: False)
     return [
         (f.kind, f.tick_ns, record_of(f.kind, f.tick_ns, f.fields, f.arrays)) for f in frames(path)

@@ -58,7 +58,8 @@ class Placement:
         self.pools = pools
         self.home = home.copy()
         self.on_its_way: list[OnItsWay] = []
-        self._noted: list[tuple[int, int, int, int, int]] = []
+        self.leaving: list[int] = []
+        self._noted: list[tuple[int, int, int, int, int, int]] = []
 
     def at(self, pool: int, job: int) -> int:
         """Number of a job in a pool, -1 where the pool does not know it."""
@@ -76,38 +77,39 @@ class Placement:
         pool = int(self.home[job])
         return int(self.pools[pool].kernel.state.job["kept"][self.at(pool, job)])
 
-    def refuse(self, job: int, rule: int, t_ns: int) -> bool:
+    def refuse(self, job: int, rule: int, t_ns: int, reason: int = -1) -> bool:
         """Take a job that waits, or is still to come, out for good; False where it runs.
 
         Args:
             job: its number in the run.
             rule: why, an index into the header's rules.
             t_ns: now.
+            reason: number of the particulars, as the `limits` frames of the journal count them; -1
+                without any.
         """
         pool = int(self.home[job])
         if not self._take_out(pool, job):
             return False
-        self._note(REFUSE, job, t_ns, rule, pool)
+        self._note(REFUSE, job, t_ns, rule, pool, reason)
         return True
 
     def send(self, job: int, pool: int, t_ns: int, ready_ns: int) -> bool:
-        """Send a job that waits, or is still to come, to another pool; False where it runs.
+        """Send a job that waits, or is still to come, to a pool; False where it runs.
 
         Args:
             job: its number in the run.
-            pool: where to; it must know the job.
+            pool: where to; it must know the job. Its own pool makes it wait there for its data.
             t_ns: now.
             ready_ns: instant from which it may wait there, when its data have arrived.
         """
         old = int(self.home[job])
-        assert pool != old, "it is there already"
         assert self.at(pool, job) >= 0, "a pool that does not know the job"
         came = self.state(job) != _FUTURE
         kept_ns = self.kept_ns(job)
         if not self._take_out(old, job):
             return False
         self.home[job] = pool
-        if came:
+        if came and pool != old:
             self._note(MOVE, job, t_ns, pool, old)
         if ready_ns <= t_ns:
             self.pools[pool].kernel.admit(self.at(pool, job), kept_ns)
@@ -116,12 +118,20 @@ class Placement:
         return True
 
     def dismiss(self, job: int) -> bool:
-        """Give a running job notice, so that it saves and waits again; False where it does not run.
+        """Give a running job notice, so that it saves and can be sent; False where it does not run.
 
-        Once it waits it can be sent.
+        Until it is sent, or has ended, it is among the `leaving`.
         """
         pool = int(self.home[job])
-        return self.pools[pool].kernel.dismiss(self.at(pool, job))
+        if not self.pools[pool].kernel.dismiss(self.at(pool, job)):
+            return False
+        self.leaving.append(job)
+        return True
+
+    def between(self) -> list[int]:
+        """Jobs that wait in no pool: on their way, or saved and not sent yet."""
+        saved = [job for job in self.leaving if self.state(job) == _AWAY]
+        return [*(one.job for one in self.on_its_way), *saved]
 
     def let_in(self, t_ns: int) -> None:
         """Let the jobs whose data have arrived wait in their new pools."""
@@ -141,19 +151,25 @@ class Placement:
                 return True
         at = self.at(pool, job)
         kernel = self.pools[pool].kernel
-        if kernel.state.job["state"][at] == _AWAY:
+        saved = job in self.leaving
+        if kernel.state.job["state"][at] == _AWAY and not saved:
             return False
-        return kernel.withdraw(at)
+        if not kernel.withdraw(at):
+            return False
+        if saved:
+            self.leaving.remove(job)
+        return True
 
-    def _note(self, kind: int, job: int, t_ns: int, why: int, pool: int) -> None:
+    def _note(self, kind: int, job: int, t_ns: int, why: int, pool: int, width: int = 0) -> None:
         submit_ns = self.pools[pool].kernel.state.job["submit"][self.at(pool, job)]
-        self._noted.append((kind, job, max(t_ns, int(submit_ns)), why, pool))
+        self._noted.append((kind, job, max(t_ns, int(submit_ns)), why, pool, width))
 
     def drain(self) -> dict[str, npt.NDArray[Any]]:
         """What was decided since the last call, as columns of moves."""
-        rows = np.array(self._noted, np.int64).reshape(-1, 5)
+        rows = np.array(self._noted, np.int64).reshape(-1, 6)
         self._noted.clear()
-        given = dict(zip(("kind", "job", "t_ns", "why", "pool"), rows.T, strict=True))
+        names = ("kind", "job", "t_ns", "why", "pool", "width")
+        given = dict(zip(names, rows.T, strict=True))
         nothing = np.zeros(len(rows), np.int64)
         return {n: given.get(n, nothing).astype(t) for n, t in MOVES.items()}
 
@@ -161,9 +177,10 @@ class Placement:
         """The state between two days, when nothing noted waits to be read."""
         assert not self._noted
         going = [[one.ready_ns, one.job, one.kept_ns] for one in self.on_its_way]
-        return {"home": self.home}, {"on_its_way": going}
+        return {"home": self.home}, {"on_its_way": going, "leaving": self.leaving}
 
     def restore(self, arrays: Any, fields: Any) -> None:
         """Put back what `snapshot` gave."""
         self.home[...] = arrays["home"]
         self.on_its_way = [OnItsWay(*one) for one in fields["on_its_way"]]
+        self.leaving = list(fields["leaving"])

@@ -438,7 +438,7 @@ class Twin:
             mine = place.kernel.waiting()
             jobs.append(place.jobs[mine])
             reasons += [why + 256 * node for why, node in map(place.kernel.why, mine.tolist())]
-        going = [one.job for one in self.placement.on_its_way]
+        going = self.placement.between()
         jobs.append(np.array(going, np.int32))
         reasons += [int(Why.AWAY)] * len(going)
         return np.concatenate(jobs), np.array(reasons, np.int32)

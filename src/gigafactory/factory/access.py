@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from gigafactory.factory.blocks import Country, Day, Name, SourcedBlock, Text, Words, setting
-from gigafactory.factory.quantities import PositiveRatio, Score, Share
+from gigafactory.factory.quantities import PositiveCount, PositiveRatio, Score, Share
 
 QuotaKind = Literal["reserved", "mission", "union_access", "commercial", "export"]
 Rollover = Literal["none", "month", "quarter"]
@@ -60,6 +60,13 @@ class QuotaGroup(SourcedBlock):
     )
 
 
+class ReservedBlock(SourcedBlock):
+    """Whole racks of a pool that are always there for a tenant, together."""
+
+    pool: Name = setting("Pool in which they stand.")
+    accelerators: PositiveCount = setting("Accelerators, in whole racks.")
+
+
 class TenantQuota(SourcedBlock):
     """What one tenant has of its own, and what it may use at most."""
 
@@ -85,6 +92,11 @@ class TenantQuota(SourcedBlock):
         "Its weight in fair share within its group.",
         1.0,
         source=f"{_OURS}: tenants weigh the same",
+    )
+    blocks: tuple[ReservedBlock, ...] = setting(
+        "Whole racks that others use while they are idle, and leave within the grace; within what "
+        "is nominally its own. Empty for a share that is counted and not placed.",
+        (),
     )
 
 
@@ -143,6 +155,7 @@ __all__ = [
     "QuotaGroup",
     "QuotaKind",
     "RanBefore",
+    "ReservedBlock",
     "Residency",
     "Review",
     "Rollover",

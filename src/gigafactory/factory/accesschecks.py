@@ -109,6 +109,10 @@ def _storage(view: View) -> Iterator[Found]:
             "quotas or add storage"
         )
         yield Found(("tenants",), f"{given:g} PB", why, (("sites",),))
+    stored = sum(tenant.storage_used_pb for tenant in view.factory.tenants)
+    if stored > there + SLACK:
+        why = f"the tenants store {stored:g} PB, but the sites have {there:g} PB"
+        yield Found(("tenants",), f"{stored:g} PB", why, (("sites",),))
 
 
 def _sectors(view: View) -> Iterator[Found]:
@@ -136,6 +140,38 @@ def _pools(view: View) -> Iterator[Found]:
             why = f"must be a multiple of {rack}, the accelerators in one rack"
             rests = (("fleet", at, "rack_accelerators"),)
             yield Found(("fleet", at, "pod_accelerators"), pool.pod_accelerators, why, rests)
+
+
+def _blocks(view: View) -> Iterator[Found]:
+    """Blocks are whole racks of a pool, within the share of the tenant and the racks there are."""
+    fleet = {pool.name: pool for pool in view.factory.fleet}
+    taken = dict.fromkeys(fleet, 0)
+    for at, tenant in enumerate(view.factory.tenants):
+        quota = tenant.quota
+        mine = dict.fromkeys(fleet, 0)
+        for of, block in enumerate(quota.blocks if quota is not None else ()):
+            path: Path_ = ("tenants", at, "quota", "blocks", of)
+            pool = fleet.get(block.pool)
+            if quota is None or pool is None:
+                yield Found(
+                    (*path, "pool"), block.pool, f"no such pool; {nearest(block.pool, fleet)}"
+                )
+                continue
+            rests: tuple[Path_, ...] = (("tenants", at, "quota", "nominal"),)
+            if block.accelerators % pool.rack_accelerators:
+                why = f"must be whole racks: a multiple of {pool.rack_accelerators}"
+                yield Found((*path, "accelerators"), block.accelerators, why)
+            mine[pool.name] += block.accelerators
+            chip = view.chip_of(pool)
+            spare = pool.spare_nodes * (chip.node_size if chip is not None else 0)
+            own = int(quota.nominal_fraction * (pool.accelerators - spare) + SLACK)
+            if mine[pool.name] > own:
+                why = f"is more than its nominal share of the pool, {own} accelerators"
+                yield Found((*path, "accelerators"), block.accelerators, why, rests)
+            taken[pool.name] += block.accelerators
+            if taken[pool.name] > pool.accelerators:
+                why = f"with the blocks before it, is more than the pool's {pool.accelerators}"
+                yield Found((*path, "accelerators"), block.accelerators, why)
 
 
 def _isolation(view: View) -> Iterator[Found]:
@@ -201,6 +237,7 @@ ACCESS_CHECKS: Final[tuple[Callable[[View], Iterator[Found]], ...]] = (
     _storage,
     _sectors,
     _pools,
+    _blocks,
     _isolation,
     _records_where_asked,
 )

@@ -35,6 +35,8 @@ from gigafactory.factory.quantities import (
     CostEURPerGPUh,
     CostEURPerMW,
     CostEURPerMWh,
+    CostEURPerPBMonth,
+    CostEURPerT,
     Count,
     DataPB,
     DistanceKm,
@@ -92,6 +94,15 @@ class Work(SourcedBlock):
         "What it is to change, in a figure that can be checked; work for the mission health does "
         "not run without one.",
         None,
+    )
+    data_pb: DataPB = setting(
+        "Data that each of its jobs needs where it runs, and that move with it.",
+        0.0,
+        key="data",
+        source="Our assumption, 2026, assumption: small enough to be anywhere",
+    )
+    data_site: Name | None = setting(
+        "Site where these data lie at first; empty for the factory's first site.", None
     )
     latency: Waiting = setting("How long those who use its results can wait.", "any")
     elastic_min_fraction: PositiveShare | None = setting(
@@ -199,8 +210,16 @@ class Tenant(SourcedBlock):
         key="storage_quota",
         source="Our assumption, 2026, assumption: none",
     )
+    storage_used_pb: DataPB = setting(
+        "What it stores; at its quota, jobs that bring data are refused.",
+        0.0,
+        key="storage_used",
+        source="Our assumption, 2026, assumption: nothing",
+    )
     isolation: Literal["shared", "dedicated_nodes", "classified"] = setting(
-        "How far its work is kept apart from that of others.", "shared"
+        "How far its work is kept apart from that of others; with dedicated_nodes every job takes "
+        "whole nodes and is billed for them.",
+        "shared",
     )
     ran_before: tuple[RanBefore, ...] = setting("Where this work ran before.", ())
 
@@ -249,10 +268,36 @@ class Policy(SourcedBlock):
     delay_cost_eur_per_gpu_h: dict[JobClassLabel, CostEURPerGPUh] = setting(
         "Cost of one accelerator-hour delayed by one day.", key="delay_cost"
     )
+    migration: Literal["none", "placement", "full"] = setting(
+        "Whether work moves between sites: never; while it waits; or also while it runs, saved and "
+        "started again elsewhere.",
+        "placement",
+    )
+    migration_gain_eur_per_gpu_h: CostEURPerGPUh = setting(
+        "What a move must save per accelerator-hour left, beyond what it costs.",
+        0.02,
+        key="migration_gain",
+        source="Our assumption, 2026, assumption: a hundredth of what an accelerator-hour earns",
+    )
+    migration_moves_max: Count = setting(
+        "How often a job moves at most.", 2, source="Our assumption, 2026, assumption"
+    )
+    carbon_price_eur_per_t: CostEURPerT = setting(
+        "What a tonne of CO2 counts for in the choice of a site; nobody pays it.",
+        0.0,
+        key="carbon_price",
+        source="Our assumption, 2026, assumption: only what is paid counts",
+    )
     oversubscription: PositiveRatio = setting(
         "Rated power of the installed accelerators over what is admitted at once.",
         1.0,
         source="Our assumption, 2026, assumption: none",
+    )
+    class_power_fraction: dict[JobClassLabel, PositiveShare] = setting(
+        "Share of a pool's largest IT power that a class may draw at most, per class; no limit "
+        "where left out. Nothing starts above it; what runs goes on.",
+        {},
+        key="class_power",
     )
     order: Literal["fair_share", "fifo"] = setting(
         "Who goes first at equal priority: who used least for its weight, or who asked first.",
@@ -266,6 +311,11 @@ class Policy(SourcedBlock):
     )
     quota_groups: tuple[QuotaGroup, ...] = setting(
         "Shares of every pool for groups of tenants; empty for none.", ()
+    )
+    move_together: Flag = setting(
+        "Jobs smaller than a node are moved together, with a restart, for a gang that lacks whole "
+        "nodes.",
+        False,
     )
     preempt_within_tenant: Flag = setting(
         "A job makes way for one of higher priority of the same tenant.", False
@@ -422,6 +472,12 @@ class Finance(SourcedBlock):
     capex: Capex = setting("What building it costs.")
     price_eur_per_gpu_h: dict[JobClassLabel, Range] = setting(
         "Price per H100-equivalent accelerator-hour, by class.", key="price"
+    )
+    storage_price_eur_per_pb_month: CostEURPerPBMonth = setting(
+        "Price of storage kept for a tenant, by its quota.",
+        0.0,
+        key="storage_price",
+        source="Our assumption, 2026, assumption: in the price of the accelerators",
     )
     opex_fraction: Share = setting("Yearly upkeep as a share of the capex.", key="opex")
     staff_fte: Ratio = setting("People employed, full time.", key="staff")

@@ -14,6 +14,7 @@ from gigafactory.factory.scenario import (
     DeliveriesStoppedEvent,
     Event,
     NoSparesEvent,
+    PowerEvent,
     PriceEvent,
     Scenario,
     TemperatureEvent,
@@ -54,7 +55,7 @@ def _times(factory: Factory, event: Event) -> Iterator[tuple[Path_, object, str]
 
 
 def _zones(factory: Factory, event: Event) -> list[str]:
-    if not isinstance(event, TemperatureEvent | ConnectionEvent):
+    if not isinstance(event, TemperatureEvent | ConnectionEvent | PowerEvent):
         zones = [market_timezone(factory)]
     elif event.site is None:
         zones = sorted({site.timezone for site in factory.sites.values()})
@@ -85,9 +86,11 @@ def _clock_problem(moment: dt.datetime, zone: str) -> str:
 def _objects(
     factory: Factory, event: Event, chips: Mapping[str, Chip]
 ) -> Iterator[tuple[Path_, object, str]]:
-    if isinstance(event, TemperatureEvent | ConnectionEvent):
+    if isinstance(event, TemperatureEvent | ConnectionEvent | PowerEvent):
         if event.site is not None and event.site not in factory.sites:
             yield ("site",), event.site, f"no such site; {nearest(event.site, factory.sites)}"
+        elif isinstance(event, PowerEvent):
+            yield from _powered(factory, event)
         return
     if isinstance(event, PriceEvent):
         return
@@ -104,10 +107,21 @@ def _objects(
         yield ("vendor_country",), event.vendor_country, why
 
 
+def _powered(factory: Factory, event: PowerEvent) -> Iterator[tuple[Path_, object, str]]:
+    if (event.hall is None) == (event.job_class is None):
+        yield (), None, "needs either hall or job_class"
+    sites = [event.site] if event.site is not None else list(factory.sites)
+    halls = [hall for name in sites for hall in factory.sites[name].halls]
+    if event.hall is not None and event.hall not in halls:
+        yield ("hall",), event.hall, f"no such hall; {nearest(event.hall, halls)}"
+
+
 def _object(event: Event) -> str | None:
     """What an event happens to; None for everything of its kind."""
     if isinstance(event, TemperatureEvent | ConnectionEvent):
         return event.site
+    if isinstance(event, PowerEvent):
+        return f"{event.site or ''} {event.hall or event.job_class}"
     if isinstance(event, DeliveriesStoppedEvent):
         return event.vendor_country or (event.vendor or "").lower()
     return event.vendor_country if isinstance(event, NoSparesEvent) else None

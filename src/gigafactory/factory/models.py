@@ -45,8 +45,10 @@ from gigafactory.factory.sites import (
     GridConnection,
     Hall,
     Heat,
+    Outside,
     Place,
     Site,
+    Transfer,
     Water,
 )
 
@@ -95,6 +97,7 @@ __all__ = [
     "Market",
     "MissionLabel",
     "MoneyRange",
+    "Outside",
     "Owner",
     "Place",
     "Policy",
@@ -111,6 +114,7 @@ __all__ = [
     "SourcedBlock",
     "Tenant",
     "TenantQuota",
+    "Transfer",
     "Water",
     "Words",
     "Work",

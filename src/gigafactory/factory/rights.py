@@ -22,6 +22,7 @@ from gigafactory.policy.facts import (
     TenantFacts,
 )
 from gigafactory.policy.judge import REALTIME, Verdict, judge
+from gigafactory.policy.limits import Spell, spells
 from gigafactory.policy.quotas import GroupShare, QuotaTree, TenantShare, compile_quotas
 from gigafactory.units import S_PER_H
 
@@ -92,6 +93,52 @@ def verdicts(
             for project in project_facts(factory, tenant)
         }
     return found
+
+
+def verdicts_through(
+    factory: Factory, catalogue: Mapping[str, Chip], first: dt.date, last: dt.date
+) -> dict[str, dict[str, tuple[Spell, ...]]]:
+    """What the rules say of every project and service from day to day, by tenant and name."""
+    pools = pool_facts(factory, catalogue)
+    governed = is_governed(factory)
+    found: dict[str, dict[str, tuple[Spell, ...]]] = {}
+    for tenant in factory.tenants:
+        who = tenant_facts(factory, tenant)
+        found[tenant.name] = {
+            project.name: spells(who, project, pools, first, last, governed=governed)
+            for project in project_facts(factory, tenant)
+        }
+    return found
+
+
+def without_reserve_through(
+    through: Mapping[str, Mapping[str, Sequence[Spell]]],
+) -> tuple[tuple[dt.date, frozenset[str]], ...]:
+    """Who may not use the share kept for their group, from day to day.
+
+    Args:
+        through: what `verdicts_through` gave; all begin on one day.
+
+    Returns:
+        Days on which it changes, ascending, the first day always, with the tenants from that day.
+    """
+    every = [one for projects in through.values() for one in projects.values()]
+    days = sorted({spell.begins for one in every for spell in one})
+    found: list[tuple[dt.date, frozenset[str]]] = []
+    for day in days:
+        lost = frozenset(
+            tenant
+            for tenant, projects in through.items()
+            if any(not spell_on(one, day).verdict.reserved for one in projects.values())
+        )
+        if not found or found[-1][1] != lost:
+            found.append((day, lost))
+    return tuple(found)
+
+
+def spell_on(through: Sequence[Spell], day: dt.date) -> Spell:
+    """The spell to which a day belongs, not before the first."""
+    return [spell for spell in through if spell.begins <= day][-1]
 
 
 def without_reserve(judged: Mapping[str, Mapping[str, Verdict]]) -> frozenset[str]:

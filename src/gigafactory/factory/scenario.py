@@ -13,7 +13,15 @@ from pydantic_core import PydanticCustomError
 
 from gigafactory import units
 from gigafactory.engine.errors import Problem
-from gigafactory.factory.blocks import Country, Name, SourcedBlock, Text, Words, setting
+from gigafactory.factory.blocks import (
+    Country,
+    JobClassLabel,
+    Name,
+    SourcedBlock,
+    Text,
+    Words,
+    setting,
+)
 from gigafactory.factory.models import Factory
 from gigafactory.factory.provenance import read_citation
 from gigafactory.factory.quantities import PriceEURPerMWh, Ratio, Share, TemperatureChangeK
@@ -105,8 +113,25 @@ class PriceEvent(SourcedBlock):
     )
 
 
+class PowerEvent(SourcedBlock):
+    """Less IT power than there should be for a hall or for a class of work."""
+
+    kind: Literal["power"] = setting("Kind of event.")
+    site: Name | None = setting("Site it holds for; empty for every site.", None)
+    hall: Name | None = setting("Hall that may draw less, such as one whose cooling fails.", None)
+    job_class: JobClassLabel | None = setting("Class of work that may draw less.", None)
+    from_: LocalTime = setting("Local begin.", key="from")
+    until: LocalTime = setting("Local end.")
+    factor: Share = setting("What is left of what the hall or the class may draw.")
+
+
 Event = Annotated[
-    TemperatureEvent | ConnectionEvent | DeliveriesStoppedEvent | NoSparesEvent | PriceEvent,
+    TemperatureEvent
+    | ConnectionEvent
+    | DeliveriesStoppedEvent
+    | NoSparesEvent
+    | PowerEvent
+    | PriceEvent,
     Field(discriminator="kind"),
 ]
 

@@ -22,6 +22,7 @@ from gigafactory.factory.quantities import (
     CopQuality,
     CostEURPerM3,
     CostEURPerMWh,
+    CostEURPerTB,
     Count,
     Cycles,
     DataPB,
@@ -37,10 +38,13 @@ from gigafactory.factory.quantities import (
     PowerKW,
     PowerMW,
     PowerW,
+    PriceEURPerMWh,
+    RateGbitPerS,
     Ratio,
     SmallShare,
     SupplyC,
     TemperatureC,
+    TemperatureChangeK,
     UpsEfficiency,
     VoltageKV,
     VolumeM3,
@@ -227,6 +231,48 @@ class Asset(SourcedBlock):
     country: CountryOrUnknown = setting("Country of the supplier, ISO code, or unknown.")
 
 
+class Outside(SourcedBlock):
+    """How prices, carbon and weather differ from those of the factory's first site.
+
+    An approximation: another bidding zone or coast moves in its own way, not in step.
+    """
+
+    price_times: Ratio = setting(
+        "Factor on the first site's day-ahead price.", 1.0, source="No difference, 2026, assumption"
+    )
+    price_add_eur_per_mwh: PriceEURPerMWh = setting(
+        "Added to it after that.", 0.0, key="price_add", source="No difference, 2026, assumption"
+    )
+    carbon_times: Ratio = setting(
+        "Factor on the first site's carbon intensity.",
+        1.0,
+        source="No difference, 2026, assumption",
+    )
+    temperature_add_k: TemperatureChangeK = setting(
+        "Added to the first site's outdoor temperature.",
+        0.0,
+        key="temperature_add",
+        source="No difference, 2026, assumption",
+    )
+
+
+class Transfer(SourcedBlock):
+    """What it takes to move a job's data away from a site."""
+
+    price_eur_per_tb: CostEURPerTB = setting(
+        "Price of a TB that leaves with a job.",
+        0.0,
+        key="price",
+        source="Our assumption, 2026, assumption: a line of one's own between the sites",
+    )
+    rate_gbit_per_s: RateGbitPerS = setting(
+        "How fast it leaves, all of a job's data at once.",
+        100.0,
+        key="rate",
+        source="Our assumption, 2026, assumption: one 100 Gbit/s wavelength",
+    )
+
+
 class Site(SourcedBlock):
     """One site: everything behind one connection."""
 
@@ -242,4 +288,8 @@ class Site(SourcedBlock):
         "Everything that is neither IT nor cooling: offices, light, safety.", key="auxiliary"
     )
     water: Water = setting("Water supply.")
+    outside: Outside | None = setting(
+        "How prices and weather differ from those of the first site; empty for not at all.", None
+    )
+    transfer: Transfer = setting("What moving data away takes.", Transfer())
     assets: tuple[Asset, ...] = setting("What the site is made of, with its suppliers.", ())

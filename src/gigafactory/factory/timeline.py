@@ -21,6 +21,7 @@ from gigafactory.factory.scenario import (
     ConnectionEvent,
     DeliveriesStoppedEvent,
     NoSparesEvent,
+    PowerEvent,
     PriceEvent,
     Scenario,
     TemperatureEvent,
@@ -63,6 +64,9 @@ class Timeline:
         down: accelerators broken for want of spare parts, per pool, in whole nodes.
         connection_limit_mw: import limit in force, per site; 0 before it is energised.
         temperature_add_k: added to the outdoor temperature, per site.
+        hall_limit_mw: IT power a hall may draw, per site and hall; only halls that are ever short.
+        class_share: share of a pool's largest IT power that a class may draw, per site and class;
+            only classes that have a limit.
         price_times: factor on the day-ahead price.
         price_add_eur_per_mwh: added to it after that.
     """
@@ -71,6 +75,8 @@ class Timeline:
     down: Mapping[str, Ints]
     connection_limit_mw: Mapping[str, Floats]
     temperature_add_k: Mapping[str, Floats]
+    hall_limit_mw: Mapping[tuple[str, str], Floats]
+    class_share: Mapping[tuple[str, str], Floats]
     price_times: Floats
     price_add_eur_per_mwh: Floats
 
@@ -115,6 +121,8 @@ def compile_timeline(
             name: temperature_add_k(name, site, scenario, start_ns)
             for name, site in factory.sites.items()
         },
+        hall_limit_mw=hall_limits_mw(factory, scenario, start_ns),
+        class_share=class_shares(factory, scenario, start_ns),
         price_times=times,
         price_add_eur_per_mwh=add,
     )
@@ -203,6 +211,45 @@ def temperature_add_k(name: str, site: Site, scenario: Scenario | None, start_ns
         if isinstance(event, TemperatureEvent) and event.site in {None, name}:
             add[_during(event.from_, event.until, site.timezone, start_ns)] += event.add_k
     return add
+
+
+def hall_limits_mw(
+    factory: Factory, scenario: Scenario | None, start_ns: Ints
+) -> dict[tuple[str, str], Floats]:
+    """IT power that halls may draw in each period, MW [P], by site and hall.
+
+    A file's halls carry what stands in them, so only those that an event makes short are here.
+    """
+    limits: dict[tuple[str, str], Floats] = {}
+    for event in scenario.events if scenario else ():
+        if not isinstance(event, PowerEvent) or event.hall is None:
+            continue
+        for name, site in factory.sites.items():
+            if event.site not in {None, name} or event.hall not in site.halls:
+                continue
+            most = site.halls[event.hall].it_power_mw_max
+            limit = limits.setdefault((name, event.hall), np.full(len(start_ns) - 1, most))
+            limit[_during(event.from_, event.until, site.timezone, start_ns)] *= event.factor
+    return limits
+
+
+def class_shares(
+    factory: Factory, scenario: Scenario | None, start_ns: Ints
+) -> dict[tuple[str, str], Floats]:
+    """Share of a pool's largest IT power that a class may draw in each period [P], by site."""
+    shares = {
+        (name, str(label)): np.full(len(start_ns) - 1, share)
+        for label, share in factory.policy.class_power_fraction.items()
+        for name in factory.sites
+    }
+    for event in scenario.events if scenario else ():
+        if not isinstance(event, PowerEvent) or event.job_class is None:
+            continue
+        for name, site in factory.sites.items():
+            if event.site in {None, name}:
+                share = shares.setdefault((name, event.job_class), np.ones(len(start_ns) - 1))
+                share[_during(event.from_, event.until, site.timezone, start_ns)] *= event.factor
+    return shares
 
 
 def price_change(

@@ -64,7 +64,8 @@ def admit(s: State, j: int, kept: int) -> int:
 def dismiss(s: State, j: int) -> int:
     """Give running job `j` notice to leave the pool; returns 1 if it got it.
 
-    It returns to the queue when its grace is over, as any job under notice.
+    It leaves when its grace is over, as any job under notice, and is away then; if it ends or fails
+    before, it does that.
     """
     if s.job[j].state != _RUNNING:
         return 0

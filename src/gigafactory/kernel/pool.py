@@ -372,7 +372,7 @@ class Pool:
         return bool(self._obey(Order.ADMIT, job, brought))
 
     def dismiss(self, job: int) -> bool:
-        """Give a running job notice: when its grace is over it has saved, and waits again."""
+        """Give a running job notice: when its grace is over it has saved, and is away."""
         return bool(self._obey(Order.DISMISS, job))
 
     def set_service(self, nodes: int) -> int:

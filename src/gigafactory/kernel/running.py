@@ -36,6 +36,7 @@ _RUNNING = int(JobState.RUNNING)
 _PAUSED = int(JobState.PAUSED)
 _STOPPING = int(JobState.STOPPING)
 _CLAIMING = int(JobState.CLAIMING)
+_AWAY = int(JobState.AWAY)
 _EVICT = int(Kind.EVICT)
 _PREEMPT = int(Kind.PREEMPT)
 _FAIL = int(Kind.FAIL)
@@ -305,9 +306,13 @@ def fail(s: State, j: int, t: int) -> None:
 
 @compiled
 def leave(s: State, j: int, t: int, early: bool) -> None:
-    """Stop a job under notice; unless it is too early, it has saved what it had done."""
+    """Stop a job under notice; unless it is too early, it has saved what it had done.
+
+    One that was dismissed is away then: it waits for whoever sent for it.
+    """
     job = s.job[j]
     group = s.group[s.ask[j].group]
+    dismissed = job.claim == -1
     stop(s, j, t, _PREEMPT)
     read_held(s, t)
     vacate(s, j, t)
@@ -317,6 +322,9 @@ def leave(s: State, j: int, t: int, early: bool) -> None:
         saving = worked(group.save * group.speed // FULL_SPEED, job.rate)
         kept = max(kept, done - saving)
     group.preempted_ns += _roll_back(s, j, kept, t)
+    if dismissed:
+        dequeue(s, j, t)
+        job.state = _AWAY
 
 
 @compiled

@@ -140,7 +140,10 @@ def offer(s: State, j: int) -> int:
     nodes = min(nodes, max(room, 0) // s.v[0].node_size)
     if nodes < ask.least:
         return 0
-    return _within_limit(s, j, _within(s, j, nodes, headroom(s)), class_room(s, ask.group))
+    nodes = _within(s, j, nodes, headroom(s))
+    if s.group[ask.group].limit < NEVER:
+        nodes = _within_limit(s, j, nodes, class_room(s, ask.group))
+    return nodes
 
 
 @compiled
@@ -161,7 +164,10 @@ def fits_small(s: State, j: int) -> bool:
 def _over_limit(s: State, j: int) -> bool:
     """Whether job `j`, at its smallest width, would break the limit of its class."""
     ask = s.ask[j]
-    return _width(s, j, ask.least) * s.group[ask.group].power > class_room(s, ask.group)
+    group = s.group[ask.group]
+    if group.limit >= NEVER:
+        return False
+    return _width(s, j, ask.least) * group.power > class_room(s, ask.group)
 
 
 @compiled

@@ -204,10 +204,12 @@ class Book:
         self.open_energy = np.zeros(h.jobs, np.int64)
         self.open_width = np.zeros(h.jobs, np.int32)
         self.segments = 0
+        self.latest: Facts | None = None  # what was taken in last
         self._waiting: list[Facts] = []
 
     def tick(self, facts: Facts) -> None:
         """Take in the facts of the next period; they are posted when the day closes."""
+        self.latest = facts
         self._waiting.append(facts)
 
     def day_shares(self, share_s: Ints) -> None:
@@ -411,7 +413,11 @@ class Book:
         ends = (start_t, start_energy, t[close], energy[close])
         pool = moves["pool"][order][close].astype(np.int64)
         lost = moves["lost_ns"][order][close]
-        self._write(job[close], kind[close], width[close], lost, pool, ends)
+        # borrowed capacity is lost at own risk; other work lost is not billed, nor what was lost
+        # by being sent to another pool (no job made it go)
+        risk = (kind[close] == PREEMPT) & (moves["why"][order][close] >= 0)
+        unbilled = np.where(risk, 0, lost)
+        self._write(job[close], kind[close], width[close], lost, unbilled, pool, ends)
         first = opens & ~same
         unseen = self.receipt[1, job[first]] < 0
         fresh = job[first][unseen]
@@ -431,6 +437,7 @@ class Book:
         kind: Any,
         width: Any,
         lost_ns: Ints,
+        unbilled_ns: Ints,
         pool: Ints,
         ends: tuple[Ints, Ints, Ints, Ints],
     ) -> None:
@@ -441,6 +448,7 @@ class Book:
             kind: how each closed.
             width: accelerators it ran on.
             lost_ns: accelerator-nanoseconds rolled back.
+            unbilled_ns: of these, what the tenant does not pay.
             pool: where each ran.
             ends: instant and energy reading at which it opened, and at which it closed.
         """
@@ -463,8 +471,7 @@ class Book:
         held_s = held * ((t1 - t0) // 1000) // _PPM
         lost_s = lost_ns // NS_PER_S
         stopped = np.isin(kind, (EVICT, FAIL, PREEMPT))
-        # work lost to a limit or a failure is not billed; borrowed capacity is lost at own risk
-        billed = np.maximum(gpu_s - np.where(kind == PREEMPT, 0, lost_s), 0)
+        billed = np.maximum(gpu_s - unbilled_ns // NS_PER_S, 0)
         revenue = billed * self.ask["price_micro_eur"][job] // 3600
         energy_wh = a * (e1 - e0) // _PPM
         columns = [gpu_s, held_s, lost_s, stopped, 0, energy_wh, *shared.T, revenue]
@@ -497,7 +504,8 @@ class Book:
         kind = np.full(len(job), PAUSE, np.uint8)
         ends = (self.open_t[job], self.open_energy[job], end, energy)
         pool = self.ask["pool"][job].astype(np.int64)
-        self._write(job, kind, self.open_width[job], np.zeros_like(end), pool, ends)
+        none = np.zeros_like(end)
+        self._write(job, kind, self.open_width[job], none, none, pool, ends)
 
 
 __all__ = ["FATES", "PAID", "RECEIPT", "Book", "Header"]

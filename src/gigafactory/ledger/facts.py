@@ -64,8 +64,9 @@ POOL_COLUMNS: Final = (
 
 #: Columns of what happened to jobs: a segment opens or closes. `width` is the accelerators it ran
 #: on; `why` what a start had waited for (256 times the quota node, plus the kernel's reason), or
-#: the job for which a preempted one left (-1 none); of a refusal the rule, of a move to another
-#: pool that pool; `lost_ns` accelerator-nanoseconds rolled back; `pool` where it happened.
+#: the job for which a preempted one left (-1 none); of a refusal the rule (and `width` the number
+#: of its particulars, counted over the `limits` frames), of a move to another pool that pool;
+#: `lost_ns` accelerator-nanoseconds rolled back; `pool` where it happened.
 MOVES: Final = {
     "kind": np.uint8,
     "job": np.int32,

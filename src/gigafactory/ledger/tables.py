@@ -16,7 +16,7 @@ from gigafactory.ledger.integrals import SHARED
 Ints = npt.NDArray[np.int64]
 
 #: State of a job by its last move and, where it ended by itself, its own end state.
-_STATES: Final = ("queued", "running", "completed", "cancelled", "failed", "timeout")
+_STATES: Final = ("queued", "running", "completed", "cancelled", "failed", "timeout", "refused")
 
 
 def account_columns(book: Book, site: int) -> dict[str, Ints]:
@@ -188,6 +188,7 @@ def job_states(book: Book) -> npt.NDArray[np.int64]:
     state[finished] = _STATES.index("completed")
     state[finished & (own == 2)] = _STATES.index("cancelled")
     state[finished & (own == 3)] = _STATES.index("failed")
+    state[book.refused_by >= 0] = _STATES.index("refused")
     return state
 
 

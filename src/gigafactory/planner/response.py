@@ -9,6 +9,7 @@ out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,7 @@ class PoolView:
         waiting: whether jobs wait in its queue.
         idle_mw: milliwatts per accelerator at rest.
         power_mw: int64[groups, steps], milliwatts per active accelerator by speed step.
+        hall: the hall it stands in, a number at its site.
     """
 
     running: Ints
@@ -38,6 +40,7 @@ class PoolView:
     waiting: bool
     idle_mw: int  # units-ok: milliwatt, the kernel's integer unit
     power_mw: Ints  # units-ok: milliwatt, the kernel's integer unit
+    hall: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Intent:
     Attributes:
         envelope_mw: IT power allowed, milliwatts.
         nodes: nodes in service, per pool.
-        speed: speed step per group, int64[groups].
+        speed: speed step per pool and group, int64[pools, groups].
         budget_mw: power budget per pool, milliwatts; None where no limit can be reached.
         held: bool[groups], groups whose queued jobs do not start for now.
     """
@@ -72,6 +75,24 @@ class Intent:
     speed: Ints
     budget_mw: tuple[int | None, ...]  # units-ok: milliwatt, the kernel's integer unit
     held: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What one pool is told: nodes in service, speed per group, budget in milliwatts."""
+
+    nodes: int
+    speed: Ints
+    budget_mw: int | None  # units-ok: milliwatt, the kernel's integer unit
+
+    def and_also(self, other: _Told) -> _Told:
+        """Both at once."""
+        budgets = [b for b in (self.budget_mw, other.budget_mw) if b is not None]
+        return _Told(
+            min(self.nodes, other.nodes),
+            np.minimum(self.speed, other.speed),
+            min(budgets, default=None),
+        )
 
 
 class Responder:
@@ -88,31 +109,76 @@ class Responder:
         self.victims = victims
         self.floor = floor
 
-    def decide(self, envelope_mw: float, wish: Wish, pools: list[PoolView]) -> Intent:
-        """Decide for one period.
+    def decide(
+        self,
+        envelope_mw: float,
+        wish: Wish,
+        pools: list[PoolView],
+        halls_mw: Mapping[int, float] | None = None,
+    ) -> Intent:
+        """Decide for one period: for the site, then for every hall with a limit of its own.
+
+        What a hall cannot take of its share of the site's envelope goes to the other halls.
 
         Args:
             envelope_mw: IT power allowed, MW; infinite for no limit.
             wish: what the plan wants.
             pools: the pools behind one connection.
+            halls_mw: IT power allowed per hall number, MW; a hall left out has no limit.
 
         Returns:
-            The intent. Budgets sum to the envelope; each is at least what its nodes draw at rest,
-            unless resting nodes alone exceed the envelope.
+            The intent. Budgets sum to the envelope where halls allow it; each is at least what its
+            nodes draw at rest, unless resting nodes alone exceed an envelope.
         """
         runs = np.sum([p.running for p in pools], axis=0)
         held = wish.defers & (runs >= wish.running)
+        told = self._within(envelope_mw, wish.speed, pools)
+        tight: set[int] = set()
+        for hall, limit_mw in (halls_mw or {}).items():
+            mine = [i for i, p in enumerate(pools) if p.hall == hall]
+            inside = self._within(limit_mw, wish.speed, [pools[i] for i in mine])
+            if any(one.budget_mw is not None for one in inside):
+                tight.update(mine)
+                for i, one in zip(mine, inside, strict=True):
+                    told[i] = told[i].and_also(one)
+        if tight:
+            self._hand_on(envelope_mw, told, tight, pools)
         most = sum(p.nodes * p.node_size * int(p.power_mw[:, -1].max()) for p in pools)
-        nodes = tuple(p.nodes for p in pools)
+        return Intent(
+            envelope_mw=most if envelope_mw * 1e9 >= most else max(int(envelope_mw * 1e9), 0),
+            nodes=tuple(one.nodes for one in told),
+            speed=np.stack([one.speed for one in told]),
+            budget_mw=tuple(one.budget_mw for one in told),
+            held=held,
+        )
+
+    def _within(self, envelope_mw: float, planned: Ints, pools: list[PoolView]) -> list[_Told]:
+        """What pools that share an envelope are told."""
+        most = sum(p.nodes * p.node_size * int(p.power_mw[:, -1].max()) for p in pools)
         if envelope_mw * 1e9 >= most:
-            return Intent(most, nodes, wish.speed, (None,) * len(pools), held)
+            return [_Told(p.nodes, planned, None) for p in pools]
         envelope = max(int(envelope_mw * 1e9), 0)
         nodes = self._nodes(envelope, pools)
         rest = [n * p.node_size * p.idle_mw for n, p in zip(nodes, pools, strict=True)]
-        speed = self._speeds(envelope - sum(rest), wish.speed, pools)
+        speed = self._speeds(envelope - sum(rest), planned, pools)
         active = [self._active(p, speed) for p in pools]
-        budget = self._split(envelope, rest, active, nodes, pools)
-        return Intent(envelope, nodes, speed, budget, held)
+        budgets = self._split(envelope, rest, active, nodes, pools)
+        return [_Told(n, speed, b) for n, b in zip(nodes, budgets, strict=True)]
+
+    @staticmethod
+    def _hand_on(
+        envelope_mw: float, told: list[_Told], tight: set[int], pools: list[PoolView]
+    ) -> None:
+        """Give what tight halls leave of the site's envelope to the pools in other halls."""
+        others = [i for i in range(len(pools)) if i not in tight]
+        given = [one.budget_mw for one in told if one.budget_mw is not None]
+        if len(given) < len(pools) or not others:
+            return  # the site itself has power enough for them, or there are none
+        left = max(int(envelope_mw * 1e9), 0) - sum(given)
+        size = {i: pools[i].nodes * pools[i].node_size for i in others}
+        for i in others:
+            more = left * size[i] // max(sum(size.values()), 1)
+            told[i] = _Told(told[i].nodes, told[i].speed, (told[i].budget_mw or 0) + more)
 
     def _nodes(self, envelope: int, pools: list[PoolView]) -> tuple[int, ...]:
         """Nodes in service: all, or as many as can rest within nine tenths of the envelope."""

@@ -270,7 +270,7 @@ def _access(case: _Case, mode: AccessMode) -> Iterator[Reason]:
     if project.starts is None or project.ends is None:
         yield Reason.of("access_term_missing", **this, months=mode.longest_months)
     else:
-        last = _months_later(project.starts, mode.longest_months)
+        last = months_later(project.starts, mode.longest_months)
         if project.ends > last:
             months = mode.longest_months
             yield Reason.of("access_term_long", **this, day=project.ends, months=months, last=last)
@@ -288,7 +288,7 @@ def _budget(project: ProjectFacts, mode: AccessMode, this: dict[str, str]) -> It
         yield Reason.of("access_budget_small", **this, **fields)
 
 
-def _months_later(day: dt.date, months: int) -> dt.date:
+def months_later(day: dt.date, months: int) -> dt.date:
     """The same day of a later month, or that month's last day where it has no such day."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     last = calendar.monthrange(year, month + 1)[1]

@@ -16,7 +16,8 @@ from gigafactory.engine.errors import refuse
 from gigafactory.engine.journal import frames
 from gigafactory.kernel import Kind, Why
 from gigafactory.ledger.facts import MOVE, REFUSE
-from gigafactory.policy.rules import rules
+from gigafactory.policy.limits import from_plain
+from gigafactory.policy.rules import Reason, rules
 from gigafactory.policy.waits import wait_text
 from gigafactory.units import NS_PER_H, NS_PER_S
 
@@ -35,8 +36,9 @@ _WORDS: dict[str, dict[int, str]] = {
         Kind.PREEMPT: "makes way for job {other}; {lost} accelerator-hours are lost",
         Kind.FAIL: "is stopped by a failed node; {lost} accelerator-hours are lost",
         Kind.GROW: "is stopped to grow",
+        Kind.SHIFT: "is moved to another node, so that a larger job finds whole ones",
         MOVE: "goes to pool {pool}",
-        REFUSE: "is taken out of the queue: {rule}",
+        REFUSE: "is refused: {rule}",
         _DISMISSED: "saves its work, to go to another pool; {lost} accelerator-hours are lost",
     },
     "nl": {
@@ -50,8 +52,9 @@ _WORDS: dict[str, dict[int, str]] = {
         Kind.PREEMPT: "maakt plaats voor taak {other}; {lost} accelerator-uren zijn kwijt",
         Kind.FAIL: "wordt gestopt door een defecte node; {lost} accelerator-uren zijn kwijt",
         Kind.GROW: "wordt gestopt om te groeien",
+        Kind.SHIFT: "verhuist naar een andere node, zodat een grotere taak hele nodes vindt",
         MOVE: "gaat naar pool {pool}",
-        REFUSE: "wordt uit de wachtrij genomen: {rule}",
+        REFUSE: "wordt geweigerd: {rule}",
         _DISMISSED: "bewaart zijn werk, om naar een andere pool te gaan; {lost} accelerator-uren "
         "zijn kwijt",
     },
@@ -76,11 +79,23 @@ _HEADS = {
 
 @dataclass(slots=True)
 class _Found:
-    """What the journal holds of one job."""
+    """What the journal holds of one job, and the reasons of all refusals, in order."""
 
     ask: dict[str, int] = field(default_factory=dict)
+    reasons: list[dict[str, Any]] = field(default_factory=list)
+    shares: list[tuple[int, Reason]] = field(default_factory=list)
     moves: list[dict[str, int]] = field(default_factory=list)
     waiting: int | None = None
+
+
+def _opens(move: dict[str, int]) -> bool:
+    """Whether a move is a start."""
+    return move["kind"] in (Kind.START, Kind.BACKFILL)
+
+
+def _said(reasons: list[dict[str, Any]], at: int, rule: str, lang: str) -> str:
+    """A refusal with its particulars; its title where the journal has none."""
+    return from_plain(reasons[at]).text(lang) if at >= 0 else rules()[rule].title(lang)
 
 
 def _rows(arrays: Mapping[str, npt.NDArray[Any]], kind: str, job: int) -> list[dict[str, int]]:
@@ -98,13 +113,23 @@ def _search(path: Path, job: int) -> tuple[dict[str, Any], _Found]:
     for frame in frames(path):
         arrays = frame.arrays
         if frame.kind == "begin":
-            header = frame.fields["header"]
+            told = {name: frame.fields.get(name, []) for name in ("reasons", "reason_of")}
+            header = {**frame.fields["header"], **told}
             if not 0 <= job < header["jobs"]:
                 why = f"is no job of this run; they are numbered 0 to {header['jobs'] - 1:,}"
                 raise refuse(str(path.parent), "job", job, why)
         elif frame.kind == "facts":
             found.moves += _rows(arrays, "move", job)
             found.ask = next(iter(_rows(arrays, "ask", job)), found.ask)
+        elif frame.kind == "limits":
+            found.reasons += frame.fields["closed"]
+        elif frame.kind == "quota" and found.ask and not any(map(_opens, found.moves)):
+            tenant = header["tenants"][found.ask["tenant"]]
+            found.shares += [
+                (frame.tick_ns, from_plain(change))
+                for change in frame.fields["changes"]
+                if change["pool"] == found.ask["pool"] and tenant in change["tenants"]
+            ]
         elif frame.kind == "end" and "waiting.job" in arrays:
             at = (arrays["waiting.job"] == job).nonzero()[0].tolist()
             found.waiting = int(arrays["waiting.why"][at[0]]) if at else None
@@ -126,8 +151,10 @@ def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
     header, found = _search(folder / "journal.gfj", job)
     ask = found.ask
     if job in header["refused"]:
-        rule = header["rules"][header["refused_by"][header["refused"].index(job)]]
-        return [_HEADS[lang]["refused"].format(job=job, why=rules()[rule].title(lang))]
+        at = header["refused"].index(job)
+        which = header["reason_of"][at] if header["reason_of"] else -1
+        why = _said(header["reasons"], which, header["rules"][header["refused_by"][at]], lang)
+        return [_HEADS[lang]["refused"].format(job=job, why=why)]
     if not ask:
         why = "was not submitted in the days that were run"
         raise refuse(str(folder), "job", job, why)
@@ -140,6 +167,9 @@ def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
     def reason(code: int) -> str:
         node = header["shares"][code // 256] or header["pools"][ask["pool"]]
         return wait_text(Why(code % 256), lang, node=node, asked=ask["accelerators"])
+
+    def refusal(move: dict[str, int]) -> str:
+        return _said(found.reasons, move["width"], header["rules"][move["why"]], lang)
 
     def line(t_ns: int, text: str) -> str:
         when = dt.datetime.fromtimestamp(t_ns / NS_PER_S, ZoneInfo(timezone))
@@ -155,6 +185,7 @@ def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
         ),
         line(ask["submit_ns"], heads["submit"]),
     ]
+    told = [(t_ns, one.text(lang)) for t_ns, one in found.shares]
     for move in found.moves:
         kind, other = move["kind"], move["why"]
         gone = kind == Kind.PREEMPT and other < 0
@@ -163,16 +194,15 @@ def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
             other=other,
             lost=number(move["lost_ns"] / NS_PER_H, 1),
             pool=header["pools"][other] if kind == MOVE else "",
-            rule=rules()[header["rules"][other]].title(lang) if kind == REFUSE else "",
+            rule=refusal(move) if kind == REFUSE else "",
         )
-        lines.append(line(move["t_ns"], text))
-    opens = (Kind.START, Kind.BACKFILL)
-    first = next((m for m in found.moves if m["kind"] in opens), None)
+        told.append((move["t_ns"], text))
+    lines += [line(*one) for one in sorted(told, key=lambda one: one[0])]
+    first = next((m for m in found.moves if _opens(m)), None)
     if first is not None:
         hours = (first["t_ns"] - ask["submit_ns"]) / NS_PER_H
         if hours > 0:
-            text = heads["waited"].format(hours=number(hours, 2), why=reason(first["why"]))
-            lines.append(text)
+            lines += [heads["waited"].format(hours=number(hours, 2), why=reason(first["why"]))]
     if found.waiting is not None:
         lines.append(heads["waits"].format(why=reason(found.waiting)))
     return lines

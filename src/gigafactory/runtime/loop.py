@@ -19,7 +19,7 @@ from gigafactory.adapters.twin import SENSES, SiteOrder
 from gigafactory.engine.clock import Clock, SimClock, ticks
 from gigafactory.engine.journal import Journal
 from gigafactory.grid import MarketCalendar, Signals
-from gigafactory.kernel import FULL_SPEED, Records
+from gigafactory.kernel import FULL_SPEED, NEVER, Records
 from gigafactory.ledger import Book
 from gigafactory.planner import DayInput, Information, Intent, Plan, PoolView, Wish, forecast
 from gigafactory.planner.energy import DAY_STEPS, STEPS, TAIL_STEPS
@@ -33,8 +33,8 @@ Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-#: What a pool was last told: nodes in service, speed steps, groups held, power budget.
-Told = tuple[int, tuple[int, ...], tuple[bool, ...], int | None]
+#: What a pool was last told: nodes in service, speed steps, groups held, limits, power budget.
+Told = tuple[int, tuple[int, ...], tuple[bool, ...], tuple[int, ...], int | None]
 
 
 @dataclass(slots=True)
@@ -138,7 +138,7 @@ class Loop:
         wire, twin = world.sites[s], world.twin.sites[s]
         now = int(calendar.start_ns[periods.start])
         info = Information(
-            self.signals,
+            wire.signals,
             calendar,
             now,
             {f"demand_{label}": self.demand[s, g] for g, label in enumerate(CLASSES)},
@@ -211,26 +211,24 @@ class Loop:
             intent, order = self._decide(s, period, step, plan)
             intents.append(intent)
             orders.append(order)
-            self.trace.speed[period, s] = intent.speed
-        self.journal.append(
-            "intent",
-            int(twin.edges_ns[period]),
-            {},
-            {
-                "speed": np.stack([i.speed for i in intents]).astype(np.int16),
-                "held": np.stack([i.held for i in intents]).astype(np.uint8),
-                "nodes": np.concatenate([np.array(i.nodes, np.int32) for i in intents]),
-                "budget": np.concatenate(
-                    [np.array([-1 if b is None else b for b in i.budget_mw]) for i in intents]
-                ),
-                "battery": np.array([[o.charge_mw, o.discharge_mw] for o in orders]),
-            },
-        )
+            self.trace.speed[period, s] = intent.speed.min(axis=0)
+        said: dict[str, npt.NDArray[Any]] = {
+            "speed": np.stack([i.speed.min(axis=0) for i in intents]).astype(np.int16),
+            "held": np.stack([i.held for i in intents]).astype(np.uint8),
+            "nodes": np.concatenate([np.array(i.nodes, np.int32) for i in intents]),
+            "budget": np.concatenate(
+                [np.array([-1 if b is None else b for b in i.budget_mw]) for i in intents]
+            ),
+            "battery": np.array([[o.charge_mw, o.discharge_mw] for o in orders]),
+        }
+        if any(wire.halls_mw for wire in self.world.sites):
+            said["pool_speed"] = np.concatenate([i.speed for i in intents]).astype(np.int16)
+        self.journal.append("intent", int(twin.edges_ns[period]), {}, said)
         twin.placement.let_in(int(twin.edges_ns[period]))
         for desk in self.desks:
             desk.decide(period)
         for s, intent in enumerate(intents):
-            self._act(s, intent)
+            self._act(s, intent, period)
         until = int(twin.edges_ns[period + 1])
         records: list[Records] = [place.kernel.advance(until) for place in twin.pools]
         facts, senses = twin.meter(period, records, orders)
@@ -259,7 +257,8 @@ class Loop:
         envelope = site.it_allowed_mw(period, limit + support)
         wanted = np.ceil(plan.speed[:, step] * FULL_SPEED - 1e-6).astype(np.int64)
         wish = Wish(wanted, plan.running[:, step], plan.defers[:, step])
-        intent = world.responder.decide(envelope, wish, views)
+        halls = {hall: float(limit[period]) for hall, limit in wire.halls_mw.items()}
+        intent = world.responder.decide(envelope, wish, views, halls)
         share = np.full(len(world.twin.contract_site), np.nan)
         mine = [k for k, of in enumerate(world.twin.contract_site) if of == s]
         share[mine] = plan.contract_share[:, step]
@@ -284,20 +283,19 @@ class Loop:
             waiting=bool(state.v[0]["queued"]),
             idle_mw=place.kernel.spec.idle_power_mw,
             power_mw=self.world.power_mw[i],
+            hall=self.world.pool_hall[i],
         )
 
-    def _act(self, s: int, intent: Intent) -> None:
+    def _act(self, s: int, intent: Intent, period: int) -> None:
         """Tell the pools what they have not been told already."""
-        speed = np.full(8, FULL_SPEED, np.int64)
-        speed[: len(CLASSES)] = intent.speed
-        # a service serves fewer requests when it is slowed down, but lasts as long
-        speed[REALTIME] = FULL_SPEED
         held = np.zeros(8, np.bool_)
         held[: len(CLASSES)] = intent.held
-        slow, hold = tuple(intent.speed.tolist()), tuple(intent.held.tolist())
+        hold = tuple(intent.held.tolist())
         for k, i in enumerate(self.world.sites[s].pools):
             kernel = self.world.twin.pools[i].kernel
-            told = (intent.nodes[k], slow, hold, intent.budget_mw[k])
+            speed, limits = intent.speed[k], self._limits(i, period)
+            slow = tuple(speed.tolist())
+            told = (intent.nodes[k], slow, hold, limits, intent.budget_mw[k])
             before = self._told[i]
             if told == before and intent.budget_mw[k] is None:
                 kernel.turn()
@@ -305,17 +303,38 @@ class Loop:
             if before is None or before[0] != told[0]:
                 kernel.set_service(intent.nodes[k])
             if before is None or before[1] != slow:
-                watts = self.world.power_mw[i][np.arange(len(CLASSES)), intent.speed]
-                kernel.set_groups(
-                    speed,
-                    np.concatenate([watts, np.zeros(3, np.int64)]),
-                    self.world.checkpoint_ns,
-                )
+                self._set_speed(i, speed)
             if before is None or before[2] != hold:
                 kernel.hold(held)
+            if limits != (before[3] if before else ()):
+                kernel.set_limits(np.array(limits) if limits else None)
             kernel.set_budget(intent.budget_mw[k])
             kernel.turn()
             self._told[i] = told
+
+    def _set_speed(self, i: int, steps: Ints) -> None:
+        """Set the speeds of a pool, and what an active accelerator draws at them."""
+        speed = np.full(8, FULL_SPEED, np.int64)
+        speed[: len(CLASSES)] = steps
+        # a service serves fewer requests when it is slowed down, but lasts as long
+        speed[REALTIME] = FULL_SPEED
+        watts = self.world.power_mw[i][np.arange(len(CLASSES)), steps]
+        kernel = self.world.twin.pools[i].kernel
+        kernel.set_groups(
+            speed, np.concatenate([watts, np.zeros(3, np.int64)]), self.world.checkpoint_ns
+        )
+
+    def _limits(self, i: int, period: int) -> tuple[int, ...]:
+        """What the classes of a pool may draw in a period, milliwatts; empty without limits."""
+        share = self.world.class_share
+        if share is None:
+            return ()
+        place = self.world.twin.pools[i]
+        most = int(place.installed[period]) * self.world.power_mw[i][:, -1].astype(np.int64)
+        mine = share[period, place.site]
+        limits = np.full(8, NEVER, np.int64)
+        limits[: len(CLASSES)] = np.where(mine < 1.0, np.floor(mine * most.max()), NEVER)
+        return tuple(limits.tolist())
 
     def _learn(self, period: int) -> None:
         """Keep what the next plan may know: accelerators at work, or that would be if let.
@@ -334,7 +353,7 @@ class Loop:
     def snapshot(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """State of the loop and the twin; the book is rebuilt from the journal instead."""
         arrays, fields = self.world.twin.snapshot()
-        fields["told"] = [t and [t[0], list(t[1]), list(t[2]), t[3]] for t in self._told]
+        fields["told"] = [t and [*map(list, t[1:4]), t[0], t[4]] for t in self._told]
         fields["desks"] = []
         for i, desk in enumerate(self.desks):
             mine, kept = desk.snapshot()
@@ -346,7 +365,7 @@ class Loop:
         """Put back what `snapshot` gave."""
         self.world.twin.restore(arrays, fields)
         self.demand[...] = arrays["demand"]
-        self._told = [t and (t[0], tuple(t[1]), tuple(t[2]), t[3]) for t in fields["told"]]
+        self._told = [t and (t[3], *map(tuple, t[:3]), t[4]) for t in fields["told"]]
         for i, (desk, kept) in enumerate(zip(self.desks, fields["desks"], strict=True)):
             start = f"desk{i}."
             mine = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -59,6 +59,7 @@ def rules_of(
     calendar: MarketCalendar,
     table: JobTable,
     seed: int,
+    without: Collection[str] = (),
 ) -> Rules:
     """What the scheduler of a pool obeys.
 
@@ -69,11 +70,12 @@ def rules_of(
         calendar: of the run; failures are drawn over it.
         table: whose tenants come.
         seed: of the run.
+        without: tenants without a right to their share on the first day.
     """
     policy, spec = factory.policy, factory.fleet[pool]
     size = catalogue[spec.chip].node_size
     promised = promised_of(factory, pool, size)
-    tree = quota_tree(factory, spec, catalogue, table.tenants)
+    tree = quota_tree(factory, spec, catalogue, table.tenants, without)
     faults = draw_faults(
         nodes=spec.accelerators // size,
         node_size=size,
@@ -97,6 +99,8 @@ def rules_of(
         fair_share=policy.order == "fair_share",
         half_life_ns=round(policy.fair_share_half_life_s * NS_PER_S),
         preempt_within=policy.preempt_within_tenant,
+        blocks=blocks_of(factory, pool, table.tenants),
+        together=policy.move_together,
         runtime_min_ns=_by_class({str(k): v for k, v in policy.minimum_runtime_s.items()}),
         grace_ns=_by_class({str(k): v for k, v in policy.grace_s.items()}),
         save_ns=_by_class(saving),
@@ -106,6 +110,25 @@ def rules_of(
         fault_node=faults.node[run],
         fault_change=faults.change[run],
     )
+
+
+def blocks_of(
+    factory: Factory, pool: int, tenants: Sequence[str]
+) -> tuple[tuple[int, int, int], ...]:
+    """Blocks of a pool as (tenant, first rack, racks), laid out in the order of the file.
+
+    Tenants that ask for no work in the run keep their racks; nobody's jobs ever claim them back.
+    """
+    spec = factory.fleet[pool]
+    blocks, first = [], 0
+    for tenant in factory.tenants:
+        for block in tenant.quota.blocks if tenant.quota is not None else ():
+            if block.pool == spec.name:
+                racks = block.accelerators // spec.rack_accelerators
+                if tenant.name in tenants:
+                    blocks.append((list(tenants).index(tenant.name), first, racks))
+                first += racks
+    return tuple(blocks)
 
 
 def rack_nodes_of(factory: Factory, pool: int, node_size: int) -> int:

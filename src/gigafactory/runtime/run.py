@@ -39,6 +39,7 @@ from gigafactory.jobs.table import COLUMNS
 from gigafactory.kernel.jit import is_cached
 from gigafactory.ledger import Book
 from gigafactory.plant import Chip, load_catalogue
+from gigafactory.policy.limits import plain
 from gigafactory.runtime.desks import desks_of
 from gigafactory.runtime.folder import (
     RunFolder,
@@ -51,7 +52,7 @@ from gigafactory.runtime.loop import Loop, Trace
 from gigafactory.runtime.outputs import Told, summarise, write_summary, write_tables
 from gigafactory.runtime.replay import account
 from gigafactory.runtime.wiring import World, build
-from gigafactory.runtime.workload import generated_jobs, jobs_from_file
+from gigafactory.runtime.workload import generated_jobs, jobs_from_file, whole_nodes
 
 DEFAULT_START = dt.date(2025, 1, 1)
 #: Seconds on the wall between two snapshots; a run shorter than that makes none but when stopped.
@@ -180,6 +181,8 @@ def read_inputs(options: RunOptions, progress: Progress) -> Inputs:
         table = table.take(np.flatnonzero(inside))
     if not len(table):
         raise refuse(options.jobs or "jobs", "submit", None, "no job is submitted during the run")
+    table, apart = whole_nodes(table, factory, catalogue)
+    notes = (*notes, *apart)
     accelerators = sum(p.accelerators for p in factory.fleet)
     share = offered_share(table, accelerators, calendar.begin_ns, calendar.end_ns)
     notes = (
@@ -330,7 +333,8 @@ def resume_run(
 
 def _loop(inputs: Inputs, world: World, journal: Journal, book: Book, trace: Trace) -> Loop:
     """The loop with its desks."""
-    return Loop(world, inputs.calendar, inputs.signals, journal, book, trace, desks=desks_of())
+    desks = desks_of(world, inputs.calendar, book, journal, inputs.factory, inputs.table)
+    return Loop(world, inputs.calendar, inputs.signals, journal, book, trace, desks=desks)
 
 
 def _kept(folder: Path) -> dict[str, Any]:
@@ -361,9 +365,12 @@ def _beginning(inputs: Inputs, world: World) -> dict[str, Any]:
         made.update(np.ascontiguousarray(series.values).data)
     for column in COLUMNS:
         made.update(np.ascontiguousarray(getattr(inputs.table, column)).data)
+    reasons = [plain(reason) for reason in world.reasons]
+    told = {"reasons": reasons, "reason_of": list(world.reason_of)} if reasons else {}
     return {
         "format": 1,
         "seed": options.seed,
+        **told,
         "factory": hashlib.sha256(factory_text(inputs.factory).encode()).hexdigest(),
         "scenario": scenario,
         "jobs": _sha256(options.jobs),

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.factory.rights import quota_tree
+from gigafactory.factory.rights import quota_tree, verdicts, without_reserve
 from gigafactory.ledger import SHARE_COLUMNS, Book
 from gigafactory.ledger.book import RECEIPT
 from gigafactory.ledger.tables import job_states
@@ -63,7 +63,9 @@ class Shares:
 def read_shares(told: Told, book: Book) -> Shares | None:
     """The shares of a run; None where its journal holds none of this tree."""
     tenants = told.table.tenants
-    trees = [quota_tree(told.factory, p, told.catalogue, tenants) for p in told.factory.fleet]
+    on = told.calendar.local_dates[0]
+    lost = without_reserve(verdicts(told.factory, told.catalogue, on))
+    trees = [quota_tree(told.factory, p, told.catalogue, tenants, lost) for p in told.factory.fleet]
     tree = trees[0]
     if not book.share_s or book.header.shares != tree.names:
         return None

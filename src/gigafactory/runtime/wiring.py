@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from gigafactory.adapters.twin import PoolPlace, Twin, TwinSite
-from gigafactory.factory.models import Factory, Site
+from gigafactory.factory.models import Factory, Outside, Site
 from gigafactory.factory.models import Pool as FleetPool
-from gigafactory.factory.rights import quota_tree
+from gigafactory.factory.rights import quota_tree, verdicts_through
 from gigafactory.factory.scenario import Scenario
 from gigafactory.factory.timeline import Timeline, compile_timeline, connection_limit_mw
 from gigafactory.grid import MarketCalendar, Signals
 from gigafactory.grid.ppa import Ppa
+from gigafactory.grid.series import Series
 from gigafactory.jobs import JobClass, JobTable
 from gigafactory.kernel import FULL_SPEED, Pool, PoolSpec, Rules
 from gigafactory.ledger import Header
@@ -24,6 +25,8 @@ from gigafactory.plant import Chip
 from gigafactory.plant.battery import Battery
 from gigafactory.plant.power import PowerCurve, curve_for
 from gigafactory.plant.thermal import CoolingDesign, Electrical, overhead, typical, wet_bulb_c
+from gigafactory.policy import Reason
+from gigafactory.runtime.limits import Limits, limits_of
 from gigafactory.runtime.rights import (
     pod_nodes_of,
     rack_nodes_of,
@@ -61,6 +64,8 @@ class SiteWires:
         base_limit_mw: contractual import limit per period, events apart, [P].
         rest_w: watts an accelerator in service draws at rest, fabric included, per pool.
         export_mw: export right.
+        halls_mw: IT power allowed per hall number and period, [P]; halls never short are left out.
+        signals: prices and weather as they are there.
     """
 
     name: str
@@ -71,6 +76,8 @@ class SiteWires:
     base_limit_mw: Array
     rest_w: tuple[float, ...]
     export_mw: float
+    halls_mw: dict[int, Array]
+    signals: Signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,12 @@ class World:
         overhead_ppm: per class, checkpointing share of run time.
         contract_kind: signal that drives each power contract.
         contract_cap_mw: capacity in force per contract and period, [contracts, P].
+        pool_hall: hall of each pool, a number at its site.
+        limits: what may close projects and change shares.
+        reasons: why jobs are refused at the door.
+        reason_of: the reason of each of them, an index into `reasons`, in order of job number.
+        class_share: share of a pool's largest IT power that a class may draw, [P, sites, classes];
+            None where no class has a limit.
     """
 
     twin: Twin
@@ -96,6 +109,11 @@ class World:
     checkpoint_ns: Ints
     contract_kind: tuple[str, ...]
     contract_cap_mw: Array
+    limits: Limits
+    reasons: tuple[Reason, ...]
+    reason_of: tuple[int, ...]
+    pool_hall: tuple[int, ...] = ()
+    class_share: Array | None = None
 
 
 def build(
@@ -121,26 +139,27 @@ def build(
         seed: of the run; failures are drawn by it.
     """
     line = compile_timeline(factory, calendar.start_ns, scenario, catalogue)
-    judged = judge_jobs(table, factory, catalogue, calendar.local_dates[0])
+    through = verdicts_through(
+        factory, catalogue, calendar.local_dates[0], calendar.local_dates[-1]
+    )
+    judged = judge_jobs(table, factory, catalogue, calendar, through)
     table = replace(table, priority=judged.priority)
+    limits = limits_of(factory, catalogue, calendar, table, judged.refused, through)
     routed, home = route(table, factory, catalogue, source, judged)
     names = list(factory.sites)
-    powers = [
-        _power_table(catalogue[p.chip], factory.sites[p.site].network.watt_per_accelerator_w)
-        for p in factory.fleet
-    ]
-    pools = _pools(factory, catalogue, calendar, line, table, routed, powers, seed)
+    fabric_w = {name: site.network.watt_per_accelerator_w for name, site in factory.sites.items()}
+    powers = [_power_table(catalogue[p.chip], fabric_w[p.site]) for p in factory.fleet]
+    pools = _pools(factory, catalogue, calendar, line, table, routed, powers, seed, limits.lost[0])
     ppas, kinds = _ppas(factory)
-    whole = np.ones(calendar.periods)
-    caps = np.array([p.available_mw(calendar, whole) for p in ppas]).reshape(-1, calendar.periods)
-    factor = np.array([getattr(signals, kind).values for kind in kinds]).reshape(caps.shape)
+    caps, factor = _contracts(ppas, kinds, calendar, signals)
     sites, wires = [], []
     for name, site in factory.sites.items():
-        mine_pools = tuple(i for i, p in enumerate(factory.fleet) if p.site == name)
-        plant, wire = _site(factory, name, site, mine_pools, catalogue, calendar, signals, line)
+        mine = tuple(i for i, p in enumerate(factory.fleet) if p.site == name)
+        seen = seen_from(signals, site.outside)
+        plant, wire = _site(factory, name, site, mine, catalogue, calendar, seen, line)
         sites.append(plant)
         wires.append(wire)
-        _energise(factory, pools, mine_pools, plant, wire, powers)
+        _energise(factory, pools, mine, plant, wire, powers)
     twin = Twin(
         pools,
         sites,
@@ -151,16 +170,21 @@ def build(
         len(CLASSES),
         home,
     )
-    overhead_ppm, checkpoint_ns = _checkpoints(factory)
+    ppm, checkpoint_ns = _checkpoints(factory)
     return World(
         twin=twin,
-        header=_header(factory, catalogue, calendar, table, names, overhead_ppm, judged),
+        header=_header(factory, catalogue, calendar, table, names, ppm, judged, limits),
+        limits=limits,
+        reasons=judged.reasons,
+        reason_of=judged.reason,
         sites=tuple(wires),
         responder=_responder(factory, catalogue),
         power_mw=tuple(powers),
         checkpoint_ns=checkpoint_ns,
         contract_kind=kinds,
         contract_cap_mw=caps,
+        pool_hall=tuple(list(factory.sites[p.site].halls).index(p.hall) for p in factory.fleet),
+        class_share=_class_share(line, names, calendar.periods),
     )
 
 
@@ -173,6 +197,7 @@ def _pools(
     routed: list[Routed],
     powers: list[Ints],
     seed: int,
+    without: frozenset[str],
 ) -> list[PoolPlace]:
     """Every pool with its scheduler and the jobs it knows."""
     names = list(factory.sites)
@@ -180,7 +205,7 @@ def _pools(
     pools = []
     for i, (pool, mine) in enumerate(zip(factory.fleet, routed, strict=True)):
         chip = catalogue[pool.chip]
-        rules = rules_of(factory, i, catalogue, calendar, table, seed)
+        rules = rules_of(factory, i, catalogue, calendar, table, seed, without)
         kernel = _kernel(factory, calendar, table, chip, mine, i, powers[i], rules, near)
         installed, down = line.installed[pool.name], line.down[pool.name]
         usable = (installed - down) // chip.node_size
@@ -198,6 +223,15 @@ def _ppas(factory: Factory) -> tuple[list[Ppa], tuple[str, ...]]:
     ]  # fmt: skip
     winds = {"offshore_wind": "wind_offshore", "onshore_wind": "wind_onshore"}
     return ppas, tuple(winds.get(p.technology, p.technology) for p in ppas)
+
+
+def _contracts(
+    ppas: list[Ppa], kinds: tuple[str, ...], calendar: MarketCalendar, signals: Signals
+) -> tuple[Array, Array]:
+    """Capacity in force of each power contract, and how much of it the weather lets it give."""
+    whole = np.ones(calendar.periods)
+    caps = np.array([p.available_mw(calendar, whole) for p in ppas]).reshape(-1, calendar.periods)
+    return caps, np.array([getattr(signals, k).values for k in kinds]).reshape(caps.shape)
 
 
 def _power_table(chip: Chip, fabric_w: float) -> Ints:
@@ -338,8 +372,35 @@ def _site(
         base_limit_mw=connection_limit_mw(name, site, None, calendar.start_ns),
         rest_w=tuple(catalogue[p.chip].idle_w + fabric_w for p in fleet),
         export_mw=site.connection.export_mw,
+        halls_mw={
+            h: line.hall_limit_mw[name, hall]
+            for h, hall in enumerate(site.halls)
+            if (name, hall) in line.hall_limit_mw
+        },
+        signals=signals,
     )
     return twin, wire
+
+
+def seen_from(signals: Signals, outside: Outside | None) -> Signals:
+    """The signals of the first site as they are at another one, by what its file says of it."""
+    if outside is None:
+        return signals
+    times, add = outside.price_times, outside.price_add_eur_per_mwh
+
+    def changed(series: Series, values: Array) -> Series:
+        note = "; ".join(filter(None, [series.note, "changed by what the site's file says"]))
+        return replace(series, values=values, note=note)
+
+    return replace(
+        signals,
+        price=changed(signals.price, signals.price.values * times + add),
+        imbalance=changed(signals.imbalance, signals.imbalance.values * times + add),
+        carbon=changed(signals.carbon, signals.carbon.values * outside.carbon_times),
+        temperature=changed(
+            signals.temperature, signals.temperature.values + outside.temperature_add_k
+        ),
+    )
 
 
 def _same_moisture(humidity_pct: Array, before_c: Array, after_c: Array) -> Array:
@@ -465,6 +526,16 @@ def _energise(
         )
 
 
+def _class_share(line: Timeline, names: list[str], periods: int) -> Array | None:
+    """Shares of power that classes may draw, [P, sites, classes]; None when none has a limit."""
+    if not line.class_share:
+        return None
+    share = np.ones((periods, len(names), len(CLASSES)))
+    for (site, label), values in line.class_share.items():
+        share[:, names.index(site), CLASSES.index(label)] = values
+    return share
+
+
 def _checkpoints(factory: Factory) -> tuple[tuple[int, ...], Ints]:
     """Per class, millionths of run time spent saving, and the interval in nanoseconds."""
     ppm, interval = [], np.zeros(8, np.int64)
@@ -492,6 +563,7 @@ def _header(
     names: list[str],
     overhead_ppm: tuple[int, ...],
     judged: Judged,
+    limits: Limits,
 ) -> Header:
     def micro(value: float) -> int:
         return round(value * 1e6)
@@ -516,13 +588,14 @@ def _header(
         export_margin=micro(market.export_margin_eur_per_mwh),
         wear=tuple(micro(b.wear_eur_per_mwh) if b else 0 for b in batteries),
         water_price=tuple(micro(s.water.price_eur_per_m3) for s in sites),
+        data_price=tuple(micro(s.transfer.price_eur_per_tb) for s in sites),
         heat_price=tuple(micro(s.heat.price_eur_per_mwh) if s.heat else 0 for s in sites),
         overhead_ppm=overhead_ppm,
         jobs=len(table),
         tenants=table.tenants,
         edges_ns=(calendar.begin_ns, calendar.end_ns, step),
         node_size=tuple(catalogue[p.chip].node_size for p in factory.fleet),
-        rules=judged.rules,
+        rules=tuple(dict.fromkeys((*judged.rules, *limits.rules))),
         refused=tuple(np.flatnonzero(judged.refused >= 0).tolist()),
         refused_by=tuple(judged.refused[judged.refused >= 0].tolist()),
         shares=quota_tree(factory, factory.fleet[0], catalogue, table.tenants).names,

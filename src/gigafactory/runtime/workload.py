@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import numpy.typing as npt
 from gigafactory.engine.errors import BadInput, Problem
 from gigafactory.factory.models import Factory
 from gigafactory.factory.rights import quota_tree
-from gigafactory.factory.rights import verdicts as verdicts_of
 from gigafactory.grid import MarketCalendar
 from gigafactory.jobs import (
     Demand,
@@ -29,6 +27,8 @@ from gigafactory.jobs import (
 from gigafactory.jobs.files import read_trace
 from gigafactory.jobs.scale import scale_to_fleet
 from gigafactory.plant import Chip
+from gigafactory.policy.limits import Spell
+from gigafactory.policy.rules import Reason
 
 #: Jobs a year that a factory of 100,000 accelerators is asked, replicas of services apart.
 JOBS_PER_YEAR = 1_600_000
@@ -144,6 +144,30 @@ def jobs_from_file(
     return jobs, tuple(str(n) for n in trace.notices)
 
 
+def whole_nodes(
+    table: JobTable, factory: Factory, catalogue: Mapping[str, Chip]
+) -> tuple[JobTable, tuple[str, ...]]:
+    """Let the jobs of tenants with nodes of their own ask for whole nodes.
+
+    So nobody shares a node with them, and they are billed for what they keep from others. A job of
+    a chip the fleet lacks asks for a node of the largest size there is.
+
+    Returns:
+        The jobs, and what a reader must know of it.
+    """
+    apart = {tenant.name for tenant in factory.tenants if tenant.isolation == "dedicated_nodes"}
+    mine = np.array([name in apart for name in table.tenants] or [False])[table.tenant]
+    if not mine.any():
+        return table, ()
+    there = {pool.chip: catalogue[pool.chip].node_size for pool in factory.fleet}
+    sizes = [there.get(chip, max(there.values())) for chip in table.chips]
+    size = np.array(sizes, np.int32)[table.chip]
+    asked = np.where(mine, -(-table.accelerators // size) * size, table.accelerators)
+    more = int((asked > table.accelerators).sum())
+    told = f"{more:,} jobs of tenants with nodes of their own ask for whole nodes instead of a part"
+    return replace(table, accelerators=asked.astype(np.int32)), (told,) if more else ()
+
+
 @dataclass(frozen=True, slots=True)
 class Routed:
     """The jobs that a pool knows: those that may run in it.
@@ -164,15 +188,20 @@ class Judged:
     """What the rules say of every job; columns over the jobs of the run.
 
     Attributes:
-        refused: rule that refuses it, an index into `rules`; -1 where it may run.
+        refused: rule that refuses it at the door, an index into `rules`; -1 where it may come. What
+            depends on the day is not among them: a desk refuses that when the job comes.
         rules: ids of the rules.
-        price_share: of the list price.
-        priority: of the job.
+        reasons: why jobs are refused at the door, with their particulars.
+        reason: of each job refused, an index into `reasons`, in order of job number.
+        price_share: of the list price, on the day the job is submitted.
+        priority: of the job, on that day.
         allowed: whether it may run in each pool, bool[jobs, pools].
     """
 
     refused: npt.NDArray[np.int16]
     rules: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+    reason: tuple[int, ...]
     price_share: npt.NDArray[np.float64]
     priority: npt.NDArray[np.int8]
     allowed: npt.NDArray[np.bool_]
@@ -180,59 +209,147 @@ class Judged:
 
 #: Rule that refuses a gang its tenant could never have.
 TOO_WIDE = "gang_over_share"
+#: Rule that refuses work without a project where all there is is kept for classified work.
+KEPT = "pool_classified"
 
 
 def judge_jobs(
-    table: JobTable, factory: Factory, catalogue: Mapping[str, Chip], on: dt.date
+    table: JobTable,
+    factory: Factory,
+    catalogue: Mapping[str, Chip],
+    calendar: MarketCalendar,
+    through: Mapping[str, Mapping[str, Sequence[Spell]]],
 ) -> Judged:
-    """Judge the projects and services of a table; a job of neither has its tenant's terms."""
-    known = {
-        name: verdict
-        for verdicts in verdicts_of(factory, catalogue, on).values()
-        for name, verdict in verdicts.items()
-    }
+    """Judge the projects and services of a table by the day on which each job is submitted.
+
+    A job of neither has its tenant's terms, and no place on a pool kept for classified work.
+
+    Args:
+        table: what is asked.
+        factory: whose rules hold.
+        catalogue: accelerators.
+        calendar: of the run; says which day an instant belongs to.
+        through: what the rules say from day to day, by tenant and project or service.
+    """
+    known = {name: one for projects in through.values() for name, one in projects.items()}
     paid = {t.name: 1.0 - t.discount_fraction for t in factory.tenants}
     price = np.array([paid.get(name, 1.0) for name in table.tenants] or [1.0])[table.tenant]
     priority = table.priority.copy()
-    refused = np.full(len(table), -1, np.int16)
-    allowed = _narrow_enough(table, factory, catalogue)
-    wide = ~allowed.any(axis=1)
-    rules: list[str] = [TOO_WIDE] if wide.any() else []
-    refused[wide] = 0
+    allowed = np.ones((len(table), len(factory.fleet)), np.bool_)
+    judged = np.zeros(len(table), np.bool_)
     for names, column in ((table.projects, table.project), (table.services, table.service)):
         for at, name in enumerate(names):
-            verdict = known.get(name)
-            if verdict is None:
+            if name not in known:
                 continue
             mine = np.flatnonzero(column == at)
-            price[mine] = verdict.price_factor
-            levels = {int(p): verdict.priority(int(p)) for p in np.unique(priority[mine])}
-            priority[mine] = [levels[p] for p in priority[mine].tolist()]
-            if not verdict.admitted:
-                rule = verdict.refusals[0].rule
-                rules += [rule] if rule not in rules else []
-                refused[mine] = rules.index(rule)
-            else:
-                allowed[mine] &= [pool.name in verdict.pools for pool in factory.fleet]
-    return Judged(refused, tuple(rules), price, priority, allowed)
+            judged[mine] = True
+            spells = known[name]
+            barred = {reason.value("pool") for reason in spells[0].verdict.barred}
+            allowed[mine] &= [pool.name not in barred for pool in factory.fleet]
+            _set_terms(spells, mine, table.submit_ns[mine], calendar, price, priority)
+    _keep_out(table, factory, judged, allowed)
+    fits, most = _narrow_enough(table, factory, catalogue)
+    # a project that may run nowhere at all is refused by its verdict, when its jobs come
+    stay = (allowed.any(axis=1) | ~judged) & ~(allowed & fits).any(axis=1)
+    jobs = np.flatnonzero(stay)
+    reasons, reason = _at_the_door(
+        table, factory, jobs, np.where(allowed[jobs], most[table.tenant[jobs]], -1)
+    )
+    rules = tuple(dict.fromkeys(one.rule for one in reasons))
+    refused = np.full(len(table), -1, np.int16)
+    refused[jobs] = [rules.index(reasons[at].rule) for at in reason]
+    return Judged(refused, rules, reasons, reason, price, priority, allowed & fits)
+
+
+def _set_terms(
+    spells: Sequence[Spell],
+    jobs: npt.NDArray[np.int64],
+    submit_ns: npt.NDArray[np.int64],
+    calendar: MarketCalendar,
+    price: npt.NDArray[np.float64],
+    priority: npt.NDArray[np.int8],
+) -> None:
+    """Write price and priority of a project's jobs, by the verdict of the day of submission."""
+    days = [(spell.begins - calendar.local_dates[0]).days for spell in spells]
+    begins_ns = calendar.start_ns[calendar.day_edges[days]]
+    of = np.maximum(np.searchsorted(begins_ns, submit_ns, side="right") - 1, 0)
+    for k, spell in enumerate(spells):
+        mine = jobs[of == k]
+        price[mine] = spell.verdict.price_factor
+        levels = {int(p): spell.verdict.priority(int(p)) for p in np.unique(priority[mine])}
+        priority[mine] = [levels[p] for p in priority[mine].tolist()]
+
+
+def _keep_out(
+    table: JobTable,
+    factory: Factory,
+    judged: npt.NDArray[np.bool_],
+    allowed: npt.NDArray[np.bool_],
+) -> None:
+    """Keep work that no project stands for off the pools kept for classified work."""
+    kept = [pool.isolation == "classified" for pool in factory.fleet]
+    if not any(kept):
+        return
+    cleared = {tenant.name for tenant in factory.tenants if tenant.isolation == "classified"}
+    may = np.array([name in cleared for name in table.tenants] or [False])[table.tenant]
+    allowed[np.ix_(~judged & ~may, kept)] = False
+    allowed[np.ix_(~judged & may, [not one for one in kept])] = False
 
 
 def _narrow_enough(
     table: JobTable, factory: Factory, catalogue: Mapping[str, Chip]
-) -> npt.NDArray[np.bool_]:
-    """Whether a job could ever start in each pool, by caps and what others never lend.
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Whether a job could ever start in each pool, by its size, caps and what others never lend.
 
-    bool[jobs, pools]; a job wider than a pool is for `route` to see to.
+    A job wider than every pool is for `route` to see to.
+
+    Returns:
+        bool[jobs, pools], and the most a tenant could ever hold, int64[tenants, pools].
     """
     fits = np.ones((len(table), len(factory.fleet)), np.bool_)
+    most = np.zeros((len(table.tenants), len(factory.fleet)), np.int64)
     least = np.where(table.accelerators_min > 0, table.accelerators_min, table.accelerators)
+    largest = max(pool.accelerators for pool in factory.fleet)
     for i, pool in enumerate(factory.fleet):
         size = catalogue[pool.chip].node_size
         tree = quota_tree(factory, pool, catalogue, table.tenants)
-        most = np.array([tree.most(q, pool.accelerators) for q in range(len(table.tenants))])
+        most[:, i] = [tree.most(q, pool.accelerators) for q in range(len(table.tenants))]
         held = np.where(table.accelerators >= size, -(-least // size) * size, least)
-        fits[:, i] = (held <= most[table.tenant]) | (table.accelerators > pool.accelerators)
-    return fits
+        room = np.minimum(most[table.tenant, i], pool.accelerators)
+        fits[:, i] = ((held <= room) & (table.accelerators <= pool.accelerators)) | (
+            table.accelerators > largest
+        )
+    return fits, most
+
+
+def _at_the_door(
+    table: JobTable,
+    factory: Factory,
+    jobs: npt.NDArray[np.int64],
+    most: npt.NDArray[np.int64],
+) -> tuple[tuple[Reason, ...], tuple[int, ...]]:
+    """Why jobs could start nowhere, whatever the day: each reason once, and the reason of each job.
+
+    Args:
+        table: what is asked.
+        factory: whose pools.
+        jobs: numbers of the jobs.
+        most: accelerators each could ever hold in each pool, -1 where it may not be.
+    """
+    known: dict[Reason, int] = {}
+    which = []
+    for job, room in zip(jobs.tolist(), most, strict=True):
+        project = int(table.project[job])
+        name = table.projects[project] if project >= 0 else table.tenants[table.tenant[job]]
+        at = int(np.argmax(room))
+        this: dict[str, object] = {"project": name, "pool": factory.fleet[at].name}
+        if room[at] < 0:
+            reason = Reason.of(KEPT, **this)
+        else:
+            asked = int(table.accelerators[job])
+            reason = Reason.of(TOO_WIDE, **this, accelerators=asked, allowed=int(room[at]))
+        which.append(known.setdefault(reason, len(known)))
+    return tuple(known), tuple(which)
 
 
 def route(

@@ -320,6 +320,10 @@ def events(draw: st.DrawFn, days: int, sites: int) -> list[dict[str, Any]]:
             site = f"site{draw(st.integers(0, sites - 1))}"
             factor = draw(st.sampled_from(["0 %", "20 %", "50 %", "90 %"]))
             found.append({"kind": kind, "site": site, **span(), "factor": factor})
+        elif kind == "power":
+            whom = draw(st.sampled_from([{"hall": "room"}, {"job_class": "research"}]))
+            factor = draw(st.sampled_from(["0 %", "30 %", "80 %"]))
+            found.append({"kind": kind, **whom, **span(), "factor": factor})
         elif kind == "temperature":
             found.append({"kind": kind, **span(), "add": draw(st.sampled_from(["-5 K", "20 K"]))})
         elif kind == "price":
@@ -338,7 +342,7 @@ def events(draw: st.DrawFn, days: int, sites: int) -> list[dict[str, Any]]:
     return found
 
 
-_EVENTS = ("connection", "temperature", "price", "no_spares")
+_EVENTS = ("connection", "temperature", "price", "no_spares", "power")
 
 
 def write_scenario(path: Path, happens: Sequence[dict[str, Any]]) -> Path:

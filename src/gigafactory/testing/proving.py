@@ -23,7 +23,9 @@ from gigafactory.runtime.replay import verify
 
 #: Wh by which quantising each of a site's meters may move its import in a period.
 ROUNDING_WH = 8.0
-_START, _BACKFILL, _RESUME, _FINISH, _LIMIT, _PAUSE, _EVICT, _PREEMPT, _FAIL, _GROW = range(1, 11)
+_START, _BACKFILL, _RESUME, _FINISH, _LIMIT, _PAUSE, _EVICT, _PREEMPT, _FAIL, _GROW, _SHIFT = range(
+    1, 12
+)
 
 
 def run_problems(folder: Path) -> list[str]:
@@ -271,7 +273,7 @@ def _allowed(job: int, was: int, kind: int) -> Sequence[str]:
     """Whether what happened to a job may follow what happened to it before."""
     active, stopped = (_START, _BACKFILL, _RESUME), (0, _EVICT, _PREEMPT, _FAIL)
     before = {
-        _START: (*stopped, _GROW),
+        _START: (*stopped, _GROW, _SHIFT),
         _BACKFILL: stopped,
         _RESUME: (_PAUSE,),
     }.get(kind, active)
