@@ -64,7 +64,7 @@ class Placement:
     def at(self, pool: int, job: int) -> int:
         """Number of a job in a pool, -1 where the pool does not know it."""
         jobs = self.pools[pool].jobs
-        at = int(np.searchsorted(jobs, job))
+        at = int(jobs.searchsorted(jobs.dtype.type(job)))  # another type would copy them all
         return at if at < len(jobs) and jobs[at] == job else -1
 
     def state(self, job: int) -> int:

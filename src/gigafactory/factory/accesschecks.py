@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -85,6 +86,9 @@ def _projects(view: View) -> Iterator[Found]:
                 why = f"must be at least the objective of {service.latency_ms:g} ms"
                 value = f"{service.latency_p99_ms:g} ms"
                 yield Found((*path, "latency_p99"), value, why, ((*path, "latency"),))
+            if service.slots > 0 and service.service_time_s <= 0.0:
+                why = "is needed with slots: how long a request takes of its replica"
+                yield Found((*path, "service_time"), None, why, ((*path, "slots"),))
             for n, review in enumerate(service.reviews):
                 place = (*path, "reviews", n)
                 yield from _in_order(place, "approved", review.approved, "expires", review.expires)
@@ -164,7 +168,9 @@ def _blocks(view: View) -> Iterator[Found]:
             mine[pool.name] += block.accelerators
             chip = view.chip_of(pool)
             spare = pool.spare_nodes * (chip.node_size if chip is not None else 0)
-            own = int(quota.nominal_fraction * (pool.accelerators - spare) + SLACK)
+            # what cannot be read is told by who reads it
+            share = quota.nominal_fraction * (pool.accelerators - spare)
+            own = pool.accelerators if math.isnan(share) else int(share + SLACK)
             if mine[pool.name] > own:
                 why = f"is more than its nominal share of the pool, {own} accelerators"
                 yield Found((*path, "accelerators"), block.accelerators, why, rests)

@@ -157,6 +157,24 @@ class Service(SourcedBlock):
         0.0,
         source="Our assumption, 2026, assumption: users next door",
     )
+    slots: Count = setting(
+        "Requests that one replica answers at once; 0 sizes the service in proportion to its rate, "
+        "without a look at how long a request waits.",
+        0,
+        source="Our assumption, 2026, assumption: not known",
+    )
+    service_time_s: DurationS = setting(
+        "Mean time a request takes of its replica, from first to last word; needed with slots.",
+        0.0,
+        key="service_time",
+        source="Our assumption, 2026, assumption: not known",
+    )
+    startup_s: DurationS = setting(
+        "Time from the start of a replica until it answers.",
+        300.0,
+        key="startup",
+        source="Our assumption, 2026, assumption: loading a model of some hundreds of GB",
+    )
     degradation: Literal["shed", "smaller_model", "queue"] = setting(
         "What it does when it has too little capacity.", "queue"
     )

@@ -489,6 +489,48 @@ def served(rates: RateSeries, replicas: npt.NDArray[np.int64], service: Service)
     return Served(requests, beyond, share, intervals)
 
 
+def _rates_with_warm_up(
+    service: Service,
+    start_ns: int,
+    end_ns: int,
+    seed: int,
+    period_s: float,
+    timezone: str,
+    rates: RateSeries | None,
+) -> tuple[RateSeries, int]:
+    """Rates of a service over a window, and how many intervals before it they begin."""
+    period_ns = round(period_s * NS_PER_S)
+    warm = 1 + int(np.ceil(service.scale_down_s / period_s))
+    periods = warm + max(1, -((start_ns - end_ns) // period_ns))
+    begin_ns = start_ns - warm * period_ns
+    if rates is not None:
+        return rates.onto(begin_ns, periods, period_s), warm
+    series = synthetic_rates(
+        begin_ns,
+        periods,
+        period_s,
+        seed=seed,
+        name=f"{service.tenant}/{service.name}",
+        peak_to_mean=service.peak_to_mean,
+        timezone=timezone,
+    )
+    return series, warm
+
+
+def rates_of(
+    service: Service,
+    *,
+    start_ns: int,
+    end_ns: int,
+    seed: int,
+    period_s: float = 900.0,
+    timezone: str = "Europe/Amsterdam",
+) -> RateSeries:
+    """The synthetic rates that `replica_jobs` follows over the same window with the same seed."""
+    series, warm = _rates_with_warm_up(service, start_ns, end_ns, seed, period_s, timezone, None)
+    return replace(series, start_ns=start_ns, rate_rps=series.rate_rps[warm:])
+
+
 def replica_jobs(
     service: Service,
     *,
@@ -515,22 +557,7 @@ def replica_jobs(
     Returns:
         Timed jobs; the autoscaler has seen a warm-up before the window, so it starts settled.
     """
-    period_ns = round(period_s * NS_PER_S)
-    warm = 1 + int(np.ceil(service.scale_down_s / period_s))
-    periods = warm + max(1, -((start_ns - end_ns) // period_ns))
-    begin_ns = start_ns - warm * period_ns
-    if rates is None:
-        series = synthetic_rates(
-            begin_ns,
-            periods,
-            period_s,
-            seed=seed,
-            name=f"{service.tenant}/{service.name}",
-            peak_to_mean=service.peak_to_mean,
-            timezone=timezone,
-        )
-    else:
-        series = rates.onto(begin_ns, periods, period_s)
+    series, warm = _rates_with_warm_up(service, start_ns, end_ns, seed, period_s, timezone, rates)
     wanted = capacity(series, service, before_rps=series.rate_rps[:1].tolist())[warm:]
     jobs = layer_cake(
         wanted, service, start_ns=start_ns, period_s=period_s, chip=chip, state=series.state

@@ -183,6 +183,8 @@ class Book:
         self._hours_rest = np.zeros((sites, len(FATES) + 2 * classes), np.int64)
         self._it_rest = np.zeros((sites, classes + 1), np.int64)
         self._money_rest = np.zeros((sites + 1, len(PAID) + len(h.contracts) * 2 + 2), np.int64)
+        named = [i for i, label in enumerate(h.classes) if label == "inference_realtime"]
+        self._realtime = named[0] if named else -1
         # jobs
         self.receipt = np.zeros((len(RECEIPT), h.jobs), np.int64)
         self.receipt[1:3] = -1
@@ -190,6 +192,7 @@ class Book:
         self.refused_by = np.full(h.jobs, -1, np.int16)
         self.refused_by[list(h.refused)] = h.refused_by
         self.share_s: list[Ints] = []
+        self.replicas: list[Ints] = []  # of real-time replicas: job, begin and end of each segment
         self.ask: dict[str, Any] = {
             "tenant": np.full(h.jobs, -1, np.int16),
             "job_class": np.zeros(h.jobs, np.int8),
@@ -453,6 +456,9 @@ class Book:
             ends: instant and energy reading at which it opened, and at which it closed.
         """
         t0, e0, t1, e1 = ends
+        live = self.ask["job_class"][job] == self._realtime
+        if live.any():
+            self.replicas.append(np.stack([job, t0, t1], axis=1)[live])
         first, _, step = self.header.edges_ns
         a = width.astype(np.int64)
         group = self.ask["job_class"][job].astype(np.int64)

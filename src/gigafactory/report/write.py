@@ -23,6 +23,7 @@ from gigafactory.report.sections.grounds import (
 from gigafactory.report.sections.headline import answers, identity, tiles
 from gigafactory.report.sections.people import tenants_section
 from gigafactory.report.sections.power import week_section, year_section
+from gigafactory.report.sections.services import services_section
 from gigafactory.report.sections.shares import shares_section
 from gigafactory.report.sections.tell import Section, Teller
 from gigafactory.report.voice import Voice
@@ -87,7 +88,7 @@ def render(frame: Frame, voice: Voice, *, public: bool = False) -> str:
 
 def _sections(tell: Teller, public: bool) -> list[Section]:
     """The chapters in reading order."""
-    return [
+    chapters = [
         week_section(tell),
         year_section(tell),
         hours_section(tell),
@@ -95,6 +96,7 @@ def _sections(tell: Teller, public: bool) -> list[Section]:
         cost_section(tell),
         waits_section(tell),
         shares_section(tell, public),
+        services_section(tell, public),
         tenants_section(tell, public),
         footprint_section(tell),
         asked_section(tell),
@@ -103,6 +105,7 @@ def _sections(tell: Teller, public: bool) -> list[Section]:
         check_section(tell),
         limits_section(tell),
     ]
+    return [chapter for chapter in chapters if chapter is not None]
 
 
 @lru_cache(maxsize=1)

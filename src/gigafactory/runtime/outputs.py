@@ -28,6 +28,7 @@ from gigafactory.runtime.access import access
 from gigafactory.runtime.goodput import goodput
 from gigafactory.runtime.loop import Trace
 from gigafactory.runtime.origins import source_table
+from gigafactory.runtime.serving import services_of
 from gigafactory.runtime.shares import NO_SHARES, need_gpu_h, read_shares, share_rows, share_totals
 from gigafactory.runtime.told import Told
 from gigafactory.runtime.wiring import CLASSES
@@ -237,6 +238,7 @@ def summarise(
         "jobs": {**_jobs(told, book), "origin": table.origin, "scaling": list(table.scaling)},
         "accelerator_hours": hours,
         "goodput": goodput(told, book),
+        "services": services_of(told, book, trace),
         "shares": share_rows(shares) if shares else None,
         "shares_of_tenants": share_totals(shares) if shares else None,
         **access(told, book, shares),

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gigafactory.engine.errors import BadInput, Problem
-from gigafactory.factory.models import Factory
+from gigafactory.factory.models import Factory, Tenant
+from gigafactory.factory.models import Service as FactoryService
 from gigafactory.factory.rights import quota_tree
 from gigafactory.grid import MarketCalendar
 from gigafactory.jobs import (
@@ -65,21 +66,7 @@ def workload_of(factory: Factory, catalogue: Mapping[str, Chip]) -> WorkloadSpec
             )
             for work, project in zip(tenant.work, tenant.project_names, strict=True)
         )
-        services.extend(
-            Service(
-                name=service.name,
-                tenant=tenant.name,
-                accelerators_peak=service.accelerators_peak,
-                replica_accelerators=service.replica_accelerators,
-                latency_ms=service.latency_ms,
-                headroom=service.headroom,
-                peak_to_mean=1.0 / service.mean_fraction,
-                chips=service.chips,
-                mission=mission,
-                priority=factory.policy.priority["inference_realtime"],
-            )
-            for service in tenant.services
-        )
+        services.extend(service_of(factory, tenant, service) for service in tenant.services)
     return WorkloadSpec(
         pools=pools,
         demands=tuple(demands),
@@ -87,6 +74,25 @@ def workload_of(factory: Factory, catalogue: Mapping[str, Chip]) -> WorkloadSpec
         jobs_per_year_target=max(1, round(JOBS_PER_YEAR * total / 100_000)),
         priorities={_LABELS[label]: level for label, level in factory.policy.priority.items()},
         timezone=next(iter(factory.sites.values())).timezone,
+    )
+
+
+def service_of(factory: Factory, tenant: Tenant, service: FactoryService) -> Service:
+    """A service of the file as the generator and the reckoning of its requests see it."""
+    return Service(
+        name=service.name,
+        tenant=tenant.name,
+        accelerators_peak=service.accelerators_peak,
+        replica_accelerators=service.replica_accelerators,
+        latency_ms=service.latency_ms,
+        headroom=service.headroom,
+        startup_s=service.startup_s,
+        peak_to_mean=1.0 / service.mean_fraction,
+        chips=service.chips,
+        mission=_MISSIONS[tenant.mission] if tenant.mission else Mission.NONE,
+        priority=factory.policy.priority["inference_realtime"],
+        slots=service.slots,
+        service_s=service.service_time_s,
     )
 
 
