@@ -58,10 +58,11 @@ _MONTH_H: Final = 8766.0 / 12.0
 _VERDICT, _BUDGET, _STORAGE = range(3)
 _SERVICE, _HELD = POOL_COLUMNS.index("service_ns"), SHARE_COLUMNS.index("held_s")
 #: By kind of move: 1 where it opens a segment, -1 where it closes one; and whether it stops a job.
-_OPENED: Final = np.array([0, *((1 if k in OPENS else -1) for k in range(1, REFUSE)), 0, 0])
+_OPENED: Final = np.array([0, *(1 if k in OPENS else -1 for k in range(1, REFUSE)), 0, 0])
 _STOPPED: Final = np.isin(np.arange(len(_OPENED)), (EVICT, PREEMPT, FAIL))
 _MOVES_READ: Final = ("job", "kind", "t_ns", "width")
 Turn = tuple[int, Reason | None]
+Happened = tuple[dict[str, npt.NDArray[Any]], Shorts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +251,7 @@ class LimitsDesk:
         self.rule = np.full((3, n), -1, np.int16)
         #: Number of the reason, as counted over the `limits` frames of the journal.
         self.number = np.zeros((3, n), np.int32)
-        # used up to an instant: accelerators of ended segments times their length, and those of
-        # open ones times the instant less their begin; the begins are taken off beforehand
+        #: Of projects with a budget, used up to the period at hand, and accelerators running then.
         self._used_ms = np.zeros(n, np.int64)
         self._running = np.zeros(n, np.int64)
         self._told = 0
@@ -279,9 +279,8 @@ class LimitsDesk:
             self._set_shares(day, now_ns)
         happened = self._happened()
         if self._budgets:
-            if happened is not None:
-                self._count(*happened)
-            closing += [(_BUDGET, turn) for turn in self._spent(now_ns)]
+            self._count(happened, period)
+            closing += [(_BUDGET, turn) for turn in self._spent()]
         if closing:
             self._close(closing, now_ns)
         if self._any_shut and happened is not None:
@@ -289,7 +288,7 @@ class LimitsDesk:
         if self._any_closed:
             self._refuse_coming(period, now_ns)
 
-    def _happened(self) -> tuple[dict[str, npt.NDArray[Any]], Shorts] | None:
+    def _happened(self) -> Happened | None:
         """Moves of the period before whose jobs may be closed, and their projects; None of none."""
         facts = self.book.latest
         if facts is None or not (self._budgets or self._any_shut):
@@ -302,30 +301,33 @@ class LimitsDesk:
 
     # --- budgets --------------------------------------------------------------------------------
 
-    def _count(self, moves: dict[str, npt.NDArray[Any]], of: Shorts) -> None:
-        """Take in what began and ended in the period before."""
-        t_ms = (moves["t_ns"] - self.calendar.begin_ns) // _NS_PER_MS
-        width = moves["width"].astype(np.int64) * _OPENED[moves["kind"]] * self._counted[of]
-        np.add.at(self._running, of, width)
-        np.add.at(self._used_ms, of, -width * t_ms)
+    def _count(self, happened: Happened | None, period: int) -> None:
+        """Take in the period before: what ran through it, what began and what ended in it."""
+        if period == 0:
+            return
+        before_ns, now_ns = (int(t) for t in self.twin.edges_ns[period - 1 : period + 1])
+        self._used_ms += self._running * ((now_ns - before_ns) // _NS_PER_MS)
+        if happened is None:
+            return
+        moves, of = happened
+        more = moves["width"] * _OPENED[moves["kind"]] * self._counted[of]
+        since_ms = (now_ns - moves["t_ns"]) // _NS_PER_MS
+        # exact: within a period the sums stay far below what a double holds in whole numbers
+        n = len(self._running)
+        self._running += np.bincount(of, more, n).astype(np.int64)
+        self._used_ms += np.bincount(of, more * since_ms, n).astype(np.int64)
 
-    def used_gpu_h(self, now_ns: int) -> npt.NDArray[np.float64]:
-        """Accelerator-hours each project with a budget has used up to an instant."""
-        now_ms = (now_ns - self.calendar.begin_ns) // _NS_PER_MS
-        return np.asarray((self._used_ms + self._running * now_ms) / _MS_PER_H, np.float64)
-
-    def _spent(self, now_ns: int) -> list[Turn]:
+    def _spent(self) -> list[Turn]:
         """Projects whose budget is spent now and was not before."""
-        now_ms = (now_ns - self.calendar.begin_ns) // _NS_PER_MS
-        over = self._used_ms + self._running * now_ms >= self._budget_ms
+        over = self._used_ms >= self._budget_ms
         if not over.any():
             return []
-        used = self.used_gpu_h(now_ns)
         found: list[Turn] = []
         for at in np.flatnonzero(over & (self.rule[_BUDGET] < 0)).tolist():
             budget = self.limits.budget_gpu_h[at]
             assert budget is not None, "no budget is never spent"
-            reached = max(float(used[at]), budget)  # the budget is compared in milliseconds
+            used = int(self._used_ms[at]) / _MS_PER_H
+            reached = max(used, budget)  # the budget is compared in milliseconds
             found.append((at, budget_spent(self.limits.names[at], budget, reached)))
         return found
 
@@ -360,10 +362,10 @@ class LimitsDesk:
             self._refuse(jobs[(of >= 0) & fresh[of]].tolist(), now_ns)
 
     def _waiting(self) -> npt.NDArray[np.int32]:
-        """Every job that waits in a pool or is on its way to one, by its number in the run."""
-        going = [one.job for one in self.twin.placement.on_its_way]
+        """Every job that waits, in a pool or between two, by its number in the run."""
+        between = np.array(self.twin.placement.between(), np.int32)
         some = [place.jobs[place.kernel.waiting()] for place in self.twin.pools]
-        return np.concatenate([*some, np.array(going, np.int32)])
+        return np.concatenate([*some, between])
 
     def _refuse_stopped(self, moves: dict[str, npt.NDArray[Any]], of: Shorts, now_ns: int) -> None:
         """Refuse jobs of closed projects that were stopped in the period before and still wait."""
