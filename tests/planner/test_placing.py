@@ -15,6 +15,7 @@ from gigafactory.planner.placing import (
     PoolOutlook,
     Road,
     cost_eur,
+    first_to_start,
     place,
     worth_moving,
 )
@@ -64,6 +65,13 @@ def test_many_data_keep_a_job_where_they_lie() -> None:
     assert place(ask(data_tb=0.1), pools, NEAR) == 1
     assert place(ask(data_tb=100.0), pools, NEAR) == 0
     assert place(ask(data_tb=100.0, data_site=1), pools, NEAR) == 1
+
+
+def test_a_job_goes_where_it_starts_first_and_home_among_equals() -> None:
+    full = pool(0, free=0.0, ahead=300.0)
+    assert first_to_start(ask(), [full, pool(1)], NEAR, 0) == 1
+    assert first_to_start(ask(), [pool(0), pool(1)], NEAR, 1) == 1
+    assert first_to_start(ask(data_tb=1.0), [pool(0), pool(1)], NEAR, 1) == 0, "its data lie there"
 
 
 def test_what_may_not_have_it_is_never_taken() -> None:

@@ -3,7 +3,8 @@
 Pure: outlooks made from forecasts in, pools out. What counts is the energy a job adds at each site
 over the time it will run, the hours it waits there before it starts, and its data, which lie
 somewhere and cost money and time to move. An accelerator-hour is worth far more than the energy in
-it, so waiting decides nearly everywhere, and energy among pools where a job starts at once.
+it: a job goes where it starts first, unless another pool saves more than a stated gain. Without
+that, all work crowds at the site whose power is a little cheaper, and waits there.
 """
 
 from __future__ import annotations
@@ -111,17 +112,30 @@ class Ask:
         return self.accelerators * self.run_h
 
 
+def starts_h(
+    ask: Ask, pools: Sequence[PoolOutlook], i: int, roads: Sequence[Sequence[Road]]
+) -> float:
+    """Hours until a job is expected to start in pool `i`, its data there."""
+    on_the_road_h = ask.data_tb * roads[ask.data_site][pools[i].site].h_per_tb
+    ahead = ask.ahead_accelerators[i] if ask.ahead_accelerators else None
+    return max(pools[i].wait_h(ask.accelerators, ask.run_h, ahead), on_the_road_h)
+
+
 def cost_eur(
     ask: Ask, pools: Sequence[PoolOutlook], i: int, roads: Sequence[Sequence[Road]]
 ) -> float:
     """What a job is expected to cost in pool `i`: energy, waiting and data."""
-    pool, road = pools[i], roads[ask.data_site][pools[i].site]
-    on_the_road_h = ask.data_tb * road.h_per_tb
-    ahead = ask.ahead_accelerators[i] if ask.ahead_accelerators else None
-    starts_h = max(pool.wait_h(ask.accelerators, ask.run_h, ahead), on_the_road_h)
-    energy = pool.energy_eur(ask.job_class, ask.gpu_h, starts_h, ask.run_h)
-    waiting = ask.gpu_h * starts_h / 24.0 * ask.delay_eur_per_gpu_h_day
-    return energy + waiting + ask.data_tb * road.eur_per_tb
+    later_h = starts_h(ask, pools, i, roads)
+    energy = pools[i].energy_eur(ask.job_class, ask.gpu_h, later_h, ask.run_h)
+    waiting = ask.gpu_h * later_h / 24.0 * ask.delay_eur_per_gpu_h_day
+    return energy + waiting + ask.data_tb * roads[ask.data_site][pools[i].site].eur_per_tb
+
+
+def first_to_start(
+    ask: Ask, pools: Sequence[PoolOutlook], roads: Sequence[Sequence[Road]], home: int
+) -> int:
+    """The pool in which a job is expected to start first; its home among equals, then by number."""
+    return min(ask.options, key=lambda i: (starts_h(ask, pools, i, roads), i != home, i))
 
 
 def place(
@@ -137,9 +151,9 @@ def place(
         ask: the job.
         pools: every pool.
         roads: from each site to each.
-        stays_in: pool in which it waits already (-1: none); it stays unless another is cheaper by
-            more than the gain.
-        gain_eur_per_gpu_h: what a move must save per accelerator-hour of the job.
+        stays_in: pool in which it waits, or would start first (-1: none); it stays unless another
+            is cheaper by more than the gain.
+        gain_eur_per_gpu_h: what another pool must save per accelerator-hour of the job.
     """
     costs = {i: cost_eur(ask, pools, i, roads) for i in sorted(ask.options)}
     best = min(costs, key=lambda i: (costs[i], i))

@@ -262,13 +262,15 @@ class LimitsDesk:
         self._budget_ms = np.array(
             [most if b is None else round(b * _MS_PER_H) for b in limits.budget_gpu_h], np.int64
         )
+        self._edges_ns: list[int] = twin.edges_ns.tolist()
+        self._step_ms = calendar.period_s * 1000
         first = calendar.day_edges[:-1].tolist()
         self._day_at = {period: day for day, period in enumerate(first)}
         self._see()
 
     def decide(self, period: int) -> None:
         """Close and open projects, refuse their jobs, and set shares, as of a period's begin."""
-        now_ns = int(self.twin.edges_ns[period])
+        now_ns = self._edges_ns[period]
         day = self._day_at.get(period)
         closing: list[tuple[int, Turn]] = []
         if day is not None:
@@ -279,7 +281,7 @@ class LimitsDesk:
             self._set_shares(day, now_ns)
         happened = self._happened()
         if self._budgets:
-            self._count(happened, period)
+            self._count(happened, now_ns)
             closing += [(_BUDGET, turn) for turn in self._spent()]
         if closing:
             self._close(closing, now_ns)
@@ -301,12 +303,9 @@ class LimitsDesk:
 
     # --- budgets --------------------------------------------------------------------------------
 
-    def _count(self, happened: Happened | None, period: int) -> None:
+    def _count(self, happened: Happened | None, now_ns: int) -> None:
         """Take in the period before: what ran through it, what began and what ended in it."""
-        if period == 0:
-            return
-        before_ns, now_ns = (int(t) for t in self.twin.edges_ns[period - 1 : period + 1])
-        self._used_ms += self._running * ((now_ns - before_ns) // _NS_PER_MS)
+        self._used_ms += self._running * self._step_ms
         if happened is None:
             return
         moves, of = happened

@@ -19,7 +19,15 @@ from gigafactory.grid import MarketCalendar
 from gigafactory.jobs import JobClass, JobTable
 from gigafactory.kernel import JobState
 from gigafactory.planner import Information, forecast
-from gigafactory.planner.placing import OUTLOOK_H, Ask, PoolOutlook, Road, place, worth_moving
+from gigafactory.planner.placing import (
+    OUTLOOK_H,
+    Ask,
+    PoolOutlook,
+    Road,
+    first_to_start,
+    place,
+    worth_moving,
+)
 from gigafactory.runtime.wiring import CLASSES, REALTIME, World
 from gigafactory.units import NS_PER_H
 
@@ -221,7 +229,11 @@ class SendingDesk:
         if home < 0:
             return
         ask = self._ask(k, float(self.movable.run_h[k]))
-        to = home if self.policy.migration == "none" else place(ask, pools, self._roads)
+        to = home
+        if self.policy.migration != "none":
+            first = first_to_start(ask, pools, self._roads, home)
+            gain = self.policy.migration_gain_eur_per_gpu_h
+            to = place(ask, pools, self._roads, first, gain)
         pools[to].take(ask.accelerators, ask.run_h)
         submit = int(self.movable.submit_ns[k])
         if to != home or self._road_ns(k, to) > 0:
