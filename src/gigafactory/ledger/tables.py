@@ -231,6 +231,7 @@ def job_table(book: Book, missions: tuple[str, ...], chips: Mapping[int, str]) -
             "allocated_gpu_s": receipt["allocated_gpu_s"],
             "lost_gpu_s": receipt["lost_gpu_s"],
             "stops": receipt["stops"].astype(np.int32),
+            "moves": receipt["moves"].astype(np.int32),
             "waited_for": book.waited_for[some],
             "energy_wh": receipt["energy_wh"],
             **{name: receipt[name] for name in SHARED},
