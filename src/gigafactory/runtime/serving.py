@@ -119,7 +119,8 @@ def _row(
     worst, when = 0.0, ""
     for month in dict.fromkeys(month_of.tolist()):
         some = (month_of == month) & (found.asked_requests > 0.0)
-        wait = float(np.quantile(found.wait_s[some], 0.99)) if some.any() else 0.0
+        waits = np.sort(found.wait_s[some])  # infinite where nothing was answered
+        wait = float(waits[int(np.ceil(0.99 * len(waits))) - 1]) if len(waits) else 0.0
         if wait > worst or not when:
             worst, when = wait, month
     return {

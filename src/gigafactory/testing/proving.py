@@ -99,7 +99,9 @@ def _battery(site: str, factory: Factory, c: dict[str, Any], hours: Any) -> Iter
     gained = c["charge_mw"] * battery.efficiency_charge
     gained = (gained - c["discharge_mw"] / battery.efficiency_discharge) * hours
     drift = np.abs((low + high) / 2 + np.cumsum(gained) - c["soc_mwh"])
-    yield from _beyond(site, "battery physics", drift, np.full(len(hours), 4e-6))
+    # what rounding must not carry over a cable that may not export is metered later
+    late = np.full(len(hours), ROUNDING_WH / 1e6)
+    yield from _beyond(site, "battery physics", drift, late)
 
 
 def _beyond(site: str, what: str, off: Any, slack: Any) -> Iterator[str]:
