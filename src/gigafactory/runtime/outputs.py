@@ -26,6 +26,7 @@ from gigafactory.ledger.tables import job_states
 from gigafactory.plant import Chip
 from gigafactory.runtime.access import access
 from gigafactory.runtime.goodput import goodput
+from gigafactory.runtime.limits import budget_rows, storage_rows
 from gigafactory.runtime.loop import Trace
 from gigafactory.runtime.origins import source_table
 from gigafactory.runtime.serving import services_of
@@ -239,6 +240,8 @@ def summarise(
         "accelerator_hours": hours,
         "goodput": goodput(told, book),
         "services": services_of(told, book, trace),
+        "budgets": budget_rows(told, book),
+        "storage": storage_rows(told.factory, n * book.header.edges_ns[2] / NS_PER_H),
         "shares": share_rows(shares) if shares else None,
         "shares_of_tenants": share_totals(shares) if shares else None,
         **access(told, book, shares),
