@@ -268,6 +268,17 @@ class Twin:
         self._share_s[:] = 0
         return shares
 
+    def read_fragments(self) -> Ints:
+        """How what is free lies in every pool now, int64[pools, len(FRAGMENT_COLUMNS)]."""
+        rows = []
+        for place in self.pools:
+            state, size = place.kernel.state, place.kernel.spec.node_size
+            free = state.node["free"]
+            empty = int((free == size).sum()) * size
+            most = int(state.pod_free.max()) * size, int(state.rack["free"].max()) * size
+            rows.append((int(free[free > 0].sum()), empty, *most))
+        return np.array(rows, np.int64)
+
     def _group_row(self, r: GroupReading) -> Ints:
         columns = (
             r.used_ns, r.work_ns, r.slowed_ns, r.paused_ns, r.lost_ns, r.failed_ns,

@@ -192,6 +192,7 @@ class Book:
         self.refused_by = np.full(h.jobs, -1, np.int16)
         self.refused_by[list(h.refused)] = h.refused_by
         self.share_s: list[Ints] = []
+        self.fragments: list[Ints] = []
         self.replicas: list[Ints] = []  # of real-time replicas: job, begin and end of each segment
         self.ask: dict[str, Any] = {
             "tenant": np.full(h.jobs, -1, np.int16),
@@ -215,10 +216,15 @@ class Book:
         self.latest = facts
         self._waiting.append(facts)
 
-    def day_shares(self, share_s: Ints) -> None:
-        """Take in what every node of the quota tree held in a day, int64[pools, nodes, columns]."""
+    def day_shares(self, share_s: Ints, fragments: Ints | None = None) -> None:
+        """Take in what every node of the quota tree held in a day, int64[pools, nodes, columns].
+
+        And how what was free lay at its end, int64[pools, columns]; older journals do not say.
+        """
         assert share_s.shape[2] == len(SHARE_COLUMNS)
         self.share_s.append(share_s)
+        if fragments is not None:
+            self.fragments.append(fragments.astype(np.int64))
 
     def close_day(self) -> None:
         """Post everything taken in since the last close."""

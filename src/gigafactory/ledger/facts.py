@@ -82,6 +82,10 @@ MOVES: Final = {
 #: its effective quota, and asked within its nominal quota but not had.
 SHARE_COLUMNS: Final = ("held_s", "borrowed_s", "short_s")
 
+#: How what is free in a pool lies at the end of a day, accelerators: all that is free, of these on
+#: empty nodes, and the most of them in one pod and in one rack.
+FRAGMENT_COLUMNS: Final = ("free", "on_empty_nodes", "in_one_pod", "in_one_rack")
+
 #: Columns of jobs that were submitted in the tick.
 ASK: Final = {
     "job": np.int32,

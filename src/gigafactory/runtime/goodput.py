@@ -29,6 +29,30 @@ GANG_SIZES: Final = (1024, 4096, 16_384)
 _AWAY: Final = ("awaiting_power", "down")
 
 
+def fragmentation(book: Book) -> list[dict[str, Any]] | None:
+    """How what was free lay in each pool at the ends of the days, means; None where not recorded.
+
+    The index is the share of what is free that is not on empty nodes, so that no gang can have it.
+    """
+    if not book.fragments:
+        return None
+    days = np.stack(book.fragments).astype(np.float64)
+    rows = []
+    for p, name in enumerate(book.header.pools):
+        free, empty, pod, rack = days[:, p].mean(axis=0).tolist()
+        rows.append(
+            {
+                "pool": name,
+                "free_mean": free,
+                "on_empty_nodes_mean": empty,
+                "in_one_pod_mean": pod,
+                "in_one_rack_mean": rack,
+                "index": 1.0 - empty / free if free > 0.0 else 0.0,
+            }
+        )
+    return rows
+
+
 def goodput(told: Told, book: Book) -> dict[str, Any]:
     """Shares of the accelerator-hours in service, which add up to one, and the ETTR."""
     n = book.periods

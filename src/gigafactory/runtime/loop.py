@@ -124,9 +124,10 @@ class Loop:
         edges = self.calendar.start_ns[periods.start : periods.stop + 1]
         for tick in ticks(self.clock, edges.tolist()):
             self._tick(periods.start + tick.index, tick.index, plans)
-        shares = self.world.twin.read_shares()
-        self.journal.append("shares", int(edges[-1]), {"day": day}, {"share_s": shares})
-        self.book.day_shares(shares)
+        shares, fragments = self.world.twin.read_shares(), self.world.twin.read_fragments()
+        told = {"share_s": shares, "fragments": fragments}
+        self.journal.append("shares", int(edges[-1]), {"day": day}, told)
+        self.book.day_shares(shares, fragments)
         self.book.close_day()
         self.journal.sync()
 

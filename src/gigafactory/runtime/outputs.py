@@ -25,7 +25,7 @@ from gigafactory.ledger.integrals import SHARED
 from gigafactory.ledger.tables import job_states
 from gigafactory.plant import Chip
 from gigafactory.runtime.access import access
-from gigafactory.runtime.goodput import goodput
+from gigafactory.runtime.goodput import fragmentation, goodput
 from gigafactory.runtime.limits import budget_rows, storage_rows
 from gigafactory.runtime.loop import Trace
 from gigafactory.runtime.origins import source_table
@@ -239,6 +239,7 @@ def summarise(
         "jobs": {**_jobs(told, book), "origin": table.origin, "scaling": list(table.scaling)},
         "accelerator_hours": hours,
         "goodput": goodput(told, book),
+        "fragmentation": fragmentation(book),
         "services": services_of(told, book, trace),
         "budgets": budget_rows(told, book),
         "storage": storage_rows(told.factory, n * book.header.edges_ns[2] / NS_PER_H),
