@@ -349,6 +349,9 @@ class Twin:
         # rounding must not carry anything over a cable that may not export
         allowed_wh = int(min(site.export_mw, max(float(site.limit_mw[period]), 0.0)) * wh)
         over_wh = max(discharge_wh - sum(values.values()) - allowed_wh, 0)
+        if site.battery is not None:  # nor show what was held back as more than its power
+            most_wh = int(site.battery.power_mw * wh) - values["charge_wh"]
+            over_wh = max(over_wh, discharge_wh - max(most_wh, 0))
         c["discharge"].rest += over_wh
         discharge_wh -= over_wh
         net = sum(values.values()) - discharge_wh

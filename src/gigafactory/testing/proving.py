@@ -100,7 +100,7 @@ def _battery(site: str, factory: Factory, c: dict[str, Any], hours: Any) -> Iter
     gained = (gained - c["discharge_mw"] / battery.efficiency_discharge) * hours
     drift = np.abs((low + high) / 2 + np.cumsum(gained) - c["soc_mwh"])
     # what rounding must not carry over a cable that may not export is metered later
-    late = np.full(len(hours), ROUNDING_WH / 1e6)
+    late = np.full(len(hours), 2 * ROUNDING_WH / 1e6)
     yield from _beyond(site, "battery physics", drift, late)
 
 
