@@ -18,6 +18,7 @@ POOL = "    rack_accelerators: 64\n"
 RESEARCH = '{job_class: research, share: "25 %", accelerators_max: 128}'
 ANSWERS = 'latency: "800 ms"}'
 BACKWARDS = "kind: clearance, document: x, issued: 2025-01-02, expires: 2025-01-01"
+BLOCK = 'quota: {{nominal: "50 %", blocks: [{{pool: {pool}, accelerators: {size}}}]}}'
 REVIEW = "reviews: [{kind: privacy, by: x, approved: 2024-05-01, expires: 2024-05-01}]"
 
 
@@ -94,6 +95,21 @@ CASES = {
         [(POOL, f"{POOL}    spare_nodes: 128\n")], "fleet.h100.spare_nodes", "128 nodes"),
     "a broken pod": (
         [(POOL, f"{POOL}    pod_accelerators: 100\n")], "fleet.h100.pod_accelerators", "64"),
+    "a block in no pool": (
+        [(LAB, f'{LAB}    {BLOCK.format(pool="h10", size=64)}\n')],
+        "tenants.lab.quota.blocks.0.pool", "did you mean h100?"),
+    "a block of half a rack": (
+        [(LAB, f'{LAB}    {BLOCK.format(pool="h100", size=96)}\n')],
+        "tenants.lab.quota.blocks.0.accelerators", "a multiple of 64"),
+    "a block above the share": (
+        [(LAB, f'{LAB}    {BLOCK.format(pool="h100", size=640)}\n')],
+        "tenants.lab.quota.blocks.0.accelerators", "512 accelerators"),
+    "data at no site": (
+        [(RESEARCH, RESEARCH.replace("}", ', data: "1 TB", data_site: hom}'))],
+        "work.1.data_site", "did you mean home?"),
+    "slots without a time": (
+        [(ANSWERS, ANSWERS.replace("}", ", slots: 64}"))],
+        "services.answers.service_time", "how long a request takes"),
     "classified work and no such pool": (
         [(RESEARCH, RESEARCH.replace("}", ", data_class: classified}"))],
         "work.1.data_class", "isolation: classified"),

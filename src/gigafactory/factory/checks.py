@@ -122,6 +122,12 @@ def _references(view: View) -> Iterator[Found]:
         if pool.chip not in view.chips:
             why = f"is not in the accelerator catalogue; {nearest(pool.chip, view.chips)}"
             yield Found(("fleet", at, "chip"), pool.chip, why)
+    for at, tenant in enumerate(factory.tenants):
+        for of, work in enumerate(tenant.work):
+            if work.data_site is not None and work.data_site not in sites:
+                why = f"no such site; {nearest(work.data_site, sites)}"
+                path = ("tenants", at, "work", of, "data_site")
+                yield Found(path, work.data_site, why, (("sites", work.data_site),))
     placed = [(("batteries", at), one.site) for at, one in enumerate(factory.energy.batteries)]
     placed += [(("ppas", at), one.site) for at, one in enumerate(factory.energy.ppas)]
     for place, name in placed:
