@@ -13,13 +13,13 @@ from gigafactory.kernel.queues import least_of
 from gigafactory.kernel.quotas import see_tenant
 from gigafactory.kernel.running import (
     begin,
-    class_room,
     done_of,
     headroom,
     record,
     stop,
     vacate,
 )
+from gigafactory.kernel.schedule import over_limit
 from gigafactory.kernel.state import NODES_CLEARED, JobState, Kind, State
 
 _QUEUED = int(JobState.QUEUED)
@@ -45,7 +45,7 @@ def _lacking(s: State) -> int:
     width = min(ask.accelerators, ask.least * v.node_size)
     if width * (group.power - v.idle_power) > headroom(s):
         return 0
-    if width * group.power > class_room(s, ask.group):
+    if over_limit(s, j):
         return 0
     return max(ask.least - s.free[v.node_size].count, 0)
 

@@ -107,25 +107,21 @@ def _width(s: State, j: int, nodes: int) -> int:
 
 
 @compiled
-def _within(s: State, j: int, nodes: int, power: int) -> int:
-    """As many of a gang's nodes, at most `nodes`, as a power lets run; 0 when too few."""
-    ask = s.ask[j]
-    cost = _cost(s, ask.group)
-    if cost > 0 and _width(s, j, nodes) * cost > power:
-        nodes = max(power, 0) // cost // s.v[0].node_size
-    return nodes if nodes >= ask.least else 0
+def _within(s: State, j: int, nodes: int, each: int, room: int) -> int:
+    """As many of a gang's nodes, at most `nodes`, as a room lets run; 0 when too few.
 
-
-@compiled
-def _within_limit(s: State, j: int, nodes: int, room: int) -> int:
-    """As many of a gang's nodes, at most `nodes`, as what is left of its class's limit lets run."""
-    ask = s.ask[j]
-    power = s.group[ask.group].power
+    Args:
+        s: the pool.
+        j: the gang.
+        nodes: 0 stays 0.
+        each: milliwatts an accelerator takes of the room.
+        room: milliwatts there are.
+    """
     if nodes == 0:
         return 0
-    if power > 0 and _width(s, j, nodes) * power > room:
-        nodes = max(room, 0) // power // s.v[0].node_size
-    return nodes if nodes >= ask.least else 0
+    if each > 0 and _width(s, j, nodes) * each > room:
+        nodes = max(room, 0) // each // s.v[0].node_size
+    return nodes if nodes >= s.ask[j].least else 0
 
 
 @compiled
@@ -140,9 +136,9 @@ def offer(s: State, j: int) -> int:
     nodes = min(nodes, max(room, 0) // s.v[0].node_size)
     if nodes < ask.least:
         return 0
-    nodes = _within(s, j, nodes, headroom(s))
+    nodes = _within(s, j, nodes, _cost(s, ask.group), headroom(s))
     if s.group[ask.group].limit < NEVER:
-        nodes = _within_limit(s, j, nodes, class_room(s, ask.group))
+        nodes = _within(s, j, nodes, s.group[ask.group].power, class_room(s, ask.group))
     return nodes
 
 
@@ -161,7 +157,7 @@ def fits_small(s: State, j: int) -> bool:
 
 
 @compiled
-def _over_limit(s: State, j: int) -> bool:
+def over_limit(s: State, j: int) -> bool:
     """Whether job `j`, at its smallest width, would break the limit of its class."""
     ask = s.ask[j]
     group = s.group[ask.group]
@@ -336,7 +332,7 @@ def _gang_behind(s: State, j: int) -> int:
     nodes = min(nodes, v.extra_nodes)
     if nodes < ask.least:
         return 0
-    nodes = _within(s, j, nodes, v.extra_power)
+    nodes = _within(s, j, nodes, s.group[ask.group].cost, v.extra_power)
     if nodes > 0:
         v.extra_nodes -= nodes
         if v.extra_power < NEVER:
@@ -422,7 +418,7 @@ def _serve_claims(s: State, t: int) -> None:
         kept = s.job[j].own == 1 or has_right(s, leaf, 0)
         if not kept or cap_node(s, leaf, least_of(s, j)) >= 0:
             give_up_claim(s, j, t)
-        elif not _over_limit(s, j) and not _start_now(s, j, t):
+        elif not over_limit(s, j) and not _start_now(s, j, t):
             look_again(s, j, t)
             retry = s.tenant[s.ask[j].tenant].retry
             v.look_at = min(v.look_at, retry if retry > t else NEVER)
@@ -444,7 +440,7 @@ def _serve_guarantees(s: State, t: int) -> None:
         while j >= 0:
             right = has_right(s, leaf, least_of(s, j))
             see_tenant(s, q)
-            if least_of(s, j) > s.tenant[q].cap_room or _over_limit(s, j):
+            if least_of(s, j) > s.tenant[q].cap_room or over_limit(s, j):
                 break
             if right and _try(s, j, t):
                 v.stale = max(v.stale, 1 if s.ask[j].nodes == 0 else 0)
@@ -494,7 +490,7 @@ def _serve_queue(s: State, t: int) -> None:
             if s.group[ask.group].shut > 0:
                 n = step_merge(s, n, following)
                 continue
-            if _over_limit(s, j):
+            if over_limit(s, j):
                 s.group[ask.group].shut = 1 + j
                 n = step_merge(s, n, following)
                 continue
@@ -596,7 +592,7 @@ def cannot_start(s: State, j: int, t: int) -> bool:
     see_tenant(s, ask.tenant)
     if least_of(s, j) > s.tenant[ask.tenant].cap_room:
         return False  # it closes a node: those behind it are not tested any more
-    if _over_limit(s, j):
+    if over_limit(s, j):
         return False  # it closes its class
     _see_limits(s, t)
     if _could_start_behind(s, j):
@@ -652,7 +648,7 @@ def explain(s: State, j: int) -> int:
     group = s.group[ask.group]
     if group.speed == 0 or _width(s, j, ask.least) * _cost(s, ask.group) > headroom(s):
         return _POWER
-    if _over_limit(s, j):
+    if over_limit(s, j):
         return _POWER
     if (
         _closed_before(s, j)
