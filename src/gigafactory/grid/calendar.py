@@ -151,6 +151,12 @@ class MarketCalendar:
         """The periods of one day, as a slice."""
         return slice(int(self.day_edges[day]), int(self.day_edges[day + 1]))
 
+    def months(self, days: int) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+        """Months of the first local days, as ``2025-01``, and the number of each day's month."""
+        of = [f"{date:%Y-%m}" for date in self.local_dates[:days]]
+        names = tuple(dict.fromkeys(of))
+        return names, np.array([names.index(one) for one in of], np.int64)
+
     def since(self, date: dt.date) -> npt.NDArray[np.bool_]:
         """Which periods lie on or after a local date, shape [P]."""
         offset = (date - self.local_dates[0]).days

@@ -442,9 +442,7 @@ class LimitsDesk:
         done = (month - self.calendar.local_dates[0]).days
         if done <= 0 or not rules:
             return {}
-        month_of = [f"{date:%Y-%m}" for date in self.calendar.local_dates[:done]]
-        months = sorted(set(month_of))
-        at = np.array([months.index(one) for one in month_of])
+        months, at = self.calendar.months(done)
         there_h, held_h = self._there_h(pool, done), self._held_h(pool, done)
         carried = []
         for node, rule in rules.items():

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from gigafactory.jobs import JobClass, Service, rates_of
 from gigafactory.jobs.serving import Answered, Shortage, answered
+from gigafactory.kernel import FULL_SPEED
 from gigafactory.ledger import Book
 from gigafactory.runtime.loop import Trace
 from gigafactory.runtime.told import Told
@@ -24,8 +25,6 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _REALTIME = int(JobClass.INFERENCE_REALTIME)
-_FULL_SPEED = 128.0
-_WEEK = 7
 
 
 def ready_over(segments: Ints, edges_ns: Ints, startup_s: float) -> Floats:
@@ -86,7 +85,7 @@ def services_of(told: Told, book: Book, trace: Trace) -> list[dict[str, Any]]:
                 timezone=timezone,
             )
             ready = ready_over(mine[:, 1:], edges, service.startup_s)
-            speed = trace.speed[: book.periods, _site_of(book, mine), _REALTIME] / _FULL_SPEED
+            speed = trace.speed[: book.periods, _site_of(book, mine), _REALTIME] / FULL_SPEED
             found = answered(
                 rates,
                 ready,
@@ -113,12 +112,11 @@ def _row(
     refused = round(float(found.shed_requests.sum()))
     waiting = round(float(found.queued_requests[-1]))
     late = round(float(found.served_requests[~found.met].sum()))
-    months = [day[:7] for day in map(str, told.calendar.local_dates)]
-    per_day = np.diff(told.calendar.day_edges)
-    month_of = np.repeat(np.array(months), per_day)[: len(ready)]
+    months, of_day = told.calendar.months(told.calendar.days)
+    month_of = np.repeat(of_day, np.diff(told.calendar.day_edges))[: len(ready)]
     worst, when = 0.0, ""
-    for month in dict.fromkeys(month_of.tolist()):
-        some = (month_of == month) & (found.asked_requests > 0.0)
+    for at, month in enumerate(months[: int(month_of[-1]) + 1]):
+        some = (month_of == at) & (found.asked_requests > 0.0)
         waits = np.sort(found.wait_s[some])  # infinite where nothing was answered
         wait = float(waits[int(np.ceil(0.99 * len(waits))) - 1]) if len(waits) else 0.0
         if wait > worst or not when:

@@ -143,8 +143,7 @@ def amounts_of(told: Told, book: Book, shares: Shares | None) -> Amounts:
     only: work of queued jobs that is not done yet. Without shares nothing counts as used.
     """
     table, days = told.table, _days_done(told, book)
-    months = tuple(sorted({f"{day:%Y-%m}" for day in told.calendar.local_dates[:days]}))
-    month_of = np.array([months.index(f"{d:%Y-%m}") for d in told.calendar.local_dates[:days]], int)
+    months, month_of = told.calendar.months(days)
     need = need_gpu_h(told)
     some = submitted(told, book)
     edges = told.calendar.start_ns[told.calendar.day_edges[: days + 1]]
