@@ -19,9 +19,10 @@ from gigafactory.factory import factory_text, load_factory
 from gigafactory.kernel import Kind, Why
 from gigafactory.report import write_report
 from gigafactory.runtime import goodput
-from gigafactory.runtime.outputs import Told, summarise
+from gigafactory.runtime.outputs import summarise
 from gigafactory.runtime.replay import rebuild
 from gigafactory.runtime.run import Quiet, RunOptions, read_inputs, resume_run, start_run
+from gigafactory.runtime.told import Told
 from gigafactory.testing.factories import (
     FIRST_DAY,
     SmallFactory,

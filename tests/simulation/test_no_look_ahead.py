@@ -77,7 +77,7 @@ def turned(inputs: Inputs, path: Path) -> list[tuple[str, int, bytes]]:
         trace = Trace.empty(inputs.calendar.periods, len(world.sites))
         book = Book(world.header)
         desks = desks_of(world, inputs.calendar, book, journal, inputs.factory, inputs.table)
-        loop = Loop(world, inputs.calendar, inputs.signals, journal, book, trace, desks=desks)
+        loop = Loop(world, inputs.calendar, journal, book, trace, desks=desks)
         loop.run(0, lambda _: False)
     return [
         (f.kind, f.tick_ns, record_of(f.kind, f.tick_ns, f.fields, f.arrays)) for f in frames(path)

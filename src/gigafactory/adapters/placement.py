@@ -16,7 +16,7 @@ import numpy.typing as npt
 from gigafactory.kernel import JobState, Pool
 from gigafactory.ledger.facts import MOVE, MOVES, REFUSE
 
-_AWAY, _FUTURE, _RUNNING = (int(s) for s in (JobState.AWAY, JobState.FUTURE, JobState.RUNNING))
+_AWAY, _FUTURE = int(JobState.AWAY), int(JobState.FUTURE)
 
 
 class Place(Protocol):

@@ -126,10 +126,11 @@ def without_reserve_through(
     days = sorted({spell.begins for one in every for spell in one})
     found: list[tuple[dt.date, frozenset[str]]] = []
     for day in days:
-        lost = frozenset(
-            tenant
-            for tenant, projects in through.items()
-            if any(not spell_on(one, day).verdict.reserved for one in projects.values())
+        lost = without_reserve(
+            {
+                tenant: {name: spell_on(one, day).verdict for name, one in projects.items()}
+                for tenant, projects in through.items()
+            }
         )
         if not found or found[-1][1] != lost:
             found.append((day, lost))

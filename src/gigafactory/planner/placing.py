@@ -178,7 +178,7 @@ def worth_moving(
         home: the pool it runs in.
         other: the pool it would go to, where it must find its accelerators free now.
         roads: from each site to each.
-        lost_gpu_h: accelerator-hours that saving, moving its data and starting again take.
+        lost_gpu_h: accelerator-hours that starting again takes.
         gpu_h_eur: what one of these is worth.
         gain_eur_per_gpu_h: what a move must save per accelerator-hour left.
     """

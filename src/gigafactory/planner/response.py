@@ -10,7 +10,7 @@ out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -143,7 +143,7 @@ class Responder:
                     told[i] = told[i].and_also(one)
         if tight:
             self._hand_on(envelope_mw, told, tight, pools)
-        most = sum(p.nodes * p.node_size * int(p.power_mw[:, -1].max()) for p in pools)
+        most = _most(pools)
         return Intent(
             envelope_mw=most if envelope_mw * 1e9 >= most else max(int(envelope_mw * 1e9), 0),
             nodes=tuple(one.nodes for one in told),
@@ -154,7 +154,7 @@ class Responder:
 
     def _within(self, envelope_mw: float, planned: Ints, pools: list[PoolView]) -> list[_Told]:
         """What pools that share an envelope are told."""
-        most = sum(p.nodes * p.node_size * int(p.power_mw[:, -1].max()) for p in pools)
+        most = _most(pools)
         if envelope_mw * 1e9 >= most:
             return [_Told(p.nodes, planned, None) for p in pools]
         envelope = max(int(envelope_mw * 1e9), 0)
@@ -176,9 +176,10 @@ class Responder:
             return  # the site itself has power enough for them, or there are none
         left = max(int(envelope_mw * 1e9), 0) - sum(given)
         size = {i: pools[i].nodes * pools[i].node_size for i in others}
+        whole = max(sum(size.values()), 1)
         for i in others:
-            more = left * size[i] // max(sum(size.values()), 1)
-            told[i] = _Told(told[i].nodes, told[i].speed, (told[i].budget_mw or 0) + more)
+            budget = (told[i].budget_mw or 0) + left * size[i] // whole
+            told[i] = replace(told[i], budget_mw=budget)
 
     def _nodes(self, envelope: int, pools: list[PoolView]) -> tuple[int, ...]:
         """Nodes in service: all, or as many as can rest within nine tenths of the envelope."""
@@ -236,3 +237,8 @@ class Responder:
             wants.append(want if pool.waiting else want // 4)
         total = sum(wants) or 1
         return tuple(r + a + room * w // total for r, a, w in zip(rest, active, wants, strict=True))
+
+
+def _most(pools: list[PoolView]) -> int:
+    """Milliwatts that pools draw when every accelerator works."""
+    return sum(p.nodes * p.node_size * int(p.power_mw[:, -1].max()) for p in pools)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from gigafactory.adapters.twin import SENSES, SiteOrder
 from gigafactory.engine.clock import Clock, SimClock, ticks
 from gigafactory.engine.journal import Journal
-from gigafactory.grid import MarketCalendar, Signals
+from gigafactory.grid import MarketCalendar
 from gigafactory.kernel import FULL_SPEED, NEVER, Records
 from gigafactory.ledger import Book
 from gigafactory.planner import DayInput, Information, Intent, Plan, PoolView, Wish, forecast
@@ -67,7 +67,6 @@ class Loop:
     Args:
         world: the wired factory.
         calendar: its market periods.
-        signals: what the outside does; plans see only what is known at their instant.
         journal: open for appending.
         book: accounts facts.
         trace: takes what the ledger does not keep.
@@ -79,7 +78,6 @@ class Loop:
         self,
         world: World,
         calendar: MarketCalendar,
-        signals: Signals,
         journal: Journal,
         book: Book,
         trace: Trace,
@@ -88,7 +86,7 @@ class Loop:
     ) -> None:
         self.desks = desks
         self.clock = clock or SimClock(calendar.begin_ns)
-        self.world, self.calendar, self.signals = world, calendar, signals
+        self.world, self.calendar = world, calendar
         self.journal, self.book, self.trace = journal, book, trace
         groups = len(CLASSES)
         self.demand = np.zeros((len(world.sites), groups, calendar.periods))
@@ -354,7 +352,7 @@ class Loop:
     def snapshot(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """State of the loop and the twin; the book is rebuilt from the journal instead."""
         arrays, fields = self.world.twin.snapshot()
-        fields["told"] = [t and [*map(list, t[1:4]), t[0], t[4]] for t in self._told]
+        fields["told"] = self._told
         fields["desks"] = []
         for i, desk in enumerate(self.desks):
             mine, kept = desk.snapshot()
@@ -366,7 +364,9 @@ class Loop:
         """Put back what `snapshot` gave."""
         self.world.twin.restore(arrays, fields)
         self.demand[...] = arrays["demand"]
-        self._told = [t and (t[3], *map(tuple, t[:3]), t[4]) for t in fields["told"]]
+        self._told = [
+            t and (t[0], tuple(t[1]), tuple(t[2]), tuple(t[3]), t[4]) for t in fields["told"]
+        ]
         for i, (desk, kept) in enumerate(zip(self.desks, fields["desks"], strict=True)):
             start = f"desk{i}."
             mine = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}

@@ -351,14 +351,3 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write `summary.json`, keys in the order given."""
     text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "summary.json").write_text(text + "\n", "utf-8")
-
-
-__all__ = [
-    "DERIVED",
-    "Told",
-    "series_table",
-    "summarise",
-    "write_derived",
-    "write_summary",
-    "write_tables",
-]

@@ -49,8 +49,9 @@ from gigafactory.runtime.folder import (
     save_snapshot,
 )
 from gigafactory.runtime.loop import Loop, Trace
-from gigafactory.runtime.outputs import Told, summarise, write_summary, write_tables
+from gigafactory.runtime.outputs import summarise, write_summary, write_tables
 from gigafactory.runtime.replay import account
+from gigafactory.runtime.told import Told
 from gigafactory.runtime.wiring import World, build
 from gigafactory.runtime.workload import generated_jobs, jobs_from_file, whole_nodes
 
@@ -334,7 +335,7 @@ def resume_run(
 def _loop(inputs: Inputs, world: World, journal: Journal, book: Book, trace: Trace) -> Loop:
     """The loop with its desks."""
     desks = desks_of(world, inputs.calendar, book, journal, inputs.factory, inputs.table)
-    return Loop(world, inputs.calendar, inputs.signals, journal, book, trace, desks=desks)
+    return Loop(world, inputs.calendar, journal, book, trace, desks=desks)
 
 
 def _kept(folder: Path) -> dict[str, Any]:
