@@ -156,6 +156,20 @@ def test_a_pass_that_is_left_out_would_have_changed_nothing(seed: int) -> None:
     assert everything(seed, 300, always=False) == everything(seed, 300, always=True)
 
 
+# of one and a half thousand seeds, the first in which a pass left out once changed something: a
+# claim lost its right to one that began behind it, a closed cap let the pass look deeper, ...
+@pytest.mark.parametrize("seed", [52, 71, 146, 180, 183, 238, 266, 292, 340, 393])
+def test_a_pass_that_is_left_out_would_have_changed_nothing_in_a_long_queue(seed: int) -> None:
+    assert everything(seed, 2000, always=False) == everything(seed, 2000, always=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 300, 100))
+def test_a_pass_that_is_left_out_would_have_changed_nothing_in_long_queues(first: int) -> None:
+    for seed in range(first, first + 100):
+        assert everything(seed, 2000, always=False) == everything(seed, 2000, always=True), seed
+
+
 @pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1))

@@ -1,7 +1,7 @@
 """Waiting jobs: a queue per priority and tenant, and the order in which a pass meets them.
 
-Order: priority, then the rank of the tenant, then submission, then job number. Lists are intrusive:
-a queued job's `next` and `prev` stand in its ask.
+Order: priority, then the rank of the tenant, then submission, then job number; jobs are numbered by
+submission. Lists are intrusive: a queued job's `next` and `prev` stand in its ask.
 """
 
 from __future__ import annotations
@@ -44,9 +44,7 @@ def enqueue(s: State, j: int, t: int) -> None:
     p, q = ask.priority, ask.tenant
     queue = s.queue[p, q]
     after = queue.tail
-    while after >= 0 and (
-        s.job[after].submit > job.submit or (s.job[after].submit == job.submit and after > j)
-    ):
+    while after > j:
         after = s.ask[after].prev
     ask.prev = after
     ask.next = s.ask[after].next if after >= 0 else queue.head
@@ -166,11 +164,13 @@ def precedes(s: State, a: int, b: int) -> bool:
         return x.priority > y.priority
     if x.tenant != y.tenant and s.tenant[x.tenant].rank != s.tenant[y.tenant].rank:
         return s.tenant[x.tenant].rank < s.tenant[y.tenant].rank
-    first, second = s.job[a].submit, s.job[b].submit
-    return first < second or (first == second and a < b)
+    return a < b
 
 
-# --- the merge of a pass: a heap of the next job of every tenant of one priority ----------------
+# --- the merge of a pass: the job that goes first, of all tenants with jobs of one priority ------
+#
+# Where no two tenants have one rank, a tenant's jobs follow each other and the tenants come one by
+# one; else a heap holds the next job of each. `tenant[0].merge` is the job that goes first.
 
 
 @compiled
@@ -190,8 +190,27 @@ def _sink(s: State, at: int, n: int) -> None:
 
 
 @compiled
+def _next_tenant(s: State, p: int, n: int) -> int:
+    """Go to the next of the last `n` tenants by rank that has a job; returns how many are left."""
+    tenants = s.tenant.shape[0]
+    while n > 0:
+        q = s.tenant[tenants - n].order
+        if s.tenant[q].levels >> p & 1 and not is_closed(s, s.tenant[q].leaf):
+            j = not_held(s, s.queue[p, q].head)
+            if j >= 0:
+                s.tenant[0].merge = j
+                return n
+        n -= 1
+    return 0
+
+
+@compiled
 def open_merge(s: State, p: int) -> int:
-    """Lay out the merge of a priority; returns how many tenants are in it."""
+    """Lay out the merge of a priority; returns how many tenants may be in it."""
+    if s.active_count[p] == 0:
+        return 0
+    if s.v[0].ranked == 1:
+        return _next_tenant(s, p, s.tenant.shape[0])
     n = 0
     for i in range(s.active_count[p]):
         q = s.queue[p, i].active
@@ -205,11 +224,16 @@ def open_merge(s: State, p: int) -> int:
 
 
 @compiled
-def step_merge(s: State, n: int, following: int) -> int:
+def step_merge(s: State, p: int, n: int, following: int) -> int:
     """Put the job that follows the first one of its tenant in its place (-1: the tenant is done).
 
-    Returns how many tenants are left.
+    Returns how many tenants may be left.
     """
+    if s.v[0].ranked == 1:
+        if following < 0:
+            return _next_tenant(s, p, n - 1)
+        s.tenant[0].merge = following
+        return n
     if following < 0:
         n -= 1
         s.tenant[0].merge = s.tenant[n].merge

@@ -256,3 +256,4 @@ def rank_tenants(s: State, t: int) -> None:
         s.tenant[at].order = q
     for i in range(n):
         s.tenant[s.tenant[i].order].rank = i
+    v.ranked = 1

@@ -101,6 +101,7 @@ def _pick_in(
         t: the instant.
     """
     v = last_mature(s, q, g, kind, t)
+    least = _loss(s, best, t) if best >= 0 else 0
     seen = 0
     while v >= 0 and seen < VICTIMS_SEEN:
         if s.job[v].stop != NEVER:  # chosen already
@@ -110,13 +111,14 @@ def _pick_in(
         fits = kind == _GANG or _leaves_room(s, v, s.ask[j].accelerators)
         fits = fits and s.job[v].width >= wide
         if fits and (not own or _makes_way(s, j, v)):
-            if best < 0:
-                best = v
-            else:
-                mine, other = _loss(s, v, t), _loss(s, best, t)
-                later = s.job[v].start - s.job[best].start
-                if mine < other or (mine == other and (later > 0 or (later == 0 and v > best))):
-                    best = v
+            mine = _loss(s, v, t)
+            later = s.job[v].start - s.job[best].start if best >= 0 else 0
+            if (
+                best < 0
+                or mine < least
+                or (mine == least and (later > 0 or (later == 0 and v > best)))
+            ):
+                best, least = v, mine
         v = s.ask[v].prev
     return best
 
@@ -380,6 +382,8 @@ def _best_place(s: State, j: int, level: int, t: int) -> int:
     places = s.rack.shape[0] if level == _RACK else s.pod_free.shape[0]
     best, fewest = -1, 0
     for place in range(places):
+        if best >= 0 and fewest == 0:
+            break
         missing = s.ask[j].least - empty_in(s, level, place) - _coming_in(s, level, place)
         missing = max(missing, 0)
         if best < 0 or missing < fewest:
@@ -450,14 +454,18 @@ def reclaim(s: State, j: int, t: int) -> bool:
 
 
 @compiled
+def may_make_way(s: State, j: int) -> bool:
+    """Whether jobs of its own tenant could make way for a job, whatever they are."""
+    return s.v[0].preempt_within == 1 and s.job[j].level == 0
+
+
+@compiled
 def make_way(s: State, j: int, t: int) -> bool:
     """Let jobs of its own tenant make way for job `j`, which has no right; else as `reclaim`.
 
     The tenant uses no more than before.
     """
     v = s.v[0]
-    if v.preempt_within == 0 or s.job[j].level > 0:
-        return False
     if not _settle(s, j, _gather_own(s, j, t), t):
         return False
     s.job[j].own = 1

@@ -32,7 +32,7 @@ from gigafactory.kernel.quotas import (
     see_tenant,
     shift,
 )
-from gigafactory.kernel.reclaim import look_again, make_way, may_look, reclaim
+from gigafactory.kernel.reclaim import look_again, make_way, may_look, may_make_way, reclaim
 from gigafactory.kernel.running import class_room, headroom, start
 from gigafactory.kernel.state import (
     BIG_BLOCK,
@@ -259,19 +259,29 @@ def _kept_back(s: State, j: int) -> int:
 
 
 @compiled
+def _wants_room(s: State, j: int) -> bool:
+    """Whether nodes enough for head `j` stand empty, but nowhere as close as it requires.
+
+    What is set aside for it already counts as if it were not.
+    """
+    v = s.v[0]
+    own = v.aside_job == j
+    if s.job[j].level == 0 or s.group[s.ask[j].group].speed == 0 or (v.aside_job >= 0 and not own):
+        return False
+    free = s.free[v.node_size].count
+    if own:
+        free += empty_in(s, v.aside_level, v.aside_place)
+    return free >= s.ask[j].least > most_together(s, j)
+
+
+@compiled
 def _protect(s: State, j: int, t: int) -> None:
     """Make job `j` the head of this pass."""
     v = s.v[0]
     ask = s.ask[j]
     v.head = j
     v.shadow_valid = 1
-    enough = (
-        s.job[j].level > 0
-        and v.aside_job < 0
-        and s.group[ask.group].speed > 0
-        and s.free[v.node_size].count >= ask.least > most_together(s, j)
-    )
-    if enough:
+    if v.aside_job < 0 and _wants_room(s, j):
         set_aside(s, j, s.job[j].level, emptiest(s, s.job[j].level))
     if v.aside_job == j or s.group[ask.group].speed == 0:
         v.shadow = NEVER  # what is set aside needs no shadow; what stands still has none
@@ -371,7 +381,7 @@ def _start_behind(s: State, j: int, t: int) -> bool:
         return False
     if s.group[ask.group].longest == -NEVER:
         return False
-    nodes = 0
+    nodes, extra = 0, v.extra_nodes
     if ask.nodes > 0:
         nodes = _gang_behind(s, j)
         if nodes == 0:
@@ -379,8 +389,9 @@ def _start_behind(s: State, j: int, t: int) -> bool:
     elif not _small_behind(s, j):
         return False
     start(s, j, t, _BACKFILL, nodes)
-    if ask.nodes == 0:
-        v.stale = 1  # others may now share other nodes
+    # others may now share other nodes; a gang that lies in several pods may outlast the shadow
+    if ask.nodes == 0 or (v.extra_nodes == extra and s.job[j].bucket > v.shadow):
+        v.stale = 1
     _see_room(s)
     return True
 
@@ -407,21 +418,37 @@ def give_up_claim(s: State, j: int, t: int) -> None:
 
 
 @compiled
+def _may_keep(s: State, j: int) -> bool:
+    """Whether a job that claims may go on: within its caps, and among its own or by right."""
+    leaf = s.tenant[s.ask[j].tenant].leaf
+    if cap_node(s, leaf, least_of(s, j)) >= 0:
+        return False
+    return s.job[j].own == 1 or has_right(s, leaf, 0)  # the usage to come holds its claim already
+
+
+@compiled
+def _let_be(s: State) -> None:
+    """Note that a job needs no victims, unless others of this pass take what it is to have."""
+    if s.v[0].let_be < 0:
+        s.v[0].let_be = s.v[0].version
+
+
+@compiled
 def _serve_claims(s: State, t: int) -> None:
     """First round: jobs that claimed nodes, in the order in which they claimed."""
     v = s.v[0]
     j = not_held(s, v.claim_head)
     while j >= 0:
         following = not_held(s, s.ask[j].next)
-        leaf = s.tenant[s.ask[j].tenant].leaf
-        # its own claim stands in the usage to come already
-        kept = s.job[j].own == 1 or has_right(s, leaf, 0)
-        if not kept or cap_node(s, leaf, least_of(s, j)) >= 0:
+        if not _may_keep(s, j):
             give_up_claim(s, j, t)
         elif not over_limit(s, j) and not _start_now(s, j, t):
             look_again(s, j, t)
             retry = s.tenant[s.ask[j].tenant].retry
-            v.look_at = min(v.look_at, retry if retry > t else NEVER)
+            if retry > t:
+                v.look_at = min(v.look_at, retry)
+            else:
+                _let_be(s)
             _protect(s, j, t)
             return
         j = following
@@ -449,7 +476,10 @@ def _serve_guarantees(s: State, t: int) -> None:
             if not may_look(s, j, t):
                 v.look_at = min(v.look_at, s.tenant[q].retry)
                 break
-            found = reclaim(s, j, t) if right else not _fits(s, j) and make_way(s, j, t)
+            if not right and (_fits(s, j) or not may_make_way(s, j)):
+                _let_be(s)  # it looks for nothing, however late it gets
+                break
+            found = reclaim(s, j, t) if right else make_way(s, j, t)
             v.look_at = min(v.look_at, t if found else s.tenant[q].retry)
             if not found:
                 break
@@ -469,6 +499,34 @@ def _claim(s: State, j: int, t: int) -> None:
 
 
 @compiled
+def _pass_over(s: State, j: int) -> int:
+    """Count off the jobs of a tenant, from `j` on, that plainly do not fit behind the head.
+
+    Returns the first that may, -1 when there is none. What is told of each is what the loop of
+    `_serve_queue` would have found one by one; this is where an overloaded machine spends its time.
+    """
+    v = s.v[0]
+    q = s.ask[j].tenant
+    if v.head < 0 or v.ranked == 0 or v.closures > 0 or v.held >= v.in_service * v.node_size:
+        return j
+    see_tenant(s, q)
+    room, free, seen = s.tenant[q].cap_room, s.free[v.node_size].count, v.seen
+    while j >= 0 and seen < v.depth:
+        ask = s.ask[j]
+        if ask.nodes > 0:
+            plain = ask.least > free and ask.least * v.node_size <= room and v.aside_job != j
+        else:
+            plain = s.room[ask.accelerators] < 0 and ask.accelerators <= room
+        if not plain or s.group[ask.group].limit < NEVER:
+            break
+        s.tested[seen] = j
+        seen += 1
+        j = not_held(s, ask.next)
+    v.seen = seen
+    return j
+
+
+@compiled
 def _serve_queue(s: State, t: int) -> None:
     """Third round: everybody, in the order of the queue."""
     v = s.v[0]
@@ -476,23 +534,26 @@ def _serve_queue(s: State, t: int) -> None:
         p = PRIORITIES - 1 - k
         n = open_merge(s, p)
         while n > 0:
-            j = s.tenant[0].merge
+            j = _pass_over(s, s.tenant[0].merge)
+            if j < 0:
+                n = step_merge(s, p, n, -1)
+                continue
             ask = s.ask[j]
             following = not_held(s, ask.next)
             if is_closed(s, s.tenant[ask.tenant].leaf):
-                n = step_merge(s, n, -1)
+                n = step_merge(s, p, n, -1)
                 continue
             see_tenant(s, ask.tenant)
             if least_of(s, j) > s.tenant[ask.tenant].cap_room:
                 close_cap(s, s.tenant[ask.tenant].leaf, least_of(s, j), j)
-                n = step_merge(s, n, -1)
+                n = step_merge(s, p, n, -1)
                 continue
             if s.group[ask.group].shut > 0:
-                n = step_merge(s, n, following)
+                n = step_merge(s, p, n, following)
                 continue
             if over_limit(s, j):
                 s.group[ask.group].shut = 1 + j
-                n = step_merge(s, n, following)
+                n = step_merge(s, p, n, following)
                 continue
             if v.head < 0:
                 if not _start_now(s, j, t):
@@ -502,16 +563,41 @@ def _serve_queue(s: State, t: int) -> None:
             elif not _start_behind(s, j, t):
                 s.tested[v.seen] = j
                 v.seen += 1
-            n = step_merge(s, n, following)
+            n = step_merge(s, p, n, following)
 
 
 @compiled
 def _head_changed(s: State, j: int) -> bool:
-    """Whether those that started behind the head changed what it is: its caps, what it needs."""
+    """Whether what started behind the head changed its caps, its right, its room or its need."""
+    if s.job[j].state == _CLAIMING:
+        if not _may_keep(s, j):
+            return True
+    elif (s.v[0].aside_job == j) != _wants_room(s, j):
+        return True
     see_tenant(s, s.ask[j].tenant)
     if least_of(s, j) > s.tenant[s.ask[j].tenant].cap_room:
         return True
     return s.v[0].shadow < NEVER and s.v[0].kept_back != _kept_back(s, j)
+
+
+@compiled
+def _would_differ(s: State) -> bool:
+    """Whether a second pass, right after one in which something began, could decide otherwise.
+
+    Because a shared node or a shadow is another now, somebody was let be, the head is not what it
+    was, or one of those tested would close a quota node or a class and let the pass look deeper.
+    """
+    v = s.v[0]
+    if v.stale == 1 or (v.let_be >= 0 and v.let_be != v.version) or _head_changed(s, v.head):
+        return True
+    if v.seen < v.depth:
+        return False
+    for k in range(v.seen):
+        j = s.tested[k]
+        see_tenant(s, s.ask[j].tenant)
+        if least_of(s, j) > s.tenant[s.ask[j].tenant].cap_room or over_limit(s, j):
+            return True
+    return False
 
 
 @compiled
@@ -524,10 +610,12 @@ def schedule(s: State, t: int) -> None:
     v.look_at = NEVER
     v.stale = 0
     v.kept_back = 0
+    v.let_be = -1
     if v.aside_job >= 0 and s.job[v.aside_job].state != _CLAIMING:
         end_aside(s)  # the head of this pass may have a room set aside anew
     if v.paused_jobs > 0:
         return  # power goes to paused work first
+    before = v.version
     open_caps(s)
     for g in range(GROUPS):
         s.group[g].shut = 0
@@ -535,7 +623,7 @@ def schedule(s: State, t: int) -> None:
     if s.quota.shape[0] > 1:
         _serve_guarantees(s, t)
     _serve_queue(s, t)
-    if v.stale == 1 or (v.head >= 0 and _head_changed(s, v.head)):
+    if v.head >= 0 and v.version != before and _would_differ(s):
         v.shadow_valid = 0  # look at everybody again next time
 
 

@@ -301,6 +301,7 @@ VARS: Final = np.dtype(
         ("stale", np.int64),  # 1: what started in this pass may let another start in the next one
         ("kept_back", np.int64),  # nodes that the head may not use, added to what it needs
         ("always", np.int64),  # 1: a pass at every instant, however idle; for tests
+        ("let_be", np.int64),  # version at which a job was first found to need no victims, -1 none
         ("look_at", np.int64),  # instant from which a pass would look for victims again
         ("queued", np.int64),
         ("claims", np.int64),
@@ -317,6 +318,7 @@ VARS: Final = np.dtype(
         ("span_rate", np.int64),
         ("promised", np.int64),  # accelerators the quotas count on
         ("fair", np.int64),
+        ("ranked", np.int64),  # 1: no two tenants have one rank
         ("half_life", np.int64),
         ("version", np.int64),  # of usage and quotas: counts their changes
         ("closures", np.int64),  # nodes of the quota tree closed in this pass
