@@ -442,20 +442,32 @@ def _place_within(s: State, j: int, nodes: int, reach: int) -> int:
         if p >= 0:
             _take_in(s, j, _POD, p, nodes, own)
             return 1
+    if level == _POD:
+        return 0
+    return _place_over_pods(s, j, nodes, reach)
+
+
+@compiled
+def _place_over_pods(s: State, j: int, nodes: int, reach: int) -> int:
+    """Give job `j` empty nodes within reach, of the pods with most of them first.
+
+    Returns in how many pods they lie; 0 when there are not enough.
+    """
     free = 0
     for p in range(s.pod_free.shape[0]):
-        free += _open_to(s, p, q, reach)
-    if level == _POD or free < nodes:
+        s.place[p] = _open_to(s, p, s.ask[j].tenant, reach)
+        free += s.place[p]
+    if free < nodes:
         return 0
     pods = 0
     while nodes > 0:
-        best, most = -1, 0
+        best = 0
         for p in range(s.pod_free.shape[0]):
-            free = _open_to(s, p, q, reach)
-            if best < 0 or free > most:
-                best, most = p, free
-        some = min(nodes, most)
+            if s.place[p] > s.place[best]:
+                best = p
+        some = min(nodes, s.place[best])
         _take_in(s, j, _POD, best, some, reach)
+        s.place[best] -= some
         nodes -= some
         pods += 1
     return pods

@@ -47,11 +47,12 @@ def enqueue(s: State, j: int, t: int) -> None:
     while after > j:
         after = s.ask[after].prev
     ask.prev = after
-    ask.next = s.ask[after].next if after >= 0 else queue.head
-    if ask.next >= 0:
-        s.ask[ask.next].prev = j
-    else:
+    if after == queue.tail:  # mostly: and the last ask need not be read from far memory
+        ask.next = -1
         queue.tail = j
+    else:
+        ask.next = s.ask[after].next if after >= 0 else queue.head
+        s.ask[ask.next].prev = j
     if after >= 0:
         s.ask[after].next = j
     else:

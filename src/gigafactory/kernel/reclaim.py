@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gigafactory.kernel.clocks import read_group, stretched, worked
 from gigafactory.kernel.jit import compiled
-from gigafactory.kernel.nodes import empty_in, first_of, first_on, last_of, set_aside
+from gigafactory.kernel.nodes import all_going, empty_in, first_of, first_on, last_of, set_aside
 from gigafactory.kernel.queues import least_of
 from gigafactory.kernel.quotas import may_take_from, quota_left, shift
 from gigafactory.kernel.running import (
@@ -84,10 +84,8 @@ def _nodes_of(s: State, v: int) -> int:
 
 
 @compiled
-def _pick_in(
-    s: State, j: int, q: int, g: int, kind: int, own: bool, wide: int, best: int, t: int
-) -> int:
-    """The better of victim `best` (-1: none) and those of a tenant, class and kind.
+def _pick_in(s: State, j: int, q: int, g: int, kind: int, own: bool, wide: int, t: int) -> int:
+    """The best victim of a tenant, class and kind, -1 when there is none.
 
     Args:
         s: the pool.
@@ -97,12 +95,10 @@ def _pick_in(
         kind: small ones or gangs.
         own: whether they must make way for the job, by their priority.
         wide: accelerators they have at least.
-        best: the best victim so far.
         t: the instant.
     """
     v = last_mature(s, q, g, kind, t)
-    least = _loss(s, best, t) if best >= 0 else 0
-    seen = 0
+    best, least, seen = -1, 0, 0
     while v >= 0 and seen < VICTIMS_SEEN:
         if s.job[v].stop != NEVER:  # chosen already
             v = s.ask[v].prev
@@ -112,15 +108,41 @@ def _pick_in(
         fits = fits and s.job[v].width >= wide
         if fits and (not own or _makes_way(s, j, v)):
             mine = _loss(s, v, t)
-            later = s.job[v].start - s.job[best].start if best >= 0 else 0
-            if (
-                best < 0
-                or mine < least
-                or (mine == least and (later > 0 or (later == 0 and v > best)))
-            ):
+            if best < 0 or _better(s, v, mine, best, least):
                 best, least = v, mine
         v = s.ask[v].prev
     return best
+
+
+@compiled
+def _better(s: State, v: int, mine: int, other: int, least: int) -> bool:
+    """Whether victim `v` goes before another: it loses less, began later, or came later."""
+    if mine != least:
+        return mine < least
+    if s.job[v].start != s.job[other].start:
+        return s.job[v].start > s.job[other].start
+    return v > other
+
+
+@compiled
+def _best_of(s: State, j: int, q: int, g: int, kind: int, t: int) -> int:
+    """The best victim of a tenant, class and kind whatever its priority, -1 when there is none.
+
+    Worked out once per look, as long as nobody of the list is chosen.
+    """
+    run = s.run[q, g, kind]
+    if run.looked != s.v[0].looks:
+        run.looked = s.v[0].looks
+        run.best = _pick_in(s, j, q, g, kind, False, 0, t)
+        if run.best >= 0:
+            run.loss = _loss(s, run.best, t)
+    return run.best
+
+
+@compiled
+def _forget_best(s: State, v: int) -> None:
+    """Let the best victim of the list of job `v` be worked out anew."""
+    s.run[s.ask[v].tenant, s.ask[v].group, 1 if s.job[v].nodes > 0 else 0].looked = 0
 
 
 @compiled
@@ -128,7 +150,7 @@ def _pick_own(s: State, j: int, kind: int, wide: int, t: int) -> int:
     """The next victim of a kind among jobs of its own tenant, by class, then the least to lose."""
     if s.v[0].preempt_within == 1:
         for i in range(s.victims.shape[0]):
-            best = _pick_in(s, j, s.ask[j].tenant, s.victims[i], kind, True, wide, -1, t)
+            best = _pick_in(s, j, s.ask[j].tenant, s.victims[i], kind, True, wide, t)
             if best >= 0:
                 return best
     return -1
@@ -139,12 +161,14 @@ def _pick(s: State, j: int, kind: int, t: int) -> int:
     """The next victim of a kind: borrowed before own, by class, then the least to lose."""
     leaf, least = s.tenant[s.ask[j].tenant].leaf, least_of(s, j)
     for i in range(s.victims.shape[0]):
-        best = -1
+        g = s.victims[i]
+        best, loss = -1, 0
         for q in range(s.tenant.shape[0]):
-            if s.run[q, s.victims[i], kind].head >= 0 and may_take_from(
-                s, leaf, least, s.tenant[q].leaf
-            ):
-                best = _pick_in(s, j, q, s.victims[i], kind, False, 0, best, t)
+            if s.run[q, g, kind].head < 0 or not may_take_from(s, leaf, least, s.tenant[q].leaf):
+                continue
+            v = _best_of(s, j, q, g, kind, t)
+            if v >= 0 and (best < 0 or _better(s, v, s.run[q, g, kind].loss, best, loss)):
+                best, loss = v, s.run[q, g, kind].loss
         if best >= 0:
             return best
     return _pick_own(s, j, kind, 0, t)
@@ -155,6 +179,7 @@ def _choose(s: State, v: int, count: int, t: int) -> int:
     """Count victim `v` off its tenant; returns how many are chosen now."""
     s.job[v].stop = 0
     s.batch[count] = v
+    _forget_best(s, v)
     shift(s, SOON, s.tenant[s.ask[v].tenant].leaf, -held_by(s, v), t)
     return count + 1
 
@@ -200,6 +225,7 @@ def _unchoose(s: State, count: int, down_to: int, t: int) -> int:
     for i in range(down_to, count):
         victim = s.batch[i]
         s.job[victim].stop = NEVER
+        _forget_best(s, victim)
         shift(s, SOON, s.tenant[s.ask[victim].tenant].leaf, held_by(s, victim), t)
     return down_to
 
@@ -267,6 +293,7 @@ def _gather_anywhere(s: State, j: int, behind: bool, t: int) -> int:
         t: the instant.
     """
     v = s.v[0]
+    v.looks += 1
     ask = s.ask[j]
     leaf, least = s.tenant[ask.tenant].leaf, least_of(s, j)
     count = 0
@@ -356,14 +383,17 @@ def _gather_own(s: State, j: int, t: int) -> int:
 
 
 @compiled
-def _gather_at(s: State, j: int, level: int, place: int, t: int) -> int:
-    """Choose victims for job `j` in one rack or pod; as `_gather_anywhere`."""
+def _gather_at(s: State, j: int, level: int, place: int, coming: int, t: int) -> int:
+    """Choose victims for job `j` in one rack or pod, so many of whose nodes come empty anyway.
+
+    Otherwise as `_gather_anywhere`.
+    """
     v = s.v[0]
     ask = s.ask[j]
     leaf, least = s.tenant[ask.tenant].leaf, least_of(s, j)
     count = 0
     empty = empty_in(s, level, place)
-    missing = ask.least - empty - _coming_in(s, level, place)
+    missing = ask.least - empty - coming
     n = first_of(s, level, place) * v.rack_nodes
     last = min(last_of(s, level, place) * v.rack_nodes, s.node.shape[0])
     while n < last and (missing > 0 or quota_left(s, SOON, leaf) < least):
@@ -377,21 +407,45 @@ def _gather_at(s: State, j: int, level: int, place: int, t: int) -> int:
 
 
 @compiled
+def _see_coming(s: State, level: int) -> None:
+    """Count, per rack or pod, the nodes that jobs under notice will leave empty, in `place`."""
+    v = s.v[0]
+    wide = v.rack_nodes if level == _RACK else v.pod_nodes
+    for place in range(_places(s, level)):
+        s.place[place] = 0
+    for i in range(v.stops):
+        j = s.stops[i].job
+        if s.job[j].state != _STOPPING or s.job[j].stop != s.stops[i].key:
+            continue
+        n = s.job[j].node
+        if s.job[j].nodes > 0:
+            while n >= 0:
+                s.place[n // wide] += 1
+                n = s.node[n].chain
+        elif first_on(s, n, -1) == j and all_going(s, n):
+            s.place[n // wide] += 1
+
+
+@compiled
+def _places(s: State, level: int) -> int:
+    """How many racks or pods there are."""
+    return s.rack.shape[0] if level == _RACK else s.pod_free.shape[0]
+
+
+@compiled
 def _best_place(s: State, j: int, level: int, t: int) -> int:
     """The rack or pod that needs the fewest nodes taken to hold job `j`, -1 when none can."""
-    places = s.rack.shape[0] if level == _RACK else s.pod_free.shape[0]
-    best, fewest = -1, 0
-    for place in range(places):
-        if best >= 0 and fewest == 0:
-            break
-        missing = s.ask[j].least - empty_in(s, level, place) - _coming_in(s, level, place)
-        missing = max(missing, 0)
-        if best < 0 or missing < fewest:
-            found = _gather_at(s, j, level, place, t)
-            _unchoose(s, found if found >= 0 else -1 - found, 0, t)
-            if found >= 0:
-                best, fewest = place, missing
-    return best
+    _see_coming(s, level)
+    least = s.ask[j].least
+    for missing in range(least + 1):
+        for place in range(_places(s, level)):
+            coming = s.place[place]
+            if max(least - empty_in(s, level, place) - coming, 0) == missing:
+                found = _gather_at(s, j, level, place, coming, t)
+                _unchoose(s, found if found >= 0 else -1 - found, 0, t)
+                if found >= 0:
+                    return place
+    return -1
 
 
 @compiled
@@ -438,7 +492,9 @@ def reclaim(s: State, j: int, t: int) -> bool:
     if level > 0:
         if v.aside_job < 0:
             place = _best_place(s, j, level, t)
-        found = _gather_at(s, j, level, place, t) if place >= 0 else -1
+        found = -1
+        if place >= 0:
+            found = _gather_at(s, j, level, place, _coming_in(s, level, place), t)
         leaf = s.tenant[s.ask[j].tenant].leaf
         if found >= 0 and quota_left(s, SOON, leaf) < least_of(s, j):
             found = -1 - found

@@ -234,6 +234,9 @@ RUN: Final = np.dtype(
         ("head", np.int32),
         ("tail", np.int32),
         ("mature", np.int32),  # the last that has run for long enough to be a victim, -1 none
+        ("best", np.int32),  # the best victim among them, -1 none
+        ("loss", np.int64),  # what it would lose
+        ("looked", np.int64),  # look at which the two above were worked out
     ],
     align=True,
 )
@@ -303,6 +306,7 @@ VARS: Final = np.dtype(
         ("always", np.int64),  # 1: a pass at every instant, however idle; for tests
         ("let_be", np.int64),  # version at which a job was first found to need no victims, -1 none
         ("look_at", np.int64),  # instant from which a pass would look for victims again
+        ("looks", np.int64),  # for victims, so far
         ("queued", np.int64),
         ("claims", np.int64),
         ("claim_head", np.int64),
@@ -371,11 +375,22 @@ class State(NamedTuple):
     batch: Any  # int32[capacity]: jobs that end at one instant; victims being chosen
     tested: Any  # int32[depth]: jobs tested behind the head, in order
     spare: Any  # int32[m, 2]: shared nodes with their free accelerators, while jobs are moved
+    place: Any  # int32[racks]: of racks or pods, what a search for the best one works out
     room: Any  # int32[node_size]: the node a job of so many accelerators would share, -1 none
 
 
 #: Arrays that hold nothing between two calls, or never change: left out of snapshots.
-SCRATCH: Final = ("out", "batch", "spare", "zones", "fault", "urgent", "efficiency", "victims")
+SCRATCH: Final = (
+    "out",
+    "batch",
+    "spare",
+    "zones",
+    "fault",
+    "urgent",
+    "efficiency",
+    "victims",
+    "place",
+)
 
 
 def new_state(
@@ -438,6 +453,7 @@ def new_state(
         batch=np.zeros(accelerators + 1, np.int32),
         tested=np.zeros(max(depth, 1), np.int32),
         spare=np.zeros((nodes, 2), np.int32),
+        place=np.zeros(racks, np.int32),
         room=np.full(node_size, -1, np.int32),
     )
     _empty(state, origin_ns)
