@@ -493,6 +493,10 @@ def test_papers_that_expire_cost_the_share_until_they_are_renewed(tmp_path: Path
     assert first["nominal"].tolist() == [[160, 80, 48, 0, 24], [80, 40, 24, 0, 8]]
     assert second["nominal"].tolist() == [[160, 80, 48, 56, 24], [80, 40, 24, 24, 8]]
     assert np.array_equal(first["nominal"], first["lend"])
+    # what the summary calls promised is each day's own: two days of three
+    (lab,) = (row for row in outcome.summary["shares"] if row["node"] == "lab")
+    assert lab["nominal_gpu_h"] == 2 * 24 * (56 + 24)
+    assert sorted(rebuild(outcome.folder)[0].promised) == [1, 2]
     waited = [
         job
         for job in course.jobs(BUDGETED)

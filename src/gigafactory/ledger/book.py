@@ -192,6 +192,7 @@ class Book:
         self.refused_by = np.full(h.jobs, -1, np.int16)
         self.refused_by[list(h.refused)] = h.refused_by
         self.share_s: list[Ints] = []
+        self.promised: dict[int, Ints] = {}
         self.fragments: list[Ints] = []
         self.replicas: list[Ints] = []  # of real-time replicas: job, begin and end of each segment
         self.ask: dict[str, Any] = {
@@ -225,6 +226,10 @@ class Book:
         self.share_s.append(share_s)
         if fragments is not None:
             self.fragments.append(fragments.astype(np.int64))
+
+    def day_quotas(self, day: int, nominal: Ints) -> None:
+        """Take in that the nominal quotas, int64[pools, nodes], are these from a day on."""
+        self.promised[day] = nominal.astype(np.int64)
 
     def close_day(self) -> None:
         """Post everything taken in since the last close."""

@@ -412,6 +412,7 @@ class LimitsDesk:
             place.kernel.set_quotas(nominal, lend)
         nominal_of, lend_of = (np.stack(one) for one in zip(*told, strict=True))
         arrays = {"nominal": nominal_of, "lend": lend_of}
+        self.book.day_quotas(day, nominal_of)
         self.journal.append("quota", now_ns, _fields(day=day, changes=changes), arrays)
 
     def _change(

@@ -1,8 +1,8 @@
 """Who was promised, held, borrowed and lacked what, over a run: the quota tree in hours.
 
 Everything here is summed from what the kernel integrated exactly and the journal keeps per day.
-Promised is the nominal quota of the pools when they are complete; what failures and late deliveries
-take from it is nobody's own loss but shared pro rata, and is not taken off here.
+Promised is the nominal quota of each day in pools that are complete; what failures and late
+deliveries take from it is nobody's own loss but shared pro rata, and is not taken off here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Shares:
         names: of the nodes; the root's is "".
         parent: of each node, -1 for the root.
         leaf: node of each tenant, in the order of the run's tenants.
-        promised_gpu_h: nominal quota times the length of the run.
+        promised_gpu_h: nominal quota, each day's own, times the length of the day.
         daily_gpu_h: held per day and node.
         borrowed_gpu_h: of what was held, beyond the effective quota.
         short_gpu_h: asked within the nominal quota and not had.
@@ -72,13 +72,18 @@ def read_shares(told: Told, book: Book) -> Shares | None:
     # [days, nodes, columns]: whole seconds, summed as such
     by_day = np.stack(book.share_s).sum(axis=1)
     total = by_day.sum(axis=0) / S_PER_H
-    hours = float(_day_hours(told)[: len(by_day)].sum())
+    nominal = np.sum([t.nominal for t in trees], axis=0)
+    promised = np.zeros(len(nominal))
+    for day, hours in enumerate(_day_hours(told)[: len(by_day)]):
+        if day in book.promised:
+            nominal = book.promised[day].sum(axis=0)
+        promised += nominal * hours
     columns = {name: total[:, i] for i, name in enumerate(SHARE_COLUMNS)}
     return Shares(
         names=tree.names,
         parent=tree.parent,
         leaf=tree.tenant_node,
-        promised_gpu_h=np.sum([t.nominal for t in trees], axis=0) * hours,
+        promised_gpu_h=promised,
         daily_gpu_h=by_day[:, :, SHARE_COLUMNS.index("held_s")] / S_PER_H,
         borrowed_gpu_h=columns["borrowed_s"],
         short_gpu_h=columns["short_s"],
