@@ -37,15 +37,34 @@ def _count(s: State, j: int, step: int, t: int) -> None:
 
 
 @compiled
+def _last_before(s: State, p: int, q: int, j: int) -> int:
+    """The job of a queue after which job `j` goes, -1 when it goes first.
+
+    Looked for from the end that is nearer by number: an arrival belongs last, one that was made to
+    leave among the first.
+    """
+    queue = s.queue[p, q]
+    at = queue.tail
+    if at < j:
+        return at
+    if j - queue.head < at - j:
+        at = queue.head
+        while at < j:
+            at = s.ask[at].next
+        return s.ask[at].prev
+    while at > j:
+        at = s.ask[at].prev
+    return at
+
+
+@compiled
 def enqueue(s: State, j: int, t: int) -> None:
     """Put a job in the queue of its priority and tenant, by submission and number."""
     job = s.job[j]
     ask = s.ask[j]
     p, q = ask.priority, ask.tenant
     queue = s.queue[p, q]
-    after = queue.tail
-    while after > j:
-        after = s.ask[after].prev
+    after = _last_before(s, p, q, j)
     ask.prev = after
     if after == queue.tail:  # mostly: and the last ask need not be read from far memory
         ask.next = -1
