@@ -389,11 +389,24 @@ def _start_behind(s: State, j: int, t: int) -> bool:
     elif not _small_behind(s, j):
         return False
     start(s, j, t, _BACKFILL, nodes)
-    # others may now share other nodes; a gang that lies in several pods may outlast the shadow
-    if ask.nodes == 0 or (v.extra_nodes == extra and s.job[j].bucket > v.shadow):
-        v.stale = 1
     _see_room(s)
+    # others may now share other nodes; a gang that lies in several pods may outlast the shadow
+    if ask.nodes == 0:
+        v.stale = max(v.stale, _some_share(s))
+    elif v.extra_nodes == extra and s.job[j].bucket > v.shadow:
+        v.stale = 1
     return True
+
+
+@compiled
+def _some_share(s: State) -> int:
+    """1 where a job smaller than a node could share one that comes free after the shadow."""
+    v = s.v[0]
+    for k in range(1, v.node_size):
+        n = s.room[k]
+        if n >= 0 and s.node[n].free < v.node_size and s.node[n].bucket > v.shadow:
+            return 1
+    return 0
 
 
 @compiled
