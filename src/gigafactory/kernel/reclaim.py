@@ -433,8 +433,11 @@ def _places(s: State, level: int) -> int:
 
 
 @compiled
-def _best_place(s: State, j: int, level: int, t: int) -> int:
-    """The rack or pod that needs the fewest nodes taken to hold job `j`, -1 when none can."""
+def _gather_close(s: State, j: int, level: int, t: int) -> tuple[int, int]:
+    """Choose victims for job `j` in the rack or pod that needs the fewest nodes taken.
+
+    Returns as `_gather_anywhere`, and the rack or pod, -1 when none can hold the job.
+    """
     _see_coming(s, level)
     least = s.ask[j].least
     for missing in range(least + 1):
@@ -442,10 +445,10 @@ def _best_place(s: State, j: int, level: int, t: int) -> int:
             coming = s.place[place]
             if max(least - empty_in(s, level, place) - coming, 0) == missing:
                 found = _gather_at(s, j, level, place, coming, t)
-                _unchoose(s, found if found >= 0 else -1 - found, 0, t)
                 if found >= 0:
-                    return place
-    return -1
+                    return found, place
+                _unchoose(s, -1 - found, 0, t)
+    return -1, -1
 
 
 @compiled
@@ -490,11 +493,9 @@ def reclaim(s: State, j: int, t: int) -> bool:
     level = s.job[j].level
     place = -1
     if level > 0:
-        if v.aside_job < 0:
-            place = _best_place(s, j, level, t)
         found = -1
-        if place >= 0:
-            found = _gather_at(s, j, level, place, _coming_in(s, level, place), t)
+        if v.aside_job < 0:
+            found, place = _gather_close(s, j, level, t)
         leaf = s.tenant[s.ask[j].tenant].leaf
         if found >= 0 and quota_left(s, SOON, leaf) < least_of(s, j):
             found = -1 - found

@@ -157,6 +157,14 @@ def fits_small(s: State, j: int) -> bool:
 
 
 @compiled
+def _over_cap(s: State, j: int) -> bool:
+    """Whether job `j`, at its smallest width, would break a cap of its tenant or above it."""
+    q = s.ask[j].tenant
+    see_tenant(s, q)
+    return least_of(s, j) > s.tenant[q].cap_room
+
+
+@compiled
 def over_limit(s: State, j: int) -> bool:
     """Whether job `j`, at its smallest width, would break the limit of its class."""
     ask = s.ask[j]
@@ -479,8 +487,7 @@ def _serve_guarantees(s: State, t: int) -> None:
         j = first_of_tenant(s, q)
         while j >= 0:
             right = has_right(s, leaf, least_of(s, j))
-            see_tenant(s, q)
-            if least_of(s, j) > s.tenant[q].cap_room or over_limit(s, j):
+            if _over_cap(s, j) or over_limit(s, j):
                 break
             if right and _try(s, j, t):
                 v.stale = max(v.stale, 1 if s.ask[j].nodes == 0 else 0)
@@ -556,8 +563,7 @@ def _serve_queue(s: State, t: int) -> None:
             if is_closed(s, s.tenant[ask.tenant].leaf):
                 n = step_merge(s, p, n, -1)
                 continue
-            see_tenant(s, ask.tenant)
-            if least_of(s, j) > s.tenant[ask.tenant].cap_room:
+            if _over_cap(s, j):
                 close_cap(s, s.tenant[ask.tenant].leaf, least_of(s, j), j)
                 n = step_merge(s, p, n, -1)
                 continue
@@ -587,8 +593,7 @@ def _head_changed(s: State, j: int) -> bool:
             return True
     elif (s.v[0].aside_job == j) != _wants_room(s, j):
         return True
-    see_tenant(s, s.ask[j].tenant)
-    if least_of(s, j) > s.tenant[s.ask[j].tenant].cap_room:
+    if _over_cap(s, j):
         return True
     return s.v[0].shadow < NEVER and s.v[0].kept_back != _kept_back(s, j)
 
@@ -607,8 +612,7 @@ def _would_differ(s: State) -> bool:
         return False
     for k in range(v.seen):
         j = s.tested[k]
-        see_tenant(s, s.ask[j].tenant)
-        if least_of(s, j) > s.tenant[s.ask[j].tenant].cap_room or over_limit(s, j):
+        if _over_cap(s, j) or over_limit(s, j):
             return True
     return False
 
@@ -690,8 +694,7 @@ def cannot_start(s: State, j: int, t: int) -> bool:
     at = _place_of(s, j)
     if at >= v.depth:
         return True
-    see_tenant(s, ask.tenant)
-    if least_of(s, j) > s.tenant[ask.tenant].cap_room:
+    if _over_cap(s, j):
         return False  # it closes a node: those behind it are not tested any more
     if over_limit(s, j):
         return False  # it closes its class
