@@ -6,9 +6,10 @@ reads no clock, draws no random number, and never imports a doer (`adapters`). T
 speaks to the solver.
 """
 
-from gigafactory.planner.energy import DayInput, EnergyPlanner, GroupShape, Plan, SiteShape
+from gigafactory.planner.energy import DayInput, EnergyPlanner, Plan
 from gigafactory.planner.forecast import Forecast, Information, forecast
 from gigafactory.planner.response import Intent, PoolView, Responder, Wish
+from gigafactory.planner.shape import GroupShape, SiteShape
 
 __all__ = [
     "DayInput",
