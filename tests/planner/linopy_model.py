@@ -117,8 +117,10 @@ def site(model: linopy.Model, s: int, shape: SiteShape, x: Numbers, h: Horizon) 
             cost = cost - (amount * series(x.product_eur_per_mw[way], "b")).sum()
             promised[way] = amount
     steps = {way: amount.sel(b=of) * here for way, amount in promised.items()}
-    up = sum((steps[w] for w in ("fcr", "up") if w in steps), start=0)
+    owed = {w: series(x.promised_mw.get(w, np.zeros(n))) for w in ("fcr", "up", "down")}
+    up = sum((steps[w] for w in ("fcr", "up") if w in steps), start=0) + owed["fcr"] + owed["up"]
     down = sum((steps[w] for w in ("fcr", "down") if w in steps), start=0)
+    down = down + owed["fcr"] + owed["down"]
     if r is not None and promised:
         out = np.minimum(series(x.export_mw), room)
         model.add_constraints(buys - sells + down <= room, name=f"import room {s}")
@@ -145,22 +147,22 @@ def site(model: linopy.Model, s: int, shape: SiteShape, x: Numbers, h: Horizon) 
         cost = cost + (gives * shape.wear_eur_per_mwh * hours).sum()
         cost = cost - energy.sel(t=n - 1) * x.soc_eur_per_mwh
         if r is not None and (r.fcr or r.battery_afrr):
-            fcr = steps.get("fcr", 0)
+            fcr = steps.get("fcr", 0) + owed["fcr"]
+            kept = steps.get("fcr", 0) + series(x.stored_mw if len(x.stored_mw) else np.zeros(n))
             if r.battery_afrr:
                 inf = series(np.full(n, np.inf))
                 carried = {w: column(f"battery {w}", inf) for w in ("up", "down") if w in promised}
             more, less = carried.get("up", 0), carried.get("down", 0)
-            if "fcr" in promised or carried:
-                model.add_constraints(
-                    gives - takes + fcr + more <= shape.battery_mw, name=f"battery up {s}"
-                )
-                model.add_constraints(
-                    takes - gives + fcr + less <= shape.battery_mw, name=f"battery down {s}"
-                )
-                low = fcr * r.fcr_reservoir_h + more * r.afrr_reservoir_h
-                high = fcr * r.fcr_reservoir_h + less * r.afrr_reservoir_h
-                model.add_constraints(energy - low / out_of >= 0, name=f"low {s}")
-                model.add_constraints(energy + high * into <= shape.battery_mwh, name=f"high {s}")
+            model.add_constraints(
+                gives - takes + fcr + more <= shape.battery_mw, name=f"battery up {s}"
+            )
+            model.add_constraints(
+                takes - gives + fcr + less <= shape.battery_mw, name=f"battery down {s}"
+            )
+            low = kept * r.fcr_reservoir_h + more * r.afrr_reservoir_h
+            high = kept * r.fcr_reservoir_h + less * r.afrr_reservoir_h
+            model.add_constraints(energy - low / out_of >= 0, name=f"low {s}")
+            model.add_constraints(energy + high * into <= shape.battery_mwh, name=f"high {s}")
             if "fcr" in promised:
                 # on the eve of a block the energy for it is there already
                 for t in range(n - 1):
@@ -174,7 +176,7 @@ def site(model: linopy.Model, s: int, shape: SiteShape, x: Numbers, h: Horizon) 
                         )
     for way, able in (("up", shed), ("down", lack)):
         if way in promised:
-            rest = steps[way] - carried.get(way, 0) - able * shape.site_per_it
+            rest = steps[way] + owed[way] - carried.get(way, 0) - able * shape.site_per_it
             most = series(x.rise_mw if way == "down" else np.zeros(n))
             model.add_constraints(rest <= most, name=f"load {way} {s}")
     drawn = power * shape.site_per_it if shape.groups else 0

@@ -83,6 +83,10 @@ def any_numbers(r: np.random.Generator, shape: SiteShape, h: Horizon) -> Numbers
         x.sells_mw[way] = r.uniform(0.0, 1.0, h.blocks)
         if r.random() < 0.3:
             x.held_mw[way] = x.sells_mw[way] * (r.random(h.blocks) < 0.1) * 0.05
+        if r.random() < 0.2:
+            x.promised_mw[way] = r.uniform(0.0, 0.02, n)
+    if r.random() < 0.2:
+        x.stored_mw = r.uniform(0.0, 0.2, n)
     x.peak_eur_per_mw, x.peak_mw = r.uniform(0, 300, h.peaks), r.uniform(0, 1, h.peaks)
     return x
 

@@ -50,6 +50,7 @@ class Numbers:
         buy_eur_per_mwh: price of what is bought after that, nowhere below what selling brings.
         sell_eur_per_mwh: what selling after that brings.
         on: steps that exist; one that is left out does nothing and costs nothing.
+        peak_row: which of its peak rows holds in a step; on a ring 0 is this month, 1 the next.
         rise_mw: most that rising classes and what is always on could draw more, MW of site power.
         move_eur_per_gpu_h: cost of doing an accelerator-hour at another site.
         soc_mwh: energy in the battery above its lower bound, at the beginning.
@@ -59,6 +60,9 @@ class Numbers:
         product_eur_per_mw: EUR per MW of each product in each block, [B] under "fcr", "up", "down".
         held_mw: least of each product in each block, MW, [B]; what was sold already.
         sells_mw: most of each product in each block, MW, [B].
+        promised_mw: reserves already promised outside the block columns, per product, [T].
+        stored_mw: FCR whose energy has to be there at the end of a step, [T]: what is promised
+            outside the block columns in it or in the next one.
         peak_eur_per_mw: cost of a MW of each peak, [K].
         peak_mw: each peak reached so far, [K].
     """
@@ -82,6 +86,7 @@ class Numbers:
     buy_eur_per_mwh: Array
     sell_eur_per_mwh: Array
     on: Bools
+    peak_row: Ints
     rise_mw: Array
     move_eur_per_gpu_h: float = 0.0
     soc_mwh: float = 0.0
@@ -91,6 +96,8 @@ class Numbers:
     product_eur_per_mw: dict[str, Array] = field(default_factory=dict)
     held_mw: dict[str, Array] = field(default_factory=dict)
     sells_mw: dict[str, Array] = field(default_factory=dict)
+    promised_mw: dict[str, Array] = field(default_factory=dict)
+    stored_mw: Array = field(default_factory=_none)
     peak_eur_per_mw: Array = field(default_factory=_none)
     peak_mw: Array = field(default_factory=_none)
 
@@ -118,6 +125,7 @@ class Numbers:
             buy_eur_per_mwh=np.zeros(n),
             sell_eur_per_mwh=np.zeros(n),
             on=np.ones(n, np.bool_),
+            peak_row=np.zeros(n, np.int64),
             rise_mw=np.zeros(n),
             backlog_gpu_h=np.zeros(groups),
         )
@@ -214,20 +222,11 @@ def _rows(program: Program, s: int, x: Numbers, steps: Ints, out: Filled) -> Non
         low[:, at["market"]] = high[:, at["market"]] = np.where(h > 0, x.position_mw[steps], 0.0)
     if "inverter" in at:
         at_most("inverter", 1.0)
-    if "battery up" in at:
-        at_most("battery up", shape.battery_mw)
-        at_most("battery down", shape.battery_mw)
-        high[:, at["reservoir low"]] = INF
-        at_most("reservoir high", shape.battery_mwh)
-    if "import room" in at:
-        at_most("import room", np.maximum(x.limit_mw[steps], 0.0))
-        at_most("export room", np.minimum(x.export_mw[steps], np.maximum(x.limit_mw[steps], 0.0)))
-    for way in ("up", "down"):
-        if f"load {way}" in at:
-            at_most(f"load {way}", x.rise_mw[steps] if way == "down" else 0.0)
+    if shape.reserves is not None:
+        _reserve_rows(program, s, x, steps, out)
     if shape.peaks:
         for k in range(program.horizon.peak.shape[1]):
-            at_most(f"peak.{k}", 0.0)
+            at_most(f"peak.{k}", np.where(x.peak_row[steps] == k, 0.0, INF))
     for state in program.layouts[s].states:
         if program.horizon.rings:
             low[:, at[f"entry {state}"]], high[:, at[f"entry {state}"]] = -INF, INF
@@ -239,6 +238,35 @@ def _rows(program: Program, s: int, x: Numbers, steps: Ints, out: Filled) -> Non
         high[first, row] += x.backlog_gpu_h[g]
     if "link soc" in at:
         low[first, at["link soc"]] = high[first, at["link soc"]] = x.soc_mwh
+
+
+def _reserve_rows(program: Program, s: int, x: Numbers, steps: Ints, out: Filled) -> None:
+    """Rooms of the reserves, less what is promised outside the block columns."""
+    shape, at = program.sites[s], program.layouts[s].rows
+    r = shape.reserves
+    assert r is not None
+    none = np.zeros(len(steps))
+    fcr, up, down = (
+        x.promised_mw[way][steps] if way in x.promised_mw else none for way in ("fcr", "up", "down")
+    )
+    rows = {
+        "import room": np.maximum(x.limit_mw[steps], 0.0) - fcr - down,
+        "export room": np.minimum(x.export_mw[steps], np.maximum(x.limit_mw[steps], 0.0))
+        - fcr
+        - up,
+        "load up": -up,
+        "load down": x.rise_mw[steps] - down,
+        "battery up": shape.battery_mw - fcr,
+        "battery down": shape.battery_mw - fcr,
+    }
+    stored = x.stored_mw[steps] * r.fcr_reservoir_h if len(x.stored_mw) else none
+    rows["reservoir high"] = shape.battery_mwh - stored * shape.charge_efficiency
+    for name, most in rows.items():
+        if name in at:
+            out.row_lower[:, at[name]], out.row_upper[:, at[name]] = -INF, most
+    if "reservoir low" in at:
+        out.row_lower[:, at["reservoir low"]] = stored / shape.discharge_efficiency
+        out.row_upper[:, at["reservoir low"]] = INF
 
 
 def fill_spans(program: Program, numbers: list[Numbers]) -> tuple[Array, Array, Array]:
