@@ -14,13 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import highspy
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.planner.numbers import Numbers, fill_line
-from gigafactory.planner.program import Program
+from gigafactory.planner.numbers import Numbers
 from gigafactory.planner.shape import Horizon, SiteShape
+from gigafactory.planner.solving import LineSolver, Solution
 
 Array = npt.NDArray[np.float64]
 
@@ -111,8 +110,8 @@ class EnergyPlanner:
         self.shape = shape
         hours = np.full(STEPS, STEP_H)
         hours[DAY_STEPS:] = 1.0
-        self.program = Program([shape], Horizon.line(hours))
-        self._at = self.program.layouts[0].columns
+        self._solver = LineSolver([shape], Horizon.line(hours))
+        self._at = self._solver.program.layouts[0].columns
 
     def plan(self, day: DayInput) -> Plan:
         """Plan a day.
@@ -121,20 +120,10 @@ class EnergyPlanner:
             The plan. When the solver finds none the status says so and the plan is to run within
             physical limits with the battery at rest.
         """
-        fill_line(self.program, [self._numbers(day)])
-        highs = highspy.Highs()
-        highs.silent()
-        for option, value in (("threads", 1), ("presolve", "on"), ("solver", "simplex")):
-            highs.setOptionValue(option, value)
-        highs.setOptionValue("random_seed", 0)
-        highs.passModel(self.program.lp)
-        highs.run()
-        values = np.array(highs.getSolution().col_value)
-        optimal = highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
-        if not (optimal and np.isfinite(values).all()):
+        found = self._solver.solve([self._numbers(day)])
+        if found is None:
             return self.flat_out(day)
-        steps = values[: STEPS * self.program.width].reshape(STEPS, self.program.width)
-        return self._read(day, steps, float(highs.getInfo().objective_function_value))
+        return self._read(day, found)
 
     def _numbers(self, day: DayInput) -> Numbers:
         s, x = self.shape, Numbers.plain(self.shape, STEPS)
@@ -176,8 +165,10 @@ class EnergyPlanner:
         load = day.offset_mw + self.shape.site_per_it * (day.rest_mw + active_mw)
         return np.asarray(load > day.limit_mw)
 
-    def _read(self, day: DayInput, x: Array, objective: float) -> Plan:
+    def _read(self, day: DayInput, found: Solution) -> Plan:
         s, n, at = self.shape, day.periods, self._at
+        width = found.program.width
+        x = found.columns[: STEPS * width].reshape(STEPS, width)
         flows = {name: x[:n, at[name]] for name in ("import", "export", "beyond")}
         # where tax and margins are nought a solver may buy and sell at once; a meter shows the net
         both = np.minimum(flows["import"], flows["export"])
@@ -194,10 +185,10 @@ class EnergyPlanner:
             work = g.speed[0] * count
             it += count * g.active_w[0] / 1e6
             for k in range(len(g.speed) - 1):
-                width = g.speed[k + 1] - g.speed[k]
+                step = g.speed[k + 1] - g.speed[k]
                 part = x[:n, at[f"seg.{i}.{k}"]]
                 work = work + part
-                it += part * (g.active_w[k + 1] - g.active_w[k]) / width / 1e6
+                it += part * (g.active_w[k + 1] - g.active_w[k]) / step / 1e6
             busy = count > 1.0
             speed[i, busy] = np.clip(work[busy] / count[busy], g.speed[0], 1.0)
             waits[i] = x[:n, at[f"backlog.{i}"]] > 1.0
@@ -205,7 +196,9 @@ class EnergyPlanner:
         used = running.sum(axis=0)
         room = (used < day.capacity[:n] * 0.98) & (flows["import"] < day.limit_mw[:n] * 0.98)
         pace = (running, waits & room, speed)
-        return self._plan("optimal", day, it, pace, flows, self._shares(day, x), objective)
+        return self._plan(
+            "optimal", day, it, pace, flows, self._shares(day, x), found.objective_eur
+        )
 
     def _shares(self, day: DayInput, x: Array) -> Array:
         """Share of each contract's output that is taken, [contracts, periods]."""

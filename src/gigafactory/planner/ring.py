@@ -22,6 +22,7 @@ import numpy.typing as npt
 from gigafactory.planner.numbers import Numbers, fill_joins, fill_spans, fill_steps
 from gigafactory.planner.program import INF, Program
 from gigafactory.planner.shape import Horizon, SiteShape
+from gigafactory.planner.solving import silent
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -199,11 +200,7 @@ class RingProgram:
         return float(self._values[self.program.spanning[(site, name, k)]])
 
     def _begin(self) -> None:
-        highs = highspy.Highs()
-        highs.silent()
-        for option, value in (("threads", 1), ("presolve", "off"), ("solver", "simplex")):
-            highs.setOptionValue(option, value)
-        highs.setOptionValue("random_seed", 0)
+        highs = silent(presolve=False)
         lp = self.program.lp
         lp.col_cost_, lp.col_lower_ = np.zeros(lp.num_col_), np.zeros(lp.num_col_)
         lp.col_upper_ = np.full(lp.num_col_, INF)

@@ -1,0 +1,120 @@
+"""A programme over a line of steps, solved once or window after window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import highspy
+import numpy as np
+import numpy.typing as npt
+
+from gigafactory.planner.numbers import Numbers, fill_line
+from gigafactory.planner.program import Program
+from gigafactory.planner.shape import Horizon, SiteShape
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solution:
+    """What a programme came to.
+
+    Attributes:
+        program: whose columns these are.
+        columns: value of every column; its unit is that of what the column stands for.
+        objective_eur: value of the objective.
+        seconds_s: time the solver took, s.
+        iterations: simplex iterations.
+    """
+
+    program: Program
+    columns: Array
+    objective_eur: float
+    seconds_s: float
+    iterations: int
+
+    def of(self, site: int, name: str) -> Array:
+        """A column of a site in every step, [T]."""
+        first = self.program.layouts[site].columns[name]
+        end = len(self.program.horizon) * self.program.width
+        return self.columns[first : end : self.program.width]
+
+    def has(self, site: int, name: str) -> bool:
+        """Whether the site has such a column."""
+        return name in self.program.layouts[site].columns
+
+    def spanned(self, site: int, name: str) -> Array:
+        """A reserve product per block, or the peaks, of a site."""
+        keys = [k for k in self.program.spanning if k[:2] == (site, name)]
+        return self.columns[[self.program.spanning[k] for k in keys]]
+
+
+class LineSolver:
+    """Solves a programme over a line of steps.
+
+    Args:
+        sites: the sites.
+        horizon: a line of steps.
+        warm: whether a solve starts from the last one's basis. Then its answer may depend, in the
+            last digits and among plans of equal cost, on what was solved before.
+    """
+
+    def __init__(self, sites: Sequence[SiteShape], horizon: Horizon, warm: bool = False) -> None:
+        self.program = Program(sites, horizon)
+        self.warm = warm
+        self._highs: highspy.Highs | None = None
+
+    def solve(self, numbers: list[Numbers]) -> Solution | None:
+        """Solve with the numbers given.
+
+        Returns:
+            The solution; None where the solver finds no optimal one.
+        """
+        lp = self.program.lp
+        fill_line(self.program, numbers)
+        if self._highs is None or not self.warm:
+            highs = self._highs = silent(presolve=not self.warm)
+            highs.passModel(lp)
+        else:
+            highs = self._highs
+            columns = np.arange(lp.num_col_, dtype=np.int32)
+            rows = np.arange(lp.num_row_, dtype=np.int32)
+            highs.changeColsCost(lp.num_col_, columns, np.asarray(lp.col_cost_))
+            highs.changeColsBounds(
+                lp.num_col_, columns, np.asarray(lp.col_lower_), np.asarray(lp.col_upper_)
+            )
+            highs.changeRowsBounds(
+                lp.num_row_, rows, np.asarray(lp.row_lower_), np.asarray(lp.row_upper_)
+            )
+        before = highs.getRunTime()
+        highs.run()
+        info = highs.getInfo()
+        values = np.asarray(highs.getSolution().col_value)
+        objective = float(info.objective_function_value)
+        optimal = highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
+        if not (optimal and math.isfinite(objective) and np.isfinite(values).all()):
+            self._highs = None
+            return None
+        return Solution(
+            program=self.program,
+            columns=values,
+            objective_eur=objective,
+            seconds_s=highs.getRunTime() - before,
+            iterations=info.simplex_iteration_count,
+        )
+
+
+def silent(presolve: bool) -> highspy.Highs:
+    """A solver that says nothing: simplex, one thread, a fixed seed."""
+    highs = highspy.Highs()
+    highs.silent()
+    for option, value in (
+        ("threads", 1),
+        ("presolve", "on" if presolve else "off"),
+        ("solver", "simplex"),
+        ("random_seed", 0),
+    ):
+        highs.setOptionValue(option, value)
+    return highs
