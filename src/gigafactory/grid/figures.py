@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,6 +123,12 @@ def source_rows(name: str, figures: Mapping[str, Figure]) -> tuple[SourceRow, ..
         )
         for key, figure in figures.items()
     )
+
+
+@cache
+def bundled(name: str) -> Mapping[str, Figures]:
+    """The subjects of a file of the package, read once (see `read_figures`)."""
+    return read_figures(DATA / name)
 
 
 def read_figures(path: Path) -> dict[str, Figures]:

@@ -18,13 +18,13 @@ import yaml
 
 from gigafactory.engine.errors import BadInput, Problem, refuse
 from gigafactory.grid.calendar import MarketCalendar
-from gigafactory.grid.figures import DATA, Figure, Figures, read_figures, source_rows
+from gigafactory.grid.figures import DATA, Figure, bundled, source_rows
 from gigafactory.grid.ports import Direction
 from gigafactory.grid.series import SourceRow
 
 Array = npt.NDArray[np.float64]
 
-_FILE: Final = DATA / "products.yaml"
+_FILE: Final = "products.yaml"
 BALANCING: Final = ("fcr", "afrr")
 MARKETS: Final = ("day_ahead", "intraday")
 #: What rounding may take from a bid before a whole step of it is lost, in steps.
@@ -135,7 +135,7 @@ def product_on(name: str, day: dt.date, *, reservoir_min: float | None = None) -
     figures: dict[str, Figure] = {}
     if name in BALANCING:
         try:
-            figures = _subjects()[name].on(day)
+            figures = bundled(_FILE)[name].on(day)
         except BadInput as told:
             problems += told.problems
     if problems:
@@ -159,7 +159,7 @@ def market_on(name: str, day: dt.date) -> MarketRules:
     """
     if name not in MARKETS:
         raise refuse("products", "name", name, f"must be one of {', '.join(MARKETS)}")
-    figures = _subjects()[name].on(day)
+    figures = bundled(_FILE)[name].on(day)
     value = {key: figure.value for key, figure in figures.items()}
     return MarketRules(name=name, day=day, figures=figures, **value)
 
@@ -228,11 +228,6 @@ def bid_mw(
 
 
 @cache
-def _subjects() -> Mapping[str, Figures]:
-    return read_figures(_FILE)
-
-
-@cache
 def _left_out() -> Mapping[str, str]:
-    raw = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    raw = yaml.safe_load((DATA / _FILE).read_text(encoding="utf-8"))
     return {str(key): str(why) for key, why in raw["left_out"].items()}
