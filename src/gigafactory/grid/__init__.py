@@ -3,9 +3,9 @@
 What it knows: market calendars (which intervals make up a local day, 92, 96 or 100 quarter-hours),
 prices, weather and carbon series with their provenance, generators of synthetic ones and readers of
 real ones, the grid connection with its dated phases and N-1 capacity, transport rights and the
-transport tariff, power purchase agreements and guarantees of origin, the rules of balancing products
-and markets as dated data, what each of them pays or charges, the proof of delivery against a
-baseline, and the ports to the market and to flexibility buyers.
+transport tariff, power purchase agreements and guarantees of origin, the rules of balancing
+products and markets as dated data, what each of them pays or charges, the proof of delivery against
+a baseline, and the ports to the market and to flexibility buyers.
 
 What it does not know: what the factory does with it. No chip, job, tenant, plan or account appears
 here; a limit is a number of MW per period, a price is a number of EUR/MWh.

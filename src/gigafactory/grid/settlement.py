@@ -294,13 +294,13 @@ def settle_afrr(
     """Settle aFRR of one direction.
 
     Capacity is paid by the hour, energy as activated at the clearing price (pay-as-cleared, Elia's
-    terms of 2024). The position of the party is corrected by what was *activated*, so a difference
-    between delivered and activated is imbalance. For what was not delivered the same share of the
-    period's capacity pay is withheld; the Dutch rule for that was not found.
+    terms of 2024). The party's position is corrected by what was *activated*, so a difference from
+    that is imbalance. Of what was not delivered the share of the period's capacity pay is withheld;
+    the Dutch rule for that was not found.
 
     Args:
         direction: up or down.
-        hours: length of each period, h, shape [P] or one number, as all that follow.
+        hours: length of each period, h; like all that follow shape [P] or one number.
         contracted_mw: capacity contracted, MW.
         capacity_eur_per_mw_h: price of capacity, EUR per MW and hour.
         activated_mwh: energy the grid operator's setpoints asked for, MWh.
@@ -316,7 +316,6 @@ def settle_afrr(
     """
     if direction is Direction.SYMMETRIC:
         raise refuse("aFRR", "direction", direction, "is sold up and down apart")
-    prices = ("energy_eur_per_mwh", "short_eur_per_mwh", "long_eur_per_mwh")
     of = checked(
         "aFRR",
         {
@@ -331,23 +330,22 @@ def settle_afrr(
             "tolerance_share": tolerance_share,
             "penalty_factor": penalty_factor,
         },
-        signed=("delivered_mwh", *prices),
+        signed=("delivered_mwh", "energy_eur_per_mwh", "short_eur_per_mwh", "long_eur_per_mwh"),
         shares=("tolerance_share",),
     )
-    up = direction is Direction.UP
     activated, delivered = of["activated_mwh"], of["delivered_mwh"]
     missing = undelivered_mwh(activated, delivered, tolerance_share)
     capacity = of["contracted_mw"] * of["capacity_eur_per_mw_h"] * of["hours"]
     share = np.divide(missing, activated, out=np.zeros_like(missing), where=activated > 0.0)
     # up asks us to draw less: what we did not shed was drawn on top of the corrected position
-    drawn, due = (-delivered, -activated) if up else (delivered, activated)
+    drawn = -1.0 if direction is Direction.UP else 1.0
     imbalance = settle_imbalance(
-        contracted_mwh=due,
-        metered_mwh=drawn,
+        contracted_mwh=drawn * activated,
+        metered_mwh=drawn * delivered,
         short_eur_per_mwh=of["short_eur_per_mwh"],
         long_eur_per_mwh=of["long_eur_per_mwh"],
     )
-    energy = activated * of["energy_eur_per_mwh"] * (1.0 if up else -1.0)
+    energy = -drawn * activated * of["energy_eur_per_mwh"]
     return AfrrPay(missing, capacity, of["penalty_factor"] * share * capacity, energy, imbalance)
 
 
