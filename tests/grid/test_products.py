@@ -62,6 +62,8 @@ def test_every_figure_says_where_it_comes_from(rules):
 def test_a_period_longer_than_a_block_is_refused():
     hourly = MarketCalendar.of(DAY, 1, period_s=3600)
     assert list(np.bincount(blocks(hourly, FCR))) == [4] * 6
+    fine = MarketCalendar.of(DAY, 1, period_s=300)
+    assert list(np.bincount(blocks(fine, FCR))) == [48] * 6
     short = dataclasses.replace(FCR, block_min=15.0)
     with pytest.raises(BadInput, match="longer than a block"):
         blocks(hourly, short)

@@ -170,3 +170,25 @@ def test_bad_input_is_told_at_once():
         TransportRights((RIGHTS.rights[0], RIGHTS.rights[0]), RULES)
     with pytest.raises(BadInput, match="known from"):
         rights_on(dt.date(2020, 1, 1))
+
+
+def test_who_was_announced_first_goes_first():
+    first = CALENDAR.local_ns(0, 8)
+    limits = RIGHTS.limits(
+        CALENDAR,
+        [call("soft", 1, 0, 4, 0, first + 1), call("soft", 5, 0, 4, 0, first)],
+        restricted_before_h={"soft": 0.15 * 8760 - 5},
+    )
+    assert [one.announced_ns for one in limits.accepted] == [first]
+    assert [one.restriction.announced_ns for one in limits.refused] == [first + 1]
+
+
+def test_each_year_has_its_own_15_percent():
+    calendar = MarketCalendar.of(dt.date(2027, 12, 31), 2)
+    start = calendar.local_ns(0, 22)
+    over_midnight = Restriction("soft", calendar.local_ns(-1, 8), start, start + 4 * NS_PER_H, 0.0)
+    limits = RIGHTS.limits(calendar, [over_midnight], restricted_before_h={"soft": 1312.0})
+    assert limits.restricted_h["soft", 2027] == pytest.approx(1314.0)
+    assert limits.restricted_h["soft", 2028] == 2.0
+    full = RIGHTS.limits(calendar, [over_midnight], restricted_before_h={"soft": 1312.5})
+    assert "of 2027" in full.refused[0].reason

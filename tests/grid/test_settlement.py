@@ -288,3 +288,20 @@ def test_a_split_tells_every_fault():
             operated_mwh=-1.0,
         )
     assert len(told.value.problems) == 7
+
+
+def test_the_dual_price_by_hand_where_the_mid_price_lies_outside():
+    prices = imbalance_prices(
+        [2, 2], up_eur_per_mwh=50, down_eur_per_mwh=40, mid_eur_per_mwh=[30, 60]
+    )
+    assert [list(price) for price in prices] == [[50, 60], [30, 40]]
+
+
+def test_a_tolerance_lets_a_small_miss_pass_and_counts_a_large_one_in_full():
+    share = undelivered_share([10.0, -10.0], [9.5, -8.0], np.array([0, 0]), tolerance_mw=1.0)
+    assert list(share) == [0.1]
+
+
+def test_the_penalty_factor_multiplies_what_is_withheld():
+    pay = afrr(Direction.UP, 0.25, (20, 4, 5, 4, 30, 60, 50), penalty_factor=3.0)
+    assert pay.withheld_eur[0] == pytest.approx(3 * 20 * 4 * 0.25 / 5)

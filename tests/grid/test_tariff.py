@@ -99,3 +99,17 @@ def test_bad_input_is_told_at_once():
     low = tariff_bill(FEBRUARY, np.full(FEBRUARY.periods, 1.0), free, rights(), low_use=True)
     full = tariff_bill(FEBRUARY, np.full(FEBRUARY.periods, 1.0), free, rights())
     assert low.lines[1].amount_eur == pytest.approx(full.lines[1].amount_eur / 2)
+
+
+def test_parts_of_a_month_a_week_and_a_leap_year_count_by_days():
+    half = MarketCalendar.of(DAY, 14)
+    power = np.full(half.periods, 10.0)
+    bill = tariff_bill(half, power, HV, rights())
+    assert bill.lines[-1].amount_eur == pytest.approx(10_000 * HV.peak_eur_per_kw_month / 2)
+    low = tariff_bill(half, power, HV, rights(), low_use=True)  # from a Sunday to a Saturday
+    assert [line.quantity for line in low.lines[2:]] == pytest.approx(
+        [10_000 / 7, 10_000, 10_000 * 6 / 7]
+    )
+    leap = MarketCalendar.of(dt.date(2028, 2, 1), 29)
+    lines = tariff_bill(leap, np.zeros(leap.periods), HV, rights()).lines
+    assert lines[0].quantity == pytest.approx(29 / 366)
