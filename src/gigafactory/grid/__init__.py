@@ -2,8 +2,10 @@
 
 What it knows: market calendars (which intervals make up a local day, 92, 96 or 100 quarter-hours),
 prices, weather and carbon series with their provenance, generators of synthetic ones and readers of
-real ones, the grid connection with its dated phases and N-1 capacity, power purchase agreements and
-guarantees of origin, and the ports to the market and to flexibility buyers.
+real ones, the grid connection with its dated phases and N-1 capacity, transport rights and the
+transport tariff, power purchase agreements and guarantees of origin, the rules of balancing
+products and markets as dated data, what each of them pays or charges, the proof of delivery against
+a baseline, and the ports to the market and to flexibility buyers.
 
 What it does not know: what the factory does with it. No chip, job, tenant, plan or account appears
 here; a limit is a number of MW per period, a price is a number of EUR/MWh.
@@ -12,9 +14,24 @@ Who may import it: policy and every floor above. Its siblings (plant, jobs, ledg
 weather and prices reach them as plain arrays.
 """
 
+from gigafactory.grid.baseline import (
+    Proof,
+    last_metered_mw,
+    prove,
+    schedule_mw,
+    similar_days_mw,
+)
 from gigafactory.grid.calendar import MarketCalendar
 from gigafactory.grid.connection import Connection
 from gigafactory.grid.ppa import Ppa, market_based_co2_kg
+from gigafactory.grid.products import (
+    MarketRules,
+    ProductRules,
+    bid_mw,
+    blocks,
+    market_on,
+    product_on,
+)
 from gigafactory.grid.real import (
     SignalFiles,
     read_carbon,
@@ -25,19 +42,76 @@ from gigafactory.grid.real import (
     real_signals,
     real_signals_from_folder,
 )
+from gigafactory.grid.rights import (
+    Form,
+    Limits,
+    Refusal,
+    Restriction,
+    RightsRules,
+    TimeBlock,
+    TransportRight,
+    TransportRights,
+    rights_on,
+    violations,
+)
 from gigafactory.grid.series import Series, SourceRow
+from gigafactory.grid.settlement import (
+    AfrrPay,
+    FcrPay,
+    Imbalance,
+    Party,
+    PpaPay,
+    activated_share,
+    fcr_asked_mw,
+    imbalance_prices,
+    settle_afrr,
+    settle_fcr,
+    settle_imbalance,
+    settle_ppa,
+    split_between,
+    undelivered_share,
+)
 from gigafactory.grid.signals import Signals
 from gigafactory.grid.synthetic import synthetic_signals
+from gigafactory.grid.tariff import Bill, Line, TransportTariff, tariff_bill, tariff_on, usage_h
 
 __all__ = [
+    "AfrrPay",
+    "Bill",
     "Connection",
+    "FcrPay",
+    "Form",
+    "Imbalance",
+    "Limits",
+    "Line",
     "MarketCalendar",
+    "MarketRules",
+    "Party",
     "Ppa",
+    "PpaPay",
+    "ProductRules",
+    "Proof",
+    "Refusal",
+    "Restriction",
+    "RightsRules",
     "Series",
     "SignalFiles",
     "Signals",
     "SourceRow",
+    "TimeBlock",
+    "TransportRight",
+    "TransportRights",
+    "TransportTariff",
+    "activated_share",
+    "bid_mw",
+    "blocks",
+    "fcr_asked_mw",
+    "imbalance_prices",
+    "last_metered_mw",
     "market_based_co2_kg",
+    "market_on",
+    "product_on",
+    "prove",
     "read_carbon",
     "read_humidity",
     "read_imbalance",
@@ -45,5 +119,18 @@ __all__ = [
     "read_temperature",
     "real_signals",
     "real_signals_from_folder",
+    "rights_on",
+    "schedule_mw",
+    "settle_afrr",
+    "settle_fcr",
+    "settle_imbalance",
+    "settle_ppa",
+    "similar_days_mw",
+    "split_between",
     "synthetic_signals",
+    "tariff_bill",
+    "tariff_on",
+    "undelivered_share",
+    "usage_h",
+    "violations",
 ]
