@@ -99,7 +99,7 @@ def site(model: linopy.Model, s: int, shape: SiteShape, x: Numbers, h: Horizon) 
             lack = lack - active
         elif group.sheds > 0:
             lack = lack + count * (group.active_w[-1] / 1e6) - active
-    if shape.groups:
+    if shape.groups and shape.shares:
         model.add_constraints(running <= series(x.capacity), name=f"capacity {s}")
 
     # reserves are one amount per block, held beside everything else in each of its steps

@@ -50,6 +50,7 @@ def any_shape(r: np.random.Generator, groups: tuple[GroupShape, ...]) -> SiteSha
         reserves=reserves,
         peaks=bool(r.random() < 0.5),
         intraday=bool(r.random() < 0.4),
+        shares=bool(r.random() < 0.8),
     )
 
 

@@ -211,7 +211,8 @@ def _rows(program: Program, s: int, x: Numbers, steps: Ints, out: Filled) -> Non
         low[:, at[name]], high[:, at[name]] = -INF, value
 
     low[:, at["balance"]] = high[:, at["balance"]] = np.where(h > 0, x.load_mw[steps], 0.0)
-    at_most("capacity", x.capacity[steps])
+    if "capacity" in at:
+        at_most("capacity", x.capacity[steps])
     for g, group in enumerate(shape.groups):
         for k in range(len(group.speed) - 1):
             at_most(f"seg.{g}.{k}", 0.0)

@@ -49,7 +49,9 @@ class Layout:
 
     def __init__(self, shape: SiteShape, column: int, row: int, ringed: bool, peaks: int) -> None:
         names = ["import", "export", "beyond"]
-        rows = ["balance", "capacity"]
+        rows = ["balance"]
+        if shape.shares and shape.groups:
+            rows += ["capacity"]
         self.states: list[str] = []
         reserves = shape.reserves
         if shape.battery_mw > 0:
@@ -262,7 +264,8 @@ class Program:
     def _work(self, s: int, shape: SiteShape) -> None:
         h = self.horizon.hours
         for g, group in enumerate(shape.groups):
-            self._own(s, "capacity", f"n.{g}", 1.0)
+            if shape.shares:
+                self._own(s, "capacity", f"n.{g}", 1.0)
             terms = [(f"n.{g}", group.speed[0] * h)]
             for k in range(len(group.speed) - 1):
                 self._own(s, f"seg.{g}.{k}", f"seg.{g}.{k}", 1.0)

@@ -6,7 +6,7 @@ The simplex basis of the last plan stays nearly optimal. With a second ring of l
 first (`mixed`), the near future is planned in short steps and the rest in long ones, at less cost.
 
 Reserve blocks are columns of the ring's slots. The block that is partly gone shares its column with
-the end of the horizon, a whole ring later: what is promised now is taken to be promised there too.
+the one that is only partly in sight, a whole ring later; that one has to keep no room for it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,18 @@ from gigafactory.planner.solving import silent
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+#: Rows that keep room for reserves.
+ROOMS = (
+    "battery up",
+    "battery down",
+    "reservoir low",
+    "reservoir high",
+    "import room",
+    "export room",
+    "load up",
+    "load down",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Present:
@@ -37,12 +49,14 @@ class Present:
         last: the last slot of the horizon, per ring; the one whose states are worth something.
         handed: short step whose end state begins the long ones; -1 with one ring.
         idle: slots left out, between the rings.
+        loose: slots that keep no room for reserves: their block is only partly in sight.
     """
 
     first: tuple[int, ...]
     last: tuple[int, ...]
     handed: int = -1
     idle: tuple[int, ...] = ()
+    loose: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +79,21 @@ class Circle:
     """One ring of market periods.
 
     Attributes:
-        slots: market periods ahead.
+        slots: market periods ahead, a multiple of `block`.
+        block: market periods of a reserve block; each begins at a multiple of it.
     """
 
     slots: int
+    block: int
 
     def at(self, period: int) -> Turn:
         """What the slots stand for when a period is about to begin."""
         periods = np.arange(period, period + self.slots, dtype=np.int64)
         first = period % self.slots
-        now = Present((first,), ((first - 1) % self.slots,))
+        loose = range(period - period % self.block + self.slots, period + self.slots)
+        now = Present(
+            (first,), ((first - 1) % self.slots,), loose=tuple(p % self.slots for p in loose)
+        )
         return Turn(now, periods % self.slots, periods)
 
 
@@ -86,11 +105,13 @@ class Mixed:
         fine: short slots, a multiple of `ratio`; between `fine - ratio + 1` and `fine` are in use.
         coarse: long slots.
         ratio: market periods per long slot; a long slot begins at a multiple of it.
+        block: long slots of a reserve block; `coarse` is a multiple of it.
     """
 
     fine: int
     coarse: int
     ratio: int
+    block: int
 
     def at(self, period: int) -> Turn:
         """What the slots stand for when a period is about to begin."""
@@ -102,7 +123,15 @@ class Mixed:
         first = (int(slot[0]), int(slot[len(short)]))
         last = (int(slot[len(short) - 1]), int(slot[-1]))
         idle = tuple(int(p) % self.fine for p in range(begun, period))
-        now = Present(first, last, handed=last[0], idle=idle)
+        begun = edge // self.ratio
+        loose = range(begun - begun % self.block + self.coarse, begun + self.coarse)
+        now = Present(
+            first,
+            last,
+            handed=last[0],
+            idle=idle,
+            loose=tuple(self.fine + p % self.coarse for p in loose),
+        )
         return Turn(now, slot, np.concatenate([short, long * self.ratio]))
 
 
@@ -140,6 +169,9 @@ class RingProgram:
         self._entries = np.array(
             [layout.rows[f"entry {state}"] for layout in p.layouts for state in layout.states]
         )
+        self._reserves = [
+            row for layout in p.layouts for name, row in layout.rows.items() if name in ROOMS
+        ]
         self._columns = np.arange(p.width, dtype=np.int64)
         self._rows = np.arange(p.height, dtype=np.int64)
         self._spans = len(horizon) * p.width + np.arange(len(p.spanning), dtype=np.int64)
@@ -169,6 +201,7 @@ class RingProgram:
             was = self._now
             touched = {*changed.tolist(), *was.first, *was.last, *was.idle}
             touched |= {*now.first, *now.last, *now.idle}
+            touched |= set(was.loose) ^ set(now.loose)
             steps = np.array(sorted(touched), dtype=np.int64)
         self._now = now
         highs = self._highs
@@ -219,6 +252,9 @@ class RingProgram:
                 f.row_lower[i, self._entries] = f.row_lower[i, self._links]
                 f.row_upper[i, self._entries] = f.row_upper[i, self._links]
                 f.row_lower[i, self._links], f.row_upper[i, self._links] = -INF, INF
+        loose = [at[slot] for slot in now.loose if slot in at]
+        for row in self._reserves:
+            f.row_lower[loose, row], f.row_upper[loose, row] = -INF, INF
         for slot in now.idle:
             i = at.get(slot)
             if i is not None:
@@ -249,7 +285,8 @@ class RingProgram:
                 if now.handed >= 0:
                     row = p.joining[(s, f"exit {state}", now.handed)] - self._joins[0]
                     low[row] = high[row] = 0.0
-            cut = {*now.last, *now.idle}
+            cut = {*now.last, *now.idle, *now.loose}
+            cut |= {int(self.program.horizon.before[slot]) for slot in now.loose}
             for name in ("eve low", "eve high"):
                 for slot in cut:
                     row_at = p.joining.get((s, name, slot))

@@ -81,6 +81,8 @@ class SiteShape:
         generators: number of generators.
         reserves: balancing products sold, or none.
         peaks: whether the highest import of a month costs money.
+        shares: whether all classes together may run no more than `Numbers.capacity`; otherwise each
+            has its own bound alone.
         intraday: whether what was bought day-ahead is given and the rest is traded after it:
             import - export - contracts = bought day-ahead + bought since - sold since.
     """
@@ -100,6 +102,7 @@ class SiteShape:
     generators: int = 0
     reserves: ReserveShape | None = None
     peaks: bool = False
+    shares: bool = True
     intraday: bool = False
 
 

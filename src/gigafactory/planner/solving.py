@@ -88,22 +88,49 @@ class LineSolver:
             highs.changeRowsBounds(
                 lp.num_row_, rows, np.asarray(lp.row_lower_), np.asarray(lp.row_upper_)
             )
-        before = highs.getRunTime()
-        highs.run()
-        info = highs.getInfo()
-        values = np.asarray(highs.getSolution().col_value)
-        objective = float(info.objective_function_value)
-        optimal = highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
-        if not (optimal and math.isfinite(objective) and np.isfinite(values).all()):
+        found = _run(self.program, highs)
+        if found is None:
             self._highs = None
-            return None
-        return Solution(
-            program=self.program,
-            columns=values,
-            objective_eur=objective,
-            seconds_s=highs.getRunTime() - before,
-            iterations=info.simplex_iteration_count,
-        )
+        return found
+
+
+def solve_once(
+    sites: Sequence[SiteShape], horizon: Horizon, numbers: list[Numbers]
+) -> Solution | None:
+    """Solve a programme that is not needed again; of a whole year it takes less memory so.
+
+    Args:
+        sites: the sites.
+        horizon: a line of steps.
+        numbers: of each site.
+
+    Returns:
+        The solution; None where the solver finds no optimal one.
+    """
+    program = Program(sites, horizon)
+    fill_line(program, numbers)
+    highs = silent(presolve=True)
+    highs.passModel(program.lp)
+    program.lp = highspy.HighsLp()
+    return _run(program, highs)
+
+
+def _run(program: Program, highs: highspy.Highs) -> Solution | None:
+    before = highs.getRunTime()
+    highs.run()
+    info = highs.getInfo()
+    values = np.asarray(highs.getSolution().col_value)
+    objective = float(info.objective_function_value)
+    optimal = highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
+    if not (optimal and math.isfinite(objective) and np.isfinite(values).all()):
+        return None
+    return Solution(
+        program=program,
+        columns=values,
+        objective_eur=objective,
+        seconds_s=highs.getRunTime() - before,
+        iterations=info.simplex_iteration_count,
+    )
 
 
 def silent(presolve: bool) -> highspy.Highs:
