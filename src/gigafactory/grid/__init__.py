@@ -14,6 +14,12 @@ weather and prices reach them as plain arrays.
 
 from gigafactory.grid.calendar import MarketCalendar
 from gigafactory.grid.connection import Connection
+from gigafactory.grid.frequency import (
+    Frequency,
+    read_frequency,
+    read_frequency_from_folder,
+    synthetic_frequency,
+)
 from gigafactory.grid.ppa import Ppa, market_based_co2_kg
 from gigafactory.grid.real import (
     SignalFiles,
@@ -31,6 +37,7 @@ from gigafactory.grid.synthetic import synthetic_signals
 
 __all__ = [
     "Connection",
+    "Frequency",
     "MarketCalendar",
     "Ppa",
     "Series",
@@ -39,11 +46,14 @@ __all__ = [
     "SourceRow",
     "market_based_co2_kg",
     "read_carbon",
+    "read_frequency",
+    "read_frequency_from_folder",
     "read_humidity",
     "read_imbalance",
     "read_prices",
     "read_temperature",
     "real_signals",
     "real_signals_from_folder",
+    "synthetic_frequency",
     "synthetic_signals",
 ]
