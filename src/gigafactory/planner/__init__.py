@@ -1,9 +1,9 @@
 """The planner: what will be. Pure: a snapshot in, a decision out.
 
-Knows the energy LP of a site and its horizon, forecasts that cannot see the future, and the rules
-by which a plan meets the present: speeds, power budgets, nodes in service; and the response second
-by second. Does no input or output, reads no clock, draws no random number, and never imports a doer (`adapters`). The only room that
-speaks to the solver.
+Knows the energy LP of a site and its horizon, forecasts that cannot see the future, the rules by
+which a plan meets the present (speeds, power budgets, nodes in service), and the response of a site
+second by second. Does no input or output, reads no clock, draws no random number, and never imports
+a doer (`adapters`). The only room that speaks to the solver.
 """
 
 from gigafactory.planner.balancing import (
