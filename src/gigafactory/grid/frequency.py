@@ -34,9 +34,10 @@ _S_PER_H: Final = 3600
 #: measured file, 23.6 mHz; its autocorrelation there is 0.80 at 1 min, 0.69 at 2, 0.39 at 5.
 NOISE_HZ: Final = 0.0228
 MEMORY_S: Final = 300.0
-#: The hourly deviation: its size just after the hour, and the time in which it fades (assumptions;
-#: chosen so that noise and deviation together spread as measured).
-HOURLY_HZ: Final = 0.035
+#: The hourly deviation: its size, and the times in which it comes after the full hour and fades
+#: again (assumptions; chosen so that noise and deviation together spread as measured).
+HOURLY_HZ: Final = 0.04
+COMES_S: Final = 30.0
 FADES_S: Final = 240.0
 
 
@@ -109,7 +110,9 @@ def synthetic_frequency(seed: int, seconds: int = 86_400, start_s: int = 0) -> F
     first_hour = int(at[0]) // _S_PER_H
     hours = at // _S_PER_H - first_hour
     sizes = stream(seed, "frequency", "hourly").standard_normal(int(hours[-1]) + 1)
-    hourly = HOURLY_HZ * sizes[hours] * np.exp(-(at % _S_PER_H) / FADES_S)
+    since = at % _S_PER_H
+    shape = np.exp(-since / FADES_S) - np.exp(-since / COMES_S)
+    hourly = HOURLY_HZ * sizes[hours] * shape
     source = (
         "our generator, calibrated on: netzfrequenz.info, Continental Europe, 14 June 2016, "
         "standard deviation 23.6 mHz, mean abs(deviation)/200 mHz 0.096"
