@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from gigafactory.planner import Afrr, Fcr, FlexClass, ResponsePlant, Seconds, Setpoints
 from gigafactory.plant.battery import Battery
 
-CLASSES = (
-    FlexClass("research", 20.0, 5.0, 5.0, 15.0, 60.0, 0.5, 20.0, 14_400.0, 600.0, 6, 150.0, 600.0),
-    FlexClass("fine-tuning", 15.0, 4.0, 5.0, 11.0, 60.0, 0.5, 15.0, 14_400.0, 600.0, 6, 200.0, 800.0),
-    FlexClass("batch inference", 10.0, 3.0, 5.0, 7.0, 10.0, 1.0, 10.0, 14_400.0, 0.0, 99, 120.0, 400.0),
-    FlexClass("frontier training", 45.0, 9.0, 5.0, 36.0, 120.0, 2.0, 9.0, 7200.0, 3600.0, 2, 900.0, 2000.0),
-    FlexClass("real-time inference", 30.0, 3.0, 5.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0, 5000.0, 9000.0),
-)  # fmt: skip
+#: Name, active, throttle, pause (MW), checkpoint delay (s), ramp (MW/s), depth (MW), how long (s),
+#: rest (s), how often, and EUR/MWh of throttling and pausing. Assumptions.
+ROWS = (
+    ("research", 20.0, 5.0, 15.0, 60.0, 0.5, 20.0, 14_400.0, 600.0, 6, 150.0, 600.0),
+    ("fine-tuning", 15.0, 4.0, 11.0, 60.0, 0.5, 15.0, 14_400.0, 600.0, 6, 200.0, 800.0),
+    ("batch inference", 10.0, 3.0, 7.0, 10.0, 1.0, 10.0, 14_400.0, 0.0, 99, 120.0, 400.0),
+    ("frontier training", 45.0, 9.0, 36.0, 120.0, 2.0, 9.0, 7200.0, 3600.0, 2, 900.0, 2000.0),
+    ("real-time inference", 30.0, 3.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0, 5000.0, 9000.0),
+)
+CLASSES = tuple(FlexClass(name, active, low, 5.0, *rest) for name, active, low, *rest in ROWS)
 BATTERY = Battery(100.0, 400.0, 0.94, 0.94, 20.0, 380.0, 4.0)
 PLANT = ResponsePlant(
     BATTERY,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from dataclasses import replace
 
@@ -520,7 +521,7 @@ def test_the_merit_order_is_by_cost_within_each_kind():
         assert cost == sorted(cost)
     assert actions[0].power_mw == 60.0
     assert actions[0].cost_eur_per_mwh == pytest.approx(4.0 + 80.0 * (1 / 0.94**2 - 1))
-    assert [a.flex_class for a in actions if a.action == "throttle"][0] == "batch inference"
+    assert next(a.flex_class for a in actions if a.action == "throttle") == "batch inference"
     assert all(a.full_s > 0.0 and a.power_mw > 0.0 for a in actions)
     depth = {one.name: one.depth_mw for one in CLASSES}
     for name, most in depth.items():
@@ -589,5 +590,6 @@ def test_a_day_takes_a_fraction_of_a_second(capsys):
             best = min(best, time.perf_counter() - begun)
         took[name] = best
     with capsys.disabled():
-        print("".join(f"\n  a day of seconds, {k}: {v * 1e3:.0f} ms" for k, v in took.items()))
+        for name, day_s in took.items():
+            sys.stdout.write(f"\n  a day of seconds, {name}: {day_s * 1e3:.0f} ms")
     assert max(took.values()) < 1.0, "a compiled day; ten times the measured time is allowed"
