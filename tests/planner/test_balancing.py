@@ -200,7 +200,7 @@ def test_fcr_on_measured_frequency(data_dir, filled):
     # Not at the very edge: a recovery is announced a period ahead, and until then the edge moves.
     done = respond(FCR_PLANT, given_, rest(FCR_PLANT, low + filled * (high - low)))
     told = fcr_kept(FCR_PLANT, given_, done)
-    assert told.fcr_seconds == np.isfinite(measured.frequency_hz).sum() > 16_000
+    assert told.fcr_measured_s == np.isfinite(measured.frequency_hz).sum() > 16_000
     assert told.fcr_up_mwh > 1.0
     assert told.fcr_down_mwh > 1.0
 
@@ -212,7 +212,7 @@ def test_fcr_on_synthetic_days(seed):
     hz = synthetic_frequency(seed).frequency_hz
     given_ = calm(86_400, frequency_hz=hz)
     told = fcr_kept(FCR_PLANT, given_, respond(FCR_PLANT, given_))
-    assert told.fcr_seconds == 86_400
+    assert told.fcr_measured_s == 86_400
     assert told.fcr_worst_mw <= 0.05 * 40.0
 
 
@@ -335,7 +335,7 @@ def test_what_contracts_do_not_allow_is_not_delivered():
     done = respond(plant, given_)
     told = summarise(plant, given_, done)
     assert told.afrr_within_share < 0.9
-    assert sum(told.excess_mws.values()) == 0.0, "no contract is broken for a market"
+    assert sum(told.excess_mw_s.values()) == 0.0, "no contract is broken for a market"
 
 
 def test_bad_setpoints_are_refused_held_and_then_nothing():
@@ -405,8 +405,8 @@ def test_a_lower_limit_takes_battery_then_throttle_then_pause_and_comes_back_rev
     plant = replace(NO_RESERVES, battery=Battery(30.0, 30.0, 0.94, 0.94))
     done = respond(plant, given_, rest(plant, 10.0))
     told = summarise(plant, given_, done)
-    assert told.shortfall_mws == 0.0
-    assert set(told.excess_mws.values()) == {0.0}
+    assert told.shortfall_mw_s == 0.0
+    assert set(told.excess_mw_s.values()) == {0.0}
     assert np.all(done.grid_mw <= limit + NEAR)
     order = [(a.action, a.flex_class) for a in merit_order(plant) if not a.for_limits_only]
     down = {
@@ -436,8 +436,8 @@ def test_without_notice_the_limit_holds_from_its_first_second():
     assert np.all(done.grid_mw <= limit + NEAR)
     assert done.battery_mw[600] == pytest.approx(100.0), "the battery gives all at once"
     told = summarise(NO_RESERVES, calm(3600, limit_mw=limit), done)
-    assert told.excess_mws["real-time inference"] == 0.0
-    assert told.shortfall_mws == 0.0
+    assert told.excess_mw_s["real-time inference"] == 0.0
+    assert told.shortfall_mw_s == 0.0
 
 
 def test_contracts_are_exceeded_last_and_recorded_per_class():
@@ -448,11 +448,11 @@ def test_contracts_are_exceeded_last_and_recorded_per_class():
     done = respond(plant, given_)
     told = summarise(plant, given_, done)
     assert np.all(done.grid_mw <= limit + NEAR)
-    assert told.shortfall_mws == 0.0
-    assert told.excess_mws["frontier training"] > 3e4, "its contract allows 9 of 45 MW"
-    assert told.excess_mws["real-time inference"] > 0.0, "the last to go"
-    assert told.excess_mws["research"] == 0.0
-    np.testing.assert_allclose(done.excess_mw.sum(), sum(told.excess_mws.values()))
+    assert told.shortfall_mw_s == 0.0
+    assert told.excess_mw_s["frontier training"] > 3e4, "its contract allows 9 of 45 MW"
+    assert told.excess_mw_s["real-time inference"] > 0.0, "the last to go"
+    assert told.excess_mw_s["research"] == 0.0
+    np.testing.assert_allclose(done.excess_mw.sum(), sum(told.excess_mw_s.values()))
     long = done.shed_mw[3000]
     assert long == pytest.approx(BASE_MW + ACTIVE_MW - 50.0, abs=0.5), "no more than needed"
 
@@ -492,7 +492,7 @@ def test_a_short_trip_is_ridden_through_and_a_long_one_sheds():
     done = respond(NO_RESERVES, given_)
     told = summarise(NO_RESERVES, given_, done)
     assert told.off_s == 1500
-    assert told.shortfall_mws == 0.0
+    assert told.shortfall_mw_s == 0.0
     assert done.shed_mw[1599] >= BASE_MW + ACTIVE_MW - 100.0 - NEAR
     assert done.shed_mw[-1] == 0.0
     assert np.diff(done.grid_mw[1601:]).max() <= NO_RESERVES.ramp_mw_per_s + NEAR

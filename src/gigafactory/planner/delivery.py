@@ -32,11 +32,11 @@ class Delivery:
     """The account of one trajectory.
 
     Attributes:
-        fcr_seconds: connected seconds in which the frequency was measured.
+        fcr_measured_s: connected seconds in which the frequency was measured.
         fcr_within_share: share of them in which FCR was within `TOLERANCE` of what it owed; 1 where
             there are none.
         fcr_worst_mw: the largest miss.
-        afrr_seconds: connected seconds.
+        afrr_connected_s: connected seconds.
         afrr_within_share: share of them in which aFRR lay within its corridor (`corridor`).
         afrr_worst_mw: how far it ever lay outside.
         fcr_up_mwh: energy of FCR, upward.
@@ -47,16 +47,16 @@ class Delivery:
         soc_max_mwh: most.
         outside_reserve_s: time in which the battery was outside the band it keeps for FCR.
         refusals: number of setpoints refused, by reason.
-        excess_mws: MWs beyond flexibility contracts, by class.
-        shortfall_mws: MWs that no one could shed.
+        excess_mw_s: MWs beyond flexibility contracts, by class.
+        shortfall_mw_s: MWs that no one could shed.
         import_mw_max: highest import, shortfall left out.
         off_s: time without a connection.
     """
 
-    fcr_seconds: float
+    fcr_measured_s: float
     fcr_within_share: float
     fcr_worst_mw: float
-    afrr_seconds: float
+    afrr_connected_s: float
     afrr_within_share: float
     afrr_worst_mw: float
     fcr_up_mwh: float
@@ -67,8 +67,8 @@ class Delivery:
     soc_max_mwh: float
     outside_reserve_s: float
     refusals: Mapping[str, int]
-    excess_mws: Mapping[str, float]
-    shortfall_mws: float
+    excess_mw_s: Mapping[str, float]
+    shortfall_mw_s: float
     import_mw_max: float
     off_s: float
 
@@ -114,10 +114,10 @@ def summarise(plant: ResponsePlant, seconds: Seconds, done: Trajectory) -> Deliv
     counts = np.bincount(done.reason, minlength=len(REASONS))
     excess = done.beyond_mw.sum(axis=0) * dt_s
     return Delivery(
-        fcr_seconds=float(measured.sum()) * dt_s,
+        fcr_measured_s=float(measured.sum()) * dt_s,
         fcr_within_share=_share(miss <= TOLERANCE * plant.fcr.contracted_mw + 1e-9),
         fcr_worst_mw=float(miss.max(initial=0.0)),
-        afrr_seconds=float(on.sum()) * dt_s,
+        afrr_connected_s=float(on.sum()) * dt_s,
         afrr_within_share=_share(outside <= most),
         afrr_worst_mw=float(outside.max(initial=0.0)),
         fcr_up_mwh=float(done.fcr_mw.clip(0.0).sum()) * h,
@@ -128,8 +128,8 @@ def summarise(plant: ResponsePlant, seconds: Seconds, done: Trajectory) -> Deliv
         soc_max_mwh=float(done.soc_mwh.max()),
         outside_reserve_s=float(beyond.sum()) * dt_s,
         refusals={name: int(counts[k]) for k, name in enumerate(REASONS) if k},
-        excess_mws={one.name: float(excess[g]) for g, one in enumerate(plant.classes)},
-        shortfall_mws=float(done.shortfall_mw.sum()) * dt_s,
+        excess_mw_s={one.name: float(excess[g]) for g, one in enumerate(plant.classes)},
+        shortfall_mw_s=float(done.shortfall_mw.sum()) * dt_s,
         import_mw_max=float((done.grid_mw - done.shortfall_mw).max()),
         off_s=float((~on).sum()) * dt_s,
     )
