@@ -125,6 +125,46 @@ def test_work_comes_back_in_the_reverse_order(plant, data):
             assert np.all(later[back] <= NEAR), "something shed later is still down"
 
 
+@settings(max_examples=60)
+@given(plants(), st.integers(0, 2**32), st.floats(0.0, 1.0))
+def test_with_notice_no_contract_is_broken_where_contracts_suffice(plant, seed, filled):
+    plant = replace(generous(plant), afrr=Afrr(), fcr=Fcr())
+    rng = stream(seed, "test", "dips")
+    lag = int(plant.lag_s) + 5
+    n = 3 * lag + 1200
+    base = 20.0
+    load = base + sum(one.active_mw for one in plant.classes)
+    can = sum(one.throttle_mw + one.pause_mw for one in plant.classes)
+    limit = load - can * np.repeat(rng.uniform(-0.2, 1.0, -(-n // 150)), 150)[:n]
+    limit[:lag] = load
+    b = plant.battery
+    soc = min(b.soc_min_mwh + filled * (b.soc_max_mwh - b.soc_min_mwh), b.soc_max_mwh)
+    given_ = Seconds(np.full(n, 50.0), base, limit, 0.0, notice_s=1e5)
+    done = respond(plant, given_, rest(plant, soc))
+    assert np.all(done.grid_mw <= limit + NEAR)
+    assert done.shortfall_mw.max() == 0.0
+    assert done.excess_mw.max() <= NEAR
+
+
+@settings(max_examples=60)
+@given(plants(), st.integers(0, 2**32))
+def test_all_that_may_be_sold_upward_is_delivered(plant, seed):
+    # Without recovery: charging that ends within the activation would take its place.
+    plant = replace(generous(plant), fcr=replace(plant.fcr, recovery_mw=0.0))
+    plant = replace(plant, afrr=Afrr(plant.reachable_mw()[0]))
+    n = 900  # as long as it must be kept up
+    rng = stream(seed, "test", "activation")
+    shares = [np.full(int(rng.integers(5, 100)), rng.choice([0.0, 1.0, 0.5])) for _ in range(45)]
+    sent, now, most = np.zeros(n // 4), 0.0, 4.0 * plant.afrr.move_mw_per_s
+    for k, share in enumerate(np.concatenate(shares)[: n // 4].tolist()):
+        now += float(np.clip(share * plant.afrr.up_mw - now, -most, most))
+        sent[k] = now
+    given_ = Seconds(np.full(n, 50.0), 40.0, 1e4, 1e4, setpoints=Setpoints.of(sent))
+    told = summarise(plant, given_, respond(plant, given_))
+    assert sum(told.refusals.values()) == 0
+    assert told.afrr_within_share == 1.0
+
+
 @given(st.lists(st.floats(0.0, 9.0), min_size=1, max_size=60), st.integers(0, 70))
 def test_notice_sees_the_lowest_limit_ahead(limits, steps):
     got = see_ahead(np.array(limits), steps)

@@ -106,6 +106,8 @@ class Afrr:
             range to the other in a minute (assumption).
         age_s: an older setpoint is stale (assumption: two of them missed).
         hold_s: the last valid setpoint is held so long, then it counts as zero (assumption).
+        keep_s: full activation must last so long from the middle of the battery's band: 900, the
+            market time unit (15 min; Elia T&C 2024).
     """
 
     up_mw: float = 0.0
@@ -115,6 +117,7 @@ class Afrr:
     move_mw_per_s: float = math.nan
     age_s: float = 8.0
     hold_s: float = 60.0
+    keep_s: float = 900.0
 
     def __post_init__(self) -> None:
         if math.isnan(self.move_mw_per_s):
@@ -132,6 +135,7 @@ class Afrr:
             move_mw_per_s=(0.0, _MOST_MW),
             age_s=(0.0, 300.0),
             hold_s=(0.0, 900.0),
+            keep_s=(0.0, 14_400.0),
         )
 
 
@@ -252,6 +256,10 @@ class ResponsePlant:
         """The longest that work needs to take over from the battery."""
         return max([30.0, *(one.lag_s for one in self.classes)])
 
+    def lead_s(self, one: FlexClass) -> float:
+        """How long before the end of its contract a class is asked back, so others take over."""
+        return min(2.0 * self.lag_s, 0.5 * one.lasting_s)
+
     @property
     def reserve_mwh(self) -> tuple[float, float]:
         """Stored energy between which FCR can always be delivered for its reservoir minutes."""
@@ -270,22 +278,25 @@ class ResponsePlant:
     def reachable_mw(self) -> tuple[float, float]:
         """What of aFRR can be had within its time from the middle of the band, (up, down) MW.
 
-        Upward: what the battery can hold until work takes over, and the work that can be throttled
-        and paused in time and within contract. Downward: the battery alone.
+        The battery goes first, and what it gives it must keep up for `Afrr.keep_s`. Upward, work
+        that can be throttled and paused in time and within contract comes on top; where the
+        battery's energy does not suffice, the larger of the two is all. Downward: the battery.
         """
         low, high = self.reserve_mwh
         half = 0.5 * max(high - low, 0.0)
         free = self.battery.power_mw - self.fcr.contracted_mw
-        hours = 2.0 * self.lag_s / 3600.0
-        up = min(free, half * self.battery.discharge_efficiency / hours)
+        # In its last seconds a battery fades, to hand over to work (`lag_s`).
+        hours = (self.afrr.keep_s + self.lag_s) / 3600.0
+        lasting = half * self.battery.discharge_efficiency / hours
         down = min(free, half / self.battery.charge_efficiency / hours)
+        work = 0.0
         for one in self.classes:
-            if one.events == 0 or one.lasting_s < 2.0 * self.lag_s:
+            if one.events == 0 or one.lasting_s - self.lead_s(one) < self.afrr.keep_s:
                 continue
             quick = one.throttle_mw if one.throttle_s <= self.afrr.full_s else 0.0
             quick += one.pause_mw if one.lag_s <= self.afrr.full_s else 0.0
-            up += min(quick, one.depth_mw)
-        return up, down
+            work += min(quick, one.depth_mw)
+        return (free + work if lasting >= free else max(work, lasting)), down
 
     def _ranges(self) -> Iterable[Problem]:
         yield from _ranges(
@@ -617,7 +628,7 @@ def _classes(plant: ResponsePlant) -> Rows:
         row["throttle_mw_per_s"] = one.throttle_mw / one.throttle_s
         row["pause_mw_per_s"] = one.ramp_mw_per_s
         row["lasting_s"], row["rest_s"], row["events"] = one.lasting_s, one.rest_s, one.events
-        row["lead_s"] = min(2.0 * plant.lag_s, 0.5 * one.lasting_s)
+        row["lead_s"] = plant.lead_s(one)
     return rows
 
 
