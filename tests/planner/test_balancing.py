@@ -369,7 +369,7 @@ def test_a_lasting_setpoint_goes_from_the_battery_to_work():
 
 
 def test_what_contracts_do_not_allow_is_not_delivered():
-    lean = tuple(replace(one, lasting_s=900.0, events=1) for one in CLASSES)
+    lean = tuple(replace(one, lasting_s=1500.0, events=1) for one in CLASSES)
     plant = replace(WORKING, classes=lean)
     given_ = calm(7200, setpoints=Setpoints.of(np.minimum(np.arange(1800) / 2.0, 45.0)))
     done = respond(plant, given_)
