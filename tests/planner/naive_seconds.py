@@ -17,7 +17,7 @@ TINY = 1e-9
 LONG_AGO = -1e18
 
 
-@dataclass
+@dataclass(eq=False)
 class Work:
     """The work of one class."""
 
@@ -169,8 +169,8 @@ class Naive:
         for way in self.ways:
             asked = sum(w.want for w in self.ways if w.work is way.work)
             room = max(way.work.may_go(now) - asked, 0.0)
-            way.want = min(soft - sum(w.want for w in self.ways), way.most, room)
-        for way in self.ways:
+            way.want = min(max(soft, hard) - sum(w.want for w in self.ways), way.most, room)
+        for way in sorted(self.ways, key=lambda way: self.pausing.index(way.work)):
             left = max(hard - sum(w.want for w in self.ways), 0.0)
             way.want += min(left, way.most - way.want)
         return sum(w.want for w in self.ways)

@@ -493,6 +493,9 @@ def test_contracts_are_exceeded_last_and_recorded_per_class():
     assert told.excess_mw_s["real-time inference"] > 0.0, "the last to go"
     assert told.excess_mw_s["research"] == 0.0
     np.testing.assert_allclose(done.excess_mw.sum(), sum(told.excess_mw_s.values()))
+    spared = respond(plant, replace(given_, limit_mw=np.minimum(limit + 15.0, 250.0)))
+    assert spared.excess_mw.max() > 30.0
+    assert spared.beyond_mw[:, -1].max() == 0.0, "spared as long as there is any other"
     long = done.shed_mw[3000]
     assert long == pytest.approx(BASE_MW + ACTIVE_MW - 50.0, abs=0.5), "no more than needed"
 

@@ -40,31 +40,32 @@ def _allowed(classes: Rows, shed: Rows, g: int, now_s: float) -> float:
 def _share_out(
     classes: Rows, order: Orders, shed: Rows, now_s: float, wanted: float, must: float
 ) -> float:
-    """Say how much of each class is wanted throttled and paused; return their sum, MW."""
-    left = wanted
+    """Say how much of each class is wanted throttled and paused; return their sum, MW.
+
+    Within contracts first all throttling, then all pausing. Beyond them class by class, so that the
+    dearest class is left alone as long as there is any other.
+    """
+    left = max(wanted, must)
+    total = left
     for k in range(len(classes)):
         g = order[0, k]
-        c, s = classes[g], shed[g]
-        take = min(left, c.throttle_mw, _allowed(classes, shed, g, now_s))
-        s.want_throttle_mw = take
+        take = min(left, classes[g].throttle_mw, _allowed(classes, shed, g, now_s))
+        shed[g].want_throttle_mw = take
         left -= take
     for k in range(len(classes)):
         g = order[1, k]
-        c, s = classes[g], shed[g]
-        room = _allowed(classes, shed, g, now_s) - s.want_throttle_mw
-        take = min(left, c.pause_mw, max(room, 0.0))
-        s.want_pause_mw = take
+        room = _allowed(classes, shed, g, now_s) - shed[g].want_throttle_mw
+        take = min(left, classes[g].pause_mw, max(room, 0.0))
+        shed[g].want_pause_mw = take
         left -= take
-    found = wanted - left
+    found = total - left
     left = max(must - found, 0.0)  # beyond contracts, because nothing else is left
     beyond = left
     for k in range(len(classes)):
-        g = order[0, k]
+        g = order[1, k]
         take = min(left, classes[g].throttle_mw - shed[g].want_throttle_mw)
         shed[g].want_throttle_mw += take
         left -= take
-    for k in range(len(classes)):
-        g = order[1, k]
         take = min(left, classes[g].pause_mw - shed[g].want_pause_mw)
         shed[g].want_pause_mw += take
         left -= take

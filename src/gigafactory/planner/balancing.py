@@ -157,7 +157,8 @@ class FlexClass:
         events: contract: how often in a run.
         throttle_eur_per_mwh: what a MWh not used by throttling costs.
         pause_eur_per_mwh: what a MWh not used by pausing costs.
-        drop_eur_per_mwh: what a MWh costs that is cut off without a checkpoint, beyond contract.
+        drop_eur_per_mwh: what a MWh costs that is cut off without a checkpoint, beyond contract;
+            nan is as much as pausing, which is too little.
     """
 
     name: str
@@ -173,7 +174,11 @@ class FlexClass:
     events: int = 1
     throttle_eur_per_mwh: float = 0.0
     pause_eur_per_mwh: float = 0.0
-    drop_eur_per_mwh: float = 0.0
+    drop_eur_per_mwh: float = math.nan
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.drop_eur_per_mwh):
+            object.__setattr__(self, "drop_eur_per_mwh", self.pause_eur_per_mwh)
 
     @property
     def lag_s(self) -> float:
