@@ -29,6 +29,7 @@ from gigafactory.planner import (
 from gigafactory.planner.balancing import see_ahead
 from gigafactory.planner.delivery import corridor
 from gigafactory.plant.battery import Battery
+from gigafactory.plant.ridethrough import Dip, RideRules, away, ride
 from tests.planner.response_cases import BASE_MW, BATTERY, CLASSES, PLANT, calm, plants, seconds
 
 NEAR = 1e-6
@@ -56,6 +57,11 @@ def test_limits_ratings_and_energy_hold_in_every_second(plant, data, filled):
     assert np.all(done.grid_mw >= -export - NEAR)
     assert np.all(np.abs(done.battery_mw) <= b.power_mw + NEAR)
     assert np.all((done.soc_mwh >= b.soc_min_mwh) & (done.soc_mwh <= b.soc_max_mwh))
+    assert np.all(done.import_mw <= limit + NEAR)
+    assert np.all(np.minimum(done.charge_mw, done.discharge_mw) == 0.0)
+    np.testing.assert_allclose(
+        done.import_mw - done.export_mw, done.grid_mw - done.shortfall_mw, atol=NEAR
+    )
     # energy: what comes in is used, stored or lost, and nothing else
     active = sum(one.active_mw for one in plant.classes)
     uses = wide(given_.base_mw, n) + active - done.shed_mw
@@ -539,6 +545,21 @@ def test_a_short_trip_is_ridden_through_and_a_long_one_sheds():
     assert done.shed_mw[1599] >= BASE_MW + ACTIVE_MW - 100.0 - NEAR
     assert done.shed_mw[-1] == 0.0
     assert np.diff(done.grid_mw[1601:]).max() <= NO_RESERVES.ramp_mw_per_s + NEAR
+
+
+def test_six_faults_take_a_counting_site_off_the_grid_and_leave_a_patient_one():
+    faults = [Dip(100.0 + 16.2 * k, 0.1, 0.5) for k in range(6)]  # NERC: six in 82 s
+    off = away(ride(RideRules(locked_s=60.0), faults), 1800.0)
+    patient = away(ride(RideRules(count=7), faults), 1800.0)
+    lost = respond(NO_RESERVES, calm(1800, trip=off))
+    kept = respond(NO_RESERVES, calm(1800, trip=patient))
+    assert off.sum() > 100
+    assert not patient.any()
+    assert np.all(np.abs(lost.grid_mw[off]) <= NEAR)
+    assert np.diff(lost.grid_mw).min() == pytest.approx(-(BASE_MW + ACTIVE_MW))
+    assert np.ptp(kept.grid_mw) == 0.0
+    back = np.diff(lost.grid_mw[np.flatnonzero(off)[-1] + 1 :])
+    assert back.max() <= NO_RESERVES.ramp_mw_per_s + NO_RESERVES.ups_recharge_mw + NEAR
 
 
 def test_schedules_move_by_ramp_etiquette_and_reserves_need_not():

@@ -404,8 +404,8 @@ class Trajectory:
     """What happened, step by step. Shape [N], per class [N, G] in the order of `classes`.
 
     Attributes:
-        grid_mw: import; what could not be shed is in it.
-        battery_mw: discharge.
+        grid_mw: import less export; what could not be shed is in it.
+        battery_mw: discharge less charge.
         soc_mwh: stored energy after the step.
         ups_mw: given by the uninterruptible supplies; charging is negative.
         shed_mw: what work draws less.
@@ -448,6 +448,26 @@ class Trajectory:
     dropped_mw: Array
     beyond_mw: Array
     end: State
+
+    @property
+    def import_mw(self) -> Array:
+        """From the grid, never negative; in a trip, what was not supplied is left out."""
+        return np.asarray((self.grid_mw - self.shortfall_mw).clip(0.0))
+
+    @property
+    def export_mw(self) -> Array:
+        """To the grid, never negative."""
+        return np.asarray((-self.grid_mw).clip(0.0))
+
+    @property
+    def charge_mw(self) -> Array:
+        """Into the battery, never negative."""
+        return np.asarray((-self.battery_mw).clip(0.0))
+
+    @property
+    def discharge_mw(self) -> Array:
+        """Out of the battery, never negative."""
+        return np.asarray(self.battery_mw.clip(0.0))
 
 
 def rest(plant: ResponsePlant, soc_mwh: float | None = None) -> State:

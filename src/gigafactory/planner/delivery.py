@@ -130,7 +130,7 @@ def summarise(plant: ResponsePlant, seconds: Seconds, done: Trajectory) -> Deliv
         refusals={name: int(counts[k]) for k, name in enumerate(REASONS) if k},
         excess_mw_s={one.name: float(excess[g]) for g, one in enumerate(plant.classes)},
         shortfall_mw_s=float(done.shortfall_mw.sum()) * dt_s,
-        import_mw_max=float((done.grid_mw - done.shortfall_mw).max()),
+        import_mw_max=float(done.import_mw.max()),
         off_s=float((~on).sum()) * dt_s,
     )
 
