@@ -631,6 +631,8 @@ def test_all_that_is_wrong_with_the_seconds_is_told_at_once():
         ("seconds", "trip"), ("seconds", "notice_s"),
         *(("setpoints", name) for name in ("setpoint_mw", "issued_s", "authentic")),
     ]  # fmt: skip
+    with pytest.raises(BadInput, match="at least one step"):
+        respond(PLANT, calm(0))
     with pytest.raises(BadInput, match="soc_mwh"):
         rest(PLANT, 19.0)
     head = respond(PLANT, calm(3))

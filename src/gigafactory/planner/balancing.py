@@ -371,7 +371,7 @@ class Seconds:
     """What is given for N steps. A number stands for all of them.
 
     Attributes:
-        frequency_hz: shape [N]; nan where it was not measured.
+        frequency_hz: shape [N], at least one; nan where it was not measured.
         base_mw: what the site draws besides its classes: rest, cooling, losses. Cannot be shed.
         limit_mw: most that may be imported, of which notice was given (`notice_s`).
         export_mw: most that may be exported.
@@ -660,6 +660,8 @@ def _classes(plant: ResponsePlant) -> Rows:
 def _given(plant: ResponsePlant, seconds: Seconds, step: int) -> tuple[Rows, Rows]:
     problems: list[Problem] = []
     count = len(seconds.frequency_hz)
+    if count == 0:
+        problems.append(Problem("seconds", "frequency_hz", "", "needs at least one step"))
     given = np.zeros(count, GIVEN)
     given["frequency_hz"] = seconds.frequency_hz
     bounds = {"base_mw": 0.0, "limit_mw": 0.0, "export_mw": 0.0, "schedule_mw": -_MOST_MW}
