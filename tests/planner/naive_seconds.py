@@ -110,6 +110,7 @@ class Naive:
     issued: float = LONG_AGO
     hz: float = 0.0
     hz_at: float = LONG_AGO
+    carried: float = 0.0  # by the supplies
     recovery: float = 0.0
     announced: float = 0.0
 
@@ -260,6 +261,8 @@ class Naive:
             move = clamp(goal - self.scheduled, -ramp, ramp)
             self.scheduled += move
             manners -= max(-move, 0.0)
+            handed = min(self.carried, manners)
+            self.carried, manners = self.carried - handed, manners - handed
         # what is asked of work
         full = x["base"] + sum(w.c.active_mw for w in self.works)
         line = full - self.scheduled
@@ -296,11 +299,11 @@ class Naive:
         battery = clamp(wish, load - limit, load + export)
         battery = clamp(battery, -most_in, most_out)
         over = max(load - battery - limit, 0.0)
-        supplies = 0.0
-        if off:
-            supplies = min(over, p.ups_mw, self.supplies / dt)
-            self.supplies = max(self.supplies - supplies * dt, 0.0)
-            over -= supplies
+        carry = over if off else min(self.carried, max(load - battery, 0.0))
+        supplies = min(carry, p.ups_mw, self.supplies / dt)
+        self.supplies = max(self.supplies - supplies * dt, 0.0)
+        self.carried = supplies if supplies > TINY else 0.0
+        over = max(over - supplies, 0.0)
         shortfall = 0.0
         if over > TINY:
             shortfall = over
@@ -309,7 +312,7 @@ class Naive:
                 work.dropped += cut
                 shortfall -= cut
                 load -= cut
-        if not off and self.supplies < p.ups_mw * p.ups_s:
+        if not off and self.carried == 0 and self.supplies < p.ups_mw * p.ups_s:
             lacking = (p.ups_mw * p.ups_s - self.supplies) / dt
             free = max(limit - (load - battery), 0.0)
             supplies = -min(p.ups_recharge_mw, lacking, free)

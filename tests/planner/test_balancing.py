@@ -72,8 +72,9 @@ def test_limits_ratings_and_energy_hold_in_every_second(plant, data, filled):
     np.testing.assert_allclose(stored, flow / 3600.0, atol=NEAR)
     supplies = plant.ups_mw * plant.ups_s - np.cumsum(done.ups_mw)
     assert np.all((supplies >= -NEAR) & (supplies <= plant.ups_mw * plant.ups_s + NEAR))
-    assert np.all(on | (done.ups_mw >= 0.0)), "supplies give in a trip only"
-    assert np.all(~on | (done.ups_mw <= 0.0)), "and charge at other times"
+    assert np.all(on | (done.ups_mw >= 0.0)), "supplies do not charge in a trip"
+    begins = np.diff(done.ups_mw.clip(0.0), prepend=0.0) > NEAR
+    assert not np.any(begins & on), "and after it only hand over"
     parts = done.scheduled_mw + done.defend_mw + done.fcr_mw + done.afrr_mw
     work = done.throttled_mw + done.paused_mw + done.dropped_mw
     np.testing.assert_allclose(work.sum(axis=1), done.shed_mw, atol=NEAR)
@@ -534,7 +535,7 @@ def test_a_short_trip_is_ridden_through_and_a_long_one_sheds():
     assert np.all(np.abs(done.grid_mw[100:110]) <= NEAR)
     assert done.dropped_mw.max() == 0.0
     assert done.ups_mw[100] == pytest.approx(BASE_MW + ACTIVE_MW - 100.0 - done.shed_mw[100])
-    back = np.diff(done.grid_mw[110:])
+    back = np.diff(done.grid_mw[109:])  # from the last second without a grid
     assert back.max() <= NO_RESERVES.ramp_mw_per_s + NO_RESERVES.ups_recharge_mw + NEAR
     trip[100:1600] = True
     given_ = calm(3600, trip=trip)
@@ -544,7 +545,41 @@ def test_a_short_trip_is_ridden_through_and_a_long_one_sheds():
     assert told.shortfall_mw_s == 0.0
     assert done.shed_mw[1599] >= BASE_MW + ACTIVE_MW - 100.0 - NEAR
     assert done.shed_mw[-1] == 0.0
-    assert np.diff(done.grid_mw[1601:]).max() <= NO_RESERVES.ramp_mw_per_s + NEAR
+    assert np.diff(done.grid_mw[1599:]).max() <= NO_RESERVES.ramp_mw_per_s + 2.0 + NEAR
+
+
+def test_the_battery_comes_back_last_and_by_ramp_etiquette():
+    limit = np.full(3600, 250.0)
+    limit[600:1200] = 80.0
+    done = respond(NO_RESERVES, calm(3600, limit_mw=limit))
+    assert done.shed_mw.max() == 0.0
+    assert done.defend_mw[700] == pytest.approx(70.0)
+    assert np.diff(done.grid_mw).max() == pytest.approx(NO_RESERVES.ramp_mw_per_s)
+    assert done.defend_mw[-1] == 0.0
+
+
+def test_work_beyond_contract_is_paused_and_not_cut_off_when_the_battery_runs_empty():
+    bare = tuple(replace(one, depth_mw=0.0) for one in CLASSES)
+    plant = replace(NO_RESERVES, classes=bare)
+    limit = np.full(5400, 250.0)
+    limit[600:] = 65.0
+    done = respond(plant, calm(5400, limit_mw=limit), rest(plant, 60.0))
+    assert np.all(done.grid_mw <= limit + NEAR)
+    assert done.excess_mw[1200] == 0.0, "the battery gives its reserves first"
+    assert done.excess_mw[-1] == pytest.approx(85.0, abs=1.0)
+    assert done.dropped_mw.max() == 0.0
+
+
+def test_room_for_fcr_is_made_below_a_limit():
+    n = 2400
+    hz = np.r_[np.full(1200, 50.0), np.full(n - 1200, 50.2)]
+    plant = replace(PLANT, afrr=Afrr())
+    given_ = calm(n, limit_mw=BASE_MW + ACTIVE_MW, frequency_hz=hz)
+    done = respond(plant, given_, rest(plant, plant.reserve_mwh[0]))
+    assert done.shed_mw[1199] == pytest.approx(40.0, abs=0.5), "the battery has none to spare"
+    assert np.all(done.grid_mw <= BASE_MW + ACTIVE_MW + NEAR)
+    assert summarise(plant, given_, done).fcr_within_share >= 0.999
+    assert set(summarise(plant, given_, done).excess_mw_s.values()) == {0.0}
 
 
 def test_six_faults_take_a_counting_site_off_the_grid_and_leave_a_patient_one():

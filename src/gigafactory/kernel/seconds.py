@@ -199,12 +199,16 @@ def _settle(
     if x.trip != 0 and over > 0.0:
         ups = _support(plant, site, over)
         over -= ups
+    elif x.trip == 0 and y.ups_given_mw > 0.0:  # hands over to the grid little by little
+        ups = _support(plant, site, min(y.ups_given_mw, max(load - battery, 0.0)))
+        over = max(over - ups, 0.0)
+    y.ups_given_mw = ups if ups > NOTHING_MW else 0.0
     if over > NOTHING_MW:
         load -= over
         over = drop(classes, order, shed, over)
         load += over
         y.shedding = 1
-    if x.trip == 0 and y.ups_mws < p.ups_mws:
+    if x.trip == 0 and y.ups_given_mw == 0.0 and y.ups_mws < p.ups_mws:
         ups = -_refill(plant, site, limit - (load - battery))
     # What had to give: the schedule first, then aFRR, then FCR; the rest was defence of the limit.
     excess = wish - battery
@@ -245,6 +249,10 @@ def _step(
     last = min(p.power_mw, stock / (2.0 * h))
     lasting = min(free, max(y.soc_mwh - p.low_mwh, 0.0) * p.discharge_efficiency / (2.0 * h))
     manners = _schedule(plant, site, given, i, take, give)
+    if not off:
+        handed = min(y.ups_given_mw, manners)
+        y.ups_given_mw -= handed
+        manners -= handed
     full = x.base_mw + p.active_mw
     line = full - y.scheduled_mw  # what the site imports without any reserve or defence
     if setpoint < 0.0:

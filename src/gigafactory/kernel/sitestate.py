@@ -69,7 +69,8 @@ CLASS: Final = np.dtype(
 #: The state of a site between two steps.
 SITE: Final = np.dtype(
     [
-        *_floats("soc_mwh", "scheduled_mw", "fcr_mw", "defend_mw", "afrr_load_mw", "ups_mws"),
+        *_floats("soc_mwh", "scheduled_mw", "fcr_mw", "defend_mw", "afrr_load_mw"),
+        *_floats("ups_mws", "ups_given_mw"),
         *_floats("setpoint_mw", "setpoint_s", "issued_s", "frequency_hz", "frequency_s"),
         *_floats("recovery_mw", "announced_mw"),
         ("step", np.int64),
