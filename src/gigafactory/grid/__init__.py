@@ -23,6 +23,12 @@ from gigafactory.grid.baseline import (
 )
 from gigafactory.grid.calendar import MarketCalendar
 from gigafactory.grid.connection import Connection
+from gigafactory.grid.frequency import (
+    Frequency,
+    read_frequency,
+    read_frequency_from_folder,
+    synthetic_frequency,
+)
 from gigafactory.grid.ppa import Ppa, market_based_co2_kg
 from gigafactory.grid.products import (
     MarketRules,
@@ -81,6 +87,7 @@ __all__ = [
     "Connection",
     "FcrPay",
     "Form",
+    "Frequency",
     "Imbalance",
     "Limits",
     "Line",
@@ -113,6 +120,8 @@ __all__ = [
     "product_on",
     "prove",
     "read_carbon",
+    "read_frequency",
+    "read_frequency_from_folder",
     "read_humidity",
     "read_imbalance",
     "read_prices",
@@ -127,6 +136,7 @@ __all__ = [
     "settle_ppa",
     "similar_days_mw",
     "split_between",
+    "synthetic_frequency",
     "synthetic_signals",
     "tariff_bill",
     "tariff_on",

@@ -4,6 +4,9 @@ A *pool* is a set of equal nodes under one power budget: one accelerator type at
 Slurm calls a partition. The kernel keeps its state in flat arrays and processes every arrival,
 start and end between two instants; nothing is sampled or averaged.
 
+Beside it stands the response of a site, second by second (`gigafactory.kernel.seconds`): compiled
+with the same tools, in floats of MW, and reached through `planner.balancing`.
+
 Knows nodes, racks and pods, gangs, priorities, estimates, quotas, notices, failures, groups with a
 speed and a power, and a power budget. Does not know tenants by name, prices, weather or why a rule
 is one: policy is compiled into its arrays, physics into its numbers. Imports only

@@ -32,8 +32,11 @@ def cache_folder() -> Path:
 
 
 def is_cached() -> bool:
-    """Whether compiled code of an earlier run is there; else the first run compiles."""
-    return bool(os.environ.get("NUMBA_CACHE_DIR")) or any(cache_folder().glob("**/*.nbc"))
+    """Whether the scheduler's compiled code of an earlier run is there; else the first compiles.
+
+    The stepper of seconds lies in the same folder, is small, and says nothing about the scheduler.
+    """
+    return bool(os.environ.get("NUMBA_CACHE_DIR")) or any(cache_folder().glob("**/door.*.nbc"))
 
 
 def _widened(kind: Any) -> Any:

@@ -1,10 +1,10 @@
 """The plant: what exists, and its physics.
 
 Knows chips and their watts, power-against-speed curves, electrical losses, cooling and its water,
-waste heat, the battery, what breaks and for how long, the layers every asset belongs to, and the
-ports through which a real plant is metered and steered. Pure functions over arrays with one value
-per market period; no files except its own data, no clock, and chance only where failures are drawn,
-from a named stream.
+waste heat, the battery, what breaks and for how long, voltage dips and swings of training, the
+layers every asset belongs to, and the ports through which a real plant is metered and steered. Pure
+functions over arrays with one value per market period (swings: per tenth of a second); no files
+except its own data, no clock, and chance only for failures and swings, from a named stream.
 
 Does not know jobs, prices, the grid connection, quotas or money made: those are other rooms
 (``jobs``, ``grid``, ``policy``, ``finance``), and it never imports them. It imports only ``units``
@@ -33,6 +33,8 @@ from gigafactory.plant.heat import HeatNetwork, deliver
 from gigafactory.plant.ports import Actuator, Meter
 from gigafactory.plant.power import PowerCurve, curve_for, fabric_w, it_power_mw
 from gigafactory.plant.provenance import Source
+from gigafactory.plant.ridethrough import Dip, Ride, RideRules, away, ride
+from gigafactory.plant.swings import Smoother, SwingShape, smooth, swings
 from gigafactory.plant.thermal import (
     CoolingDesign,
     Electrical,
@@ -50,6 +52,7 @@ __all__ = [
     "Battery",
     "Chip",
     "CoolingDesign",
+    "Dip",
     "Electrical",
     "Faults",
     "Hazard",
@@ -59,7 +62,12 @@ __all__ = [
     "Meter",
     "Overhead",
     "PowerCurve",
+    "Ride",
+    "RideRules",
+    "Smoother",
     "Source",
+    "SwingShape",
+    "away",
     "checkpoint_interval_s",
     "curve_for",
     "deliver",
@@ -72,7 +80,10 @@ __all__ = [
     "load_catalogue",
     "mtbf_h",
     "overhead",
+    "ride",
     "site_factor",
+    "smooth",
+    "swings",
     "typical",
     "wet_bulb_c",
 ]
