@@ -1,0 +1,202 @@
+"""The yardstick of a plan: what the same site could have cost had everything been known.
+
+A `Course` is what a site did, metered, with the prices and limits there were. Three costs of it are
+compared, all by the same rule and at the day-ahead price:
+
+- **realised**: as it was done;
+- **naive**: a feasible operator who does the same work at the same times, leaves the battery at
+  rest and takes every contract;
+- **bound**: the linear programme of the site over the whole course at once, with actual values, the
+  same work, the same states at both ends.
+
+The bound may put work off at its delay cost and lets none be done before it was: a run's own
+deferral is not undone. It knows no gate and no uncertainty, so nobody can reach it; `regret` says
+how far off the realised cost is, and the part of the controllable value (naive less bound) that is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from gigafactory.planner.numbers import Numbers
+from gigafactory.planner.shape import GroupShape, Horizon, SiteShape
+from gigafactory.planner.solving import solve_once
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """What a site did, per step; arrays over T steps unless said.
+
+    Attributes:
+        price_eur_per_mwh: day-ahead price.
+        limit_mw: import limit.
+        export_limit_mw: export limit.
+        import_mw: metered import.
+        export_mw: metered export.
+        charge_mw: metered charge.
+        discharge_mw: metered discharge.
+        contract_mw: output each contract offered, [K, T].
+        taken_mw: what was taken of it, [K, T].
+        running: accelerators at work per class, [classes, T].
+        capacity: accelerators installed.
+        soc_start_mwh: energy in the battery above its lower bound at the beginning.
+        soc_end_mwh: the same at the end.
+    """
+
+    price_eur_per_mwh: Array
+    limit_mw: Array
+    export_limit_mw: Array
+    import_mw: Array
+    export_mw: Array
+    charge_mw: Array
+    discharge_mw: Array
+    contract_mw: Array
+    taken_mw: Array
+    running: Array
+    capacity: Array
+    soc_start_mwh: float
+    soc_end_mwh: float
+
+    def __len__(self) -> int:
+        return len(self.price_eur_per_mwh)
+
+    def coarse(self, ratio: int) -> Course:
+        """Means over so many steps each; what does not fill a last step is left out."""
+        if ratio == 1:
+            return self
+        whole = len(self) // ratio * ratio
+        means = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                shape = (*value.shape[:-1], whole // ratio, ratio)
+                means[field.name] = value[..., :whole].reshape(shape).mean(axis=-1)
+        return replace(self, **means)
+
+
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """Costs of a course, EUR.
+
+    Attributes:
+        realised_eur: as it was done.
+        naive_eur: battery at rest, every contract taken.
+        bound_eur: had everything been known; nan without a solution.
+        step_h: length of the bound's steps, h.
+    """
+
+    realised_eur: float
+    naive_eur: float
+    bound_eur: float
+    step_h: float
+
+    @property
+    def regret_eur(self) -> float:
+        """Realised less bound."""
+        return self.realised_eur - self.bound_eur
+
+    @property
+    def controllable_eur(self) -> float:
+        """Naive less bound: what there was to gain."""
+        return self.naive_eur - self.bound_eur
+
+    @property
+    def regret_share(self) -> float:
+        """Regret as a part of the controllable value; nan where there was nothing to gain."""
+        worth = self.controllable_eur
+        return self.regret_eur / worth if worth > 1e-6 else float("nan")
+
+
+def cost_eur(shape: SiteShape, course: Course, hours: float) -> float:
+    """What a course cost at the day-ahead price: energy, levies, contracts, wear."""
+    price = course.price_eur_per_mwh
+    gain = np.subtract(shape.contract_price_eur_per_mwh, shape.contract_curtail_eur_per_mwh)
+    cost = course.import_mw * (price + shape.levy_eur_per_mwh)
+    cost = cost - course.export_mw * (price - shape.export_margin_eur_per_mwh)
+    cost = cost + (course.taken_mw * (gain[:, None] - price)).sum(axis=0)
+    return float((cost + course.discharge_mw * shape.wear_eur_per_mwh).sum() * hours)
+
+
+def naive(course: Course) -> Course:
+    """The same work at the same times, battery at rest, every contract taken."""
+    net = course.import_mw - course.export_mw - course.charge_mw + course.discharge_mw
+    rest = np.zeros(len(course))
+    return replace(
+        course,
+        import_mw=np.maximum(net, 0.0),
+        export_mw=np.maximum(-net, 0.0),
+        charge_mw=rest,
+        discharge_mw=rest,
+        taken_mw=course.contract_mw,
+        soc_end_mwh=course.soc_start_mwh,
+    )
+
+
+def measure(shape: SiteShape, course: Course, hours: float, ratio: int = 1) -> Yardstick:
+    """Hold a course against its bound.
+
+    Energy left in the battery at the end counts at the mean price, less what discharging it costs,
+    for the realised and the naive course alike; the bound ends with what the realised one left.
+
+    Args:
+        shape: the site; its reserves are left out, their prices being no market's.
+        course: what it did.
+        hours: length of a step of the course, h.
+        ratio: steps of the course per step of the bound.
+    """
+    worth = max(float(course.price_eur_per_mwh.mean()) - shape.wear_eur_per_mwh, 0.0)
+    worth *= shape.discharge_efficiency
+    idle = naive(course)
+    left = (course.soc_end_mwh - idle.soc_end_mwh) * worth
+    step_h = hours * ratio
+    plain = replace(
+        shape,
+        groups=tuple(
+            GroupShape(g.label, (1.0,), (g.active_w[-1],), g.delay_eur_per_gpu_h)
+            for g in shape.groups
+        ),
+        reserves=None,
+        intraday=False,
+        peaks=False,
+        generators=0,
+    )
+    seen = course.coarse(ratio)
+    found = solve_once(
+        [plain],
+        Horizon.line(np.full(len(seen), step_h)),
+        [_known(plain, seen, step_h)],
+    )
+    bound = float("nan") if found is None else found.objective_eur
+    return Yardstick(
+        cost_eur(shape, course, hours), cost_eur(shape, idle, hours) + left, bound, step_h
+    )
+
+
+def _known(shape: SiteShape, course: Course, step_h: float) -> Numbers:
+    """The numbers of a course in hindsight."""
+    n, x = len(course), Numbers.plain(shape, len(course))
+    price = course.price_eur_per_mwh
+    x.import_eur_per_mwh = price + shape.levy_eur_per_mwh
+    x.export_eur_per_mwh = price - shape.export_margin_eur_per_mwh
+    # what went beyond a limit did go; the bound may do the same
+    x.limit_mw = np.maximum(course.limit_mw, course.import_mw)
+    x.export_mw = np.maximum(course.export_limit_mw, course.export_mw)
+    active_mw = np.array([g.active_w[-1] for g in shape.groups]) / 1e6
+    work_mw = shape.site_per_it * (active_mw @ course.running if len(active_mw) else np.zeros(n))
+    net = course.import_mw - course.export_mw - course.charge_mw + course.discharge_mw
+    x.load_mw = net - work_mw
+    x.capacity = np.maximum(course.capacity, course.running.sum(axis=0))
+    x.contract_mw = course.contract_mw
+    gain = np.subtract(shape.contract_price_eur_per_mwh, shape.contract_curtail_eur_per_mwh)
+    x.contract_eur_per_mwh = gain[:, None] - price
+    x.arrivals_gpu_h = course.running * step_h
+    delay = np.array([g.delay_eur_per_gpu_h for g in shape.groups]).reshape(-1, 1)
+    x.delay_eur_per_gpu_h = np.repeat(delay * step_h / 24.0, n, axis=1)
+    x.backlog_most[:, -1] = 0.0
+    x.soc_mwh, x.soc_end_mwh = course.soc_start_mwh, course.soc_end_mwh
+    return x
