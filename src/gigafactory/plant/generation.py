@@ -1,20 +1,20 @@
 """Own generation: what can run, what it burns, emits and costs. Pure functions over arrays.
 
-A **kind** is a technology with its figures (``data/generators.yaml``, each with range, source, year,
-state and mark). A **generator** is a plant of a kind at a site: one or more equal units behind one
-fuel stock. It does not exist before the day it is commissioned.
+A **kind** is a technology with its figures (``data/generators.yaml``, each with range, source,
+year, state and mark). A **generator** is a plant of a kind at a site: one or more equal units
+behind one fuel stock. It does not exist before the day it is commissioned.
 
 Fuel follows a straight line from no load to full load::
 
-    fuel = heat_rate * (no_load_share * capacity of the running units + (1 - no_load_share) * output)
+    fuel = heat_rate * (no_load_share * capacity running + (1 - no_load_share) * output)
 
-with as many units running as the output needs. All energies of fuel are on the lower heating value,
-all outputs are net at the site's bus, MW. A generator that is asked for less than its least load
+with as many units running as the output needs. Energies of fuel are on the lower heating value, all
+outputs are net at the site's bus, MW. A generator that is asked for less than its least load
 runs at its least load; what nobody takes is the caller's to store or to burn in a load bank.
 
-**Validity.** Periods from a second to an hour. A unit that has started stands at its least load, can
-take a block of load at once and then ramps in a straight line. Speed, voltage and reactive power are
-not here; part-load curves are straight; ambient temperature does not derate.
+**Validity.** Periods from a second to an hour. A unit that has started stands at its least load,
+can take a block of load at once and then ramps in a straight line. Speed, voltage and reactive
+power are not here; part-load curves are straight; ambient temperature does not derate.
 """
 
 from __future__ import annotations
