@@ -45,9 +45,9 @@ def test_a_spent_cap_turns_dry_and_says_so() -> None:
     year = cooling_year(TOWER, CHAIN, 80.0, [20.0] * 4, 15.0, 1.0, caps=caps)
     assert year.fell_back.tolist() == [False, False, True, True]
     assert year.water_m3.sum() == pytest.approx(2 * each)
-    assert year.spent[0][0] == "permit, year"
-    assert year.spent[0][1] == {0: pytest.approx(2 * each)}
-    assert year.spent[0][2] == 2
+    assert year.caps[0].name == "permit, year"
+    assert year.caps[0].water_m3 == {0: pytest.approx(2 * each)}
+    assert year.caps[0].turned_dry == 2
     assert year.note == "dry for 2 h because water was spent (permit, year)"
     # a cap by the period, only in the drought of the second half
     drought = WaterCap("drought", 0.0, np.array([-1, -1, 0, 1]))

@@ -50,6 +50,21 @@ class WaterCap:
     span: npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class CapUse:
+    """What became of a cap on water.
+
+    Attributes:
+        name: of the cap.
+        water_m3: water taken under it, by number of the span.
+        turned_dry: the first period that it turned dry; -1 when none.
+    """
+
+    name: str
+    water_m3: dict[int, float]
+    turned_dry: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CoolingYear:
     """A year of cooling, each array of shape [P].
@@ -63,8 +78,7 @@ class CoolingYear:
         fell_back: periods cooled by the dry design because a cap was spent.
         mode: economiser, an index of `MODES`.
         overhead: what the design that ran needed.
-        spent: for each cap, the water taken under it per span, and the first period that it turned
-            dry (-1 when none), in the order of the caps.
+        caps: what became of each cap, in their order.
         pue_total: energy over energy.
         wue_total_l_per_kwh: water over energy.
         note: in words, what the caps did; empty when nothing.
@@ -77,7 +91,7 @@ class CoolingYear:
     fell_back: npt.NDArray[np.bool_]
     mode: npt.NDArray[np.int64]
     overhead: Overhead
-    spent: tuple[tuple[str, dict[int, float], int], ...]
+    caps: tuple[CapUse, ...]
     pue_total: float
     wue_total_l_per_kwh: float
     note: str
@@ -138,19 +152,18 @@ def cooling_year(
     )
     site = it + ran.overhead_mw
     water = ran.water_m3_per_h * span_h
-    energy = it * span_h
-    it_mwh = float(energy.sum())
+    it_mwh = float((it * span_h).sum())
     some = it >= _WATT_MW
     free = ran.free_fraction
     return CoolingYear(
-        pue=np.divide(site, it, out=np.full(it.shape, np.nan), where=some),
-        wue_l_per_kwh=np.divide(water, energy, out=np.full(it.shape, np.nan), where=some),
+        pue=_over(site, it, some),
+        wue_l_per_kwh=_over(water, it * span_h, some),
         site_mw=site,
         water_m3=water,
         fell_back=fell,
         mode=np.where(free >= 1.0, 2, np.where(free > 0.0, 1, 0)).astype(np.int64),
         overhead=ran,
-        spent=spent,
+        caps=spent,
         pue_total=float((site * span_h).sum()) / it_mwh if it_mwh > 0.0 else math.nan,
         wue_total_l_per_kwh=float(water.sum()) / it_mwh if it_mwh > 0.0 else math.nan,
         note=_told(spent, fell, span_h),
@@ -237,6 +250,12 @@ def plume_excess_kg_per_kg(
     return np.asarray(np.where(worst > 1e-6, worst, 0.0))
 
 
+def _over(above: Array, below: Array, where: npt.NDArray[np.bool_]) -> Array:
+    """A ratio per period; nan where it says nothing."""
+    nothing = np.full(below.shape, np.nan)
+    return np.asarray(np.divide(above, below, out=nothing, where=where), dtype=np.float64)
+
+
 def _humidity_ratio(temperature_c: Array, relative: Array) -> Array:
     """Water in air, kg per kg of dry air, at a relative humidity (0..1)."""
     pressure = relative * 6.112 * np.exp(17.62 * temperature_c / (243.12 + temperature_c))
@@ -245,7 +264,7 @@ def _humidity_ratio(temperature_c: Array, relative: Array) -> Array:
 
 def _ration(
     wet_m3: Array, dry_m3: Array, caps: Sequence[WaterCap]
-) -> tuple[npt.NDArray[np.bool_], tuple[tuple[str, dict[int, float], int], ...]]:
+) -> tuple[npt.NDArray[np.bool_], tuple[CapUse, ...]]:
     """Which periods fall back, and what is taken under each cap."""
     fell = np.zeros(wet_m3.shape, dtype=np.bool_)
     used: list[dict[int, float]] = [
@@ -269,19 +288,16 @@ def _ration(
         for c in range(len(caps)):
             if spans[c][p] != -1:
                 used[c][spans[c][p]] += wanted
-    names = [cap.name for cap in caps]
-    return fell, tuple(zip(names, used, first, strict=True))
+    return fell, tuple(
+        CapUse(cap.name, water, dry) for cap, water, dry in zip(caps, used, first, strict=True)
+    )
 
 
-def _told(
-    spent: Sequence[tuple[str, dict[int, float], int]],
-    fell: npt.NDArray[np.bool_],
-    hours: Array,
-) -> str:
+def _told(used: Sequence[CapUse], fell: npt.NDArray[np.bool_], hours: Array) -> str:
     """What the caps did, in words."""
     if not fell.any():
         return ""
-    names = ", ".join(name for name, _, first in spent if first >= 0)
+    names = ", ".join(use.name for use in used if use.turned_dry >= 0)
     return f"dry for {float(hours[fell].sum()):g} h because water was spent ({names})"
 
 

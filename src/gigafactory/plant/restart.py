@@ -143,22 +143,37 @@ def restart(
         if blocks > 1:
             why = f"a surge of {load.inrush_times:g} times does not fit at once"
             held.append(Held(load.name, why, f"in {blocks} blocks"))
-        per_min = ramp_share_per_min * most
-        free = max(free, begins)
-        cooling = load.power_mw * load.cooling_mw_per_mw
-        if cooling > 0.0:
-            end = free + cooling / per_min
-            power += cooling
-            stages.append(Stage(free, end, "cooling", load.name, power, power, most))
-            free = end + cooling_lead_min
-        for _ in range(blocks):
-            block = load.power_mw / blocks
-            end = free + block / per_min
-            peak = power + block * load.inrush_times
-            power += block
-            stages.append(Stage(free, end, "load", load.name, power, peak, most))
-            free = end
+        begin = (max(free, begins), power)
+        pace = ramp_share_per_min * most
+        stages += _bring(load, begin, blocks, pace, cooling_lead_min, most)
+        free, power = stages[-1].end_min, stages[-1].power_mw
     return Restart(tuple(stages), tuple(held), max((s.end_min for s in stages), default=0.0))
+
+
+def _bring(
+    load: Load,
+    begin: tuple[float, float],
+    blocks: int,
+    mw_per_min: float,
+    lead_min: float,
+    limit_mw: float,
+) -> list[Stage]:
+    """Cooling, a lead time, and the load in equal blocks, from a time and a power on."""
+    (free, power), stages = begin, []
+    cooling = load.power_mw * load.cooling_mw_per_mw
+    if cooling > 0.0:
+        end = free + cooling / mw_per_min
+        power += cooling
+        stages.append(Stage(free, end, "cooling", load.name, power, power, limit_mw))
+        free = end + lead_min
+    for _ in range(blocks):
+        block = load.power_mw / blocks
+        end = free + block / mw_per_min
+        peak = power + block * load.inrush_times
+        power += block
+        stages.append(Stage(free, end, "load", load.name, power, peak, limit_mw))
+        free = end
+    return stages
 
 
 def _starts(
