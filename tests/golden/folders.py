@@ -1,7 +1,8 @@
 """Golden folders, and how a test holds the code against them.
 
 Each folder has input.yaml (which names its case), expected.yaml and a README.md with the
-calculation by hand. A room's test has a function for each of its cases, from the input to what was found.
+calculation by hand. A room's test has a function for each of its cases, from the input to what
+was found.
 """
 
 from pathlib import Path

@@ -130,6 +130,8 @@ def test_bad_input_is_told_all_at_once() -> None:
     with pytest.raises(BadInput) as caught:
         engine(capacity_mw=-1.0, heat_rate_mwh_per_mwh=math.nan, driver="water", units=0)
     assert len(caught.value.problems) == 4
+    with pytest.raises(BadInput, match="burns some"):
+        engine(heat_rate_mwh_per_mwh=0.0)
     with pytest.raises(BadInput) as caught:
         typical("diesel", 10.0, DAY, power=3)
     assert len(caught.value.problems) == 2
@@ -151,14 +153,22 @@ sources:
 fuels:
   gas: {stored: false, figures: {price_eur_per_mwh: {value: [3, 2, 1], source: b}}}
 generators:
-  mill: {driver: water, figures: {}}
+  mill: {driver: water, figures: {lead_years: 3}}
+  other: 3
 """,
         encoding="utf-8",
     )
     with pytest.raises(BadInput) as caught:
         load_kinds(tmp_path / "k.yaml")
     text = str(caught.value)
-    for part in ("sources.a.state", "rising order", "co2_kg_per_mwh", "driver", "lead_years"):
+    for part in (
+        "sources.a.state",
+        "rising order",
+        "co2_kg_per_mwh",
+        "driver",
+        "lead_years",
+        "other",
+    ):
         assert part in text
 
 

@@ -7,7 +7,7 @@ from gigafactory.plant.cooling import WaterCap, cooling_year
 from gigafactory.plant.generation import Generator
 from gigafactory.plant.heat import heat_balance, homes_by_hour, homes_by_rule
 from gigafactory.plant.island import Island, Load, plan_shedding, ride
-from gigafactory.plant.restart import restart
+from gigafactory.plant.restoration import restart
 from gigafactory.plant.thermal import CoolingDesign, Electrical, overhead
 from tests.golden.folders import hold, of
 

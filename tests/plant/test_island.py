@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from gigafactory.engine.errors import BadInput
 from gigafactory.plant.battery import Battery
 from gigafactory.plant.generation import Generator, typical
-from gigafactory.plant.island import Island, Load, Ride, edges, plan_shedding, ride
+from gigafactory.plant.island import (
+    Island,
+    Load,
+    Ride,
+    edges,
+    fuel_needed_mwh,
+    plan_shedding,
+    ride,
+)
 
 DAY = dt.date(2030, 1, 1)
 
@@ -138,6 +146,35 @@ def test_shedding_in_time_by_hand() -> None:
     assert longer.protected_lost
 
 
+def test_a_load_comes_back_only_for_long_enough_and_with_its_surge() -> None:
+    late = (engine(start_min=60.0),)
+    for run_min, surge, back in ((60.0, 1.0, True), (61.0, 1.0, False), (0.0, 2.1, False)):
+        load = Load("work", 5.0, 1, run_min=run_min, inrush_times=surge)
+        of = ride(Island((load,), late), DAY, 2.0)
+        assert bool(of.lasted_h[0] > 0.0) is back
+
+
+def test_storage_does_not_bring_a_load_back() -> None:
+    battery = Battery(3.0, 100.0, 1.0, 1.0)
+    site = Island((Load("a", 2.0, 1), Load("b", 2.0, 2)), (), battery, 100.0)
+    of = ride(site, DAY, 2.0)
+    assert of.lasted_h.tolist() == [pytest.approx(2.0), 0.0]
+
+
+def test_the_tank_that_is_needed_by_hand() -> None:
+    # 5 MW for 72 h from a generator that burns 2 MWh per MWh: 720 MWh
+    loads = (Load("vital", 5.0, 1, protected=True), Load("research", 4.0, 2))
+    site = Island(loads, (engine(),))
+    assert fuel_needed_mwh(site, DAY, "engine") == pytest.approx(720.0, abs=2.0)
+    # with a battery of 60 MWh outside: 120 MWh less
+    helped = Island(loads, (engine(),), Battery(9.0, 60.0, 1.0, 1.0), 60.0)
+    assert fuel_needed_mwh(helped, DAY, "engine") == pytest.approx(600.0, abs=2.0)
+    small = Island(loads, (engine(capacity_mw=4.0),))
+    assert math.isnan(fuel_needed_mwh(small, DAY, "engine"))
+    with pytest.raises(BadInput, match="no generator"):
+        fuel_needed_mwh(site, DAY, "turbine")
+
+
 def test_it_says_when_it_cannot_last() -> None:
     site = Island((Load("vital", 5.0, 1, protected=True),), (engine(),))
     plan = plan_shedding(site, DAY)
@@ -161,12 +198,26 @@ def test_work_is_saved_where_nothing_vital_suffers() -> None:
     assert ("training", "work_lost") in kinds(none.ride)
 
 
-@pytest.mark.parametrize("fuel", [20.0, 37.0, 55.0, 90.0])
-def test_no_plan_is_better(fuel: float) -> None:
+@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize("fuel", [20.0, 37.0, 55.0])
+def test_no_plan_is_better(fuel: float, second: bool) -> None:
     """The plan against every plan with hours at the edges: the best in lexicographic order."""
     loads = (Load("a", 2.0, 1, protected=True), Load("b", 3.0, 2), Load("c", 4.0, 3))
-    slow = engine(fuel_stock_mwh=fuel, no_load_share=0.2, min_load_share=0.3)
-    site = Island(loads, (slow,), Battery(6.0, 4.0), 3.0, ups_mw=9.0, ups_s=30.0)
+    gens = [engine(fuel_stock_mwh=fuel, no_load_share=0.2, min_load_share=0.3)]
+    sun = {}
+    if second:
+        gens[0] = engine(capacity_mw=6.0, fuel_stock_mwh=fuel / 2, no_load_share=0.1)
+        gens.append(
+            engine(
+                "dear", 5.0, fuel_stock_mwh=fuel / 3, start_min=10.0, min_load_share=0.4,
+                variable_eur_per_mwh=9.0, ramp_share_per_min=0.2, block_share=0.3,
+            )
+        )  # fmt: skip
+        gens.append(typical("solar", 3.0, DAY))
+        sun = {"solar": [0.9, 0.1, 0.5]}
+    site = Island(
+        loads, tuple(gens), Battery(6.0, 4.0), 3.0, ups_mw=9.0, ups_s=30.0, capacity_factor=sun
+    )
     hours = 3.0
     plan = plan_shedding(site, DAY, hours)
     grid = [h for h in edges(hours) if h == 0.0 or h >= 1.0]

@@ -134,10 +134,8 @@ def cooling_year(
         BadInput: a cap that is negative or of another length, lengths not above zero, IT power that
             is negative or not finite; all at once.
     """
-    given = (it_mw, temperature_c, wet_bulb_c, hours)
-    it, dry, wet, span_h = np.broadcast_arrays(
-        *(np.atleast_1d(np.asarray(x, dtype=np.float64)) for x in given)
-    )
+    given = (np.atleast_1d(x) for x in (it_mw, temperature_c, wet_bulb_c, hours))
+    it, dry, wet, span_h = (x.astype(np.float64) for x in np.broadcast_arrays(*given))
     _check(it, span_h, caps)
     # without chillers of its own size the dry design would not be the same plant
     second = fallback or typical("dry", design.it_design_mw, design.supply_c)

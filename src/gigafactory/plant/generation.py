@@ -180,6 +180,9 @@ class Generator:
         if self.driver not in DRIVERS:
             why = f"must be one of {', '.join(DRIVERS)}"
             problems.append(Problem(f"generator {self.name}", "driver", self.driver, why))
+        if self.driver == "fuel" and not self.heat_rate_mwh_per_mwh > 0.0:
+            why = "what runs on fuel burns some: must be above 0"
+            problems.append(Problem(f"generator {self.name}", "heat_rate_mwh_per_mwh", "", why))
         if not isinstance(self.units, int) or self.units < 1:
             why = "must be a whole number of 1 or more"
             problems.append(Problem(f"generator {self.name}", "units", str(self.units), why))
@@ -591,12 +594,12 @@ def load_kinds(path: Path = BUNDLED) -> dict[str, Kind]:
         if (source := read_source(where, f"sources.{key}", raw, problems)) is not None
     }
     fuels: dict[str, Fuel] = {}
-    for name, raw in (content.get("fuels") or {}).items():
+    for name, raw in _rows(where, "fuels", content, problems):
         needed = ("price_eur_per_mwh", "co2_kg_per_mwh")
         figures = _figures(where, f"fuels.{name}", raw, needed, sources, problems)
-        fuels[str(name)] = Fuel(str(name), bool(raw.get("stored")), figures)
+        fuels[name] = Fuel(name, bool(raw.get("stored")), figures)
     found: dict[str, Kind] = {}
-    for name, raw in (content.get("generators") or {}).items():
+    for name, raw in _rows(where, "generators", content, problems):
         field, driver = f"generators.{name}", str(raw.get("driver"))
         if driver not in DRIVERS:
             why = f"must be one of {', '.join(DRIVERS)}"
@@ -610,8 +613,8 @@ def load_kinds(path: Path = BUNDLED) -> dict[str, Kind]:
             *(_ON_FUEL if driver == "fuel" else ()),
         )
         figures = _figures(where, field, raw, needed, sources, problems)
-        found[str(name)] = Kind(
-            str(name),
+        found[name] = Kind(
+            name,
             driver,
             fuels.get(str(raw.get("fuel"))),
             bool(raw.get("black_start")),
@@ -628,6 +631,19 @@ def _bundled() -> dict[str, Kind]:
     return load_kinds()
 
 
+def _rows(
+    where: str, field: str, content: Mapping[str, Any], problems: list[Problem]
+) -> list[tuple[str, dict[str, Any]]]:
+    """The mappings under a key of a file; what is none is a problem."""
+    rows = []
+    for name, raw in (content.get(field) or {}).items():
+        if isinstance(raw, dict):
+            rows.append((str(name), raw))
+        else:
+            problems.append(Problem(where, f"{field}.{name}", str(raw), "needs a mapping"))
+    return rows
+
+
 def _figures(
     where: str,
     field: str,
@@ -636,7 +652,7 @@ def _figures(
     sources: Mapping[str, Source],
     problems: list[Problem],
 ) -> dict[str, Range]:
-    rows = raw.get("figures") or {}
+    rows = dict(_rows(where, "figures", raw, problems))
     for key in sorted(set(needed) ^ set(rows)):
         why = "is missing" if key in needed else "is not a figure of this kind"
         problems.append(Problem(where, f"{field}.{key}", "", why))

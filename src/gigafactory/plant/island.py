@@ -28,13 +28,13 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.engine.errors import BadInput, Problem
+from gigafactory.engine.errors import BadInput, Problem, refuse
 from gigafactory.plant import battery as cells
 from gigafactory.plant import generation
 from gigafactory.plant.battery import Battery
@@ -315,6 +315,45 @@ def plan_shedding(island: Island, day: dt.date, outage_h: float = OUTAGE_H) -> P
     lost = final.protected_lost
     first = min((b.at_h for b in lost), default=math.nan)
     return Plan(hours, final, not lost, first)
+
+
+def fuel_needed_mwh(
+    island: Island, day: dt.date, generator: str, outage_h: float = OUTAGE_H
+) -> float:
+    """Fuel one generator needs so that the protected loads last, with all else shed at once.
+
+    Args:
+        island: the site; the stocks of its other generators stay as they are.
+        day: day of the outage.
+        generator: name of the generator whose stock is asked for.
+        outage_h: how long the grid is away.
+
+    Returns:
+        The smallest stock, MWh of fuel, to a thousandth of full load all the time; nan when no
+        stock is enough.
+
+    Raises:
+        BadInput: a name that is no generator of the island.
+    """
+    of = {g.name: g for g in island.generators}
+    if generator not in of:
+        raise refuse("island", "generator", generator, "is no generator of the island")
+    bare = {load.name: 0.0 for load in island.loads if not load.protected}
+
+    def lasts(stock_mwh: float) -> bool:
+        tank = replace(of[generator], fuel_stock_mwh=stock_mwh)
+        gens = tuple(tank if g.name == generator else g for g in island.generators)
+        return not ride(replace(island, generators=gens), day, outage_h, bare).protected_lost
+
+    rated = of[generator]
+    most = rated.heat_rate_mwh_per_mwh * rated.capacity_mw * outage_h
+    if not lasts(math.inf):
+        return math.nan
+    low, high = 0.0, most
+    while high - low > most * 1e-3:
+        middle = (low + high) / 2
+        low, high = (low, middle) if lasts(middle) else (middle, high)
+    return high
 
 
 def _saving(island: Island, day: dt.date, outage_h: float) -> tuple[dict[str, float], Ride]:

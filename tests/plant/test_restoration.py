@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gigafactory.engine.errors import BadInput
 from gigafactory.plant.generation import typical
 from gigafactory.plant.island import Load
-from gigafactory.plant.restart import restart
+from gigafactory.plant.restoration import restart
 
 DAY = dt.date(2030, 1, 1)
 
