@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gigafactory.engine.errors import BadInput
 from gigafactory.plant.generation import (
     Fleet,
     Generator,
+    Range,
     account,
     at_rest,
     available_mw,
@@ -195,3 +197,23 @@ def test_fuel_is_never_negative_and_output_never_above_what_it_is(
     assert burnt + state.fuel_mwh[0] == pytest.approx(stock, abs=1e-9)
     # never better than full load: at most a MWh of power from 2 MWh of fuel
     assert made <= burnt / 2.0 + 1e-9
+
+
+def test_the_page_says_what_the_data_says() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "islanding.md"
+    table = page.read_text(encoding="utf-8").partition("| technology |")[2].splitlines()[2:11]
+    assert len(table) == len(kinds())
+    for row, kind in zip(table, kinds().values(), strict=True):
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        of = kind.figures
+
+        def base(key: str, of: Mapping[str, Range] = of) -> float | None:
+            return of[key].base if key in of else None
+
+        told = [None if cell == "-" else float(cell) for cell in (cells[1], *cells[4:6])]
+        keys = ("heat_rate_mwh_per_mwh", "life_co2_kg_per_mwh", "water_l_per_kwh")
+        assert told == [base(key) for key in keys], cells[0]
+        least = None if cells[3] == "-" else float(cells[3].removesuffix("%")) / 100
+        assert least == base("min_load_share"), cells[0]
+        low, _, high = cells[6].partition(" to ")
+        assert (float(low), float(high)) == (of["lead_years"].low, of["lead_years"].high)
