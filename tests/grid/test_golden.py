@@ -1,15 +1,10 @@
-"""Golden cases: what a human calculated by hand in a README is what the code says.
-
-Each folder of tests/golden has input.yaml, expected.yaml and a README.md with the calculation.
-"""
+"""Golden cases of the grid: what a human calculated by hand is what the code says."""
 
 import dataclasses
 import datetime as dt
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from gigafactory.grid import (
     Form,
@@ -38,14 +33,9 @@ from gigafactory.grid import (
     undelivered_share,
 )
 from gigafactory.grid.calendar import instant_ns
+from gigafactory.grid.carbon import carbon_account, indirect_water_m3
 from gigafactory.grid.ports import Direction
-
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-FOLDERS = sorted(path.parent for path in GOLDEN.glob("*/input.yaml"))
-
-
-def numbers(values):
-    return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+from tests.golden.folders import hold, numbers, of
 
 
 def tariff(given):
@@ -246,6 +236,27 @@ def clock_change(given):
     return found
 
 
+def carbon(given):
+    load = given["load_mwh"]
+    account = carbon_account(
+        load_mwh=load,
+        cfe_mwh=given["cfe_mwh"],
+        average_kg_per_mwh=given["average_kg_per_mwh"],
+        residual_kg_per_mwh=given["residual_kg_per_mwh"],
+        marginal_kg_per_mwh=given["marginal_kg_per_mwh"],
+        grid_cfe_share=given["grid_cfe_share"],
+        hour=range(len(load)),
+    )
+    totals = ("location", "market", "hourly", "marginal")
+    shares = ("annual_matched", "cfe", "hours_matched", "cfe_with_grid")
+    return {
+        **{f"{name}_total_kg": getattr(account, f"{name}_total_kg") for name in totals},
+        **{f"{name}_share": getattr(account, f"{name}_share") for name in shares},
+        **{name: getattr(account, name) for name in ("matched_mwh", "excess_mwh", "hourly_kg")},
+        "water_m3": indirect_water_m3(load, given["mix"], given["day"]).sum(),
+    }
+
+
 CASES = {
     "tariff_bill": tariff,
     "fcr": fcr,
@@ -253,32 +264,10 @@ CASES = {
     "ppa": ppa,
     "imbalance": imbalance,
     "clock_change": clock_change,
+    "carbon": carbon,
 }
 
 
-def compare(expected, found, where=""):
-    if isinstance(expected, dict):
-        assert set(expected) == set(found), where
-        for key, value in expected.items():
-            compare(value, found[key], f"{where}.{key}")
-    else:
-        assert np.asarray(found).shape == np.asarray(expected).shape, where
-        assert np.asarray(found) == pytest.approx(np.asarray(expected), rel=1e-9, abs=1e-9), where
-
-
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", of(CASES), ids=lambda path: path.name)
 def test_the_code_says_what_was_calculated_by_hand(folder):
-    given = yaml.safe_load((folder / "input.yaml").read_text(encoding="utf-8"))
-    expected = yaml.safe_load((folder / "expected.yaml").read_text(encoding="utf-8"))
-    compare(expected, CASES[given["case"]](given))
-
-
-def test_every_case_is_complete_and_used():
-    used = {
-        yaml.safe_load((path / "input.yaml").read_text(encoding="utf-8"))["case"]
-        for path in FOLDERS
-    }
-    assert used == set(CASES)
-    for folder in FOLDERS:
-        readme = (folder / "README.md").read_text(encoding="utf-8")
-        assert "by hand" in readme.lower(), folder.name
+    hold(folder, CASES)

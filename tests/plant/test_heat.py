@@ -12,6 +12,7 @@ from gigafactory.plant.heat import (
     HeatNetwork,
     deliver,
     erf,
+    heat_balance,
     heat_pump_cop,
     homes_by_hour,
     homes_by_rule,
@@ -81,3 +82,20 @@ def test_erf_and_bad_settings() -> None:
     with pytest.raises(BadInput) as caught:
         HeatNetwork(-1.0, sink_c=400.0, quality=float("nan"))
     assert len(caught.value.problems) == 3
+
+
+def test_the_balance_by_month_adds_up_to_the_check_by_hour() -> None:
+    demand = np.array([3.0, 2.0, 0.0, 1.0])
+    month = [1, 1, 7, 12]
+    of = heat_balance(700.0, 1.0, demand, 2191.5, month)
+    check = homes_by_hour(700.0, 1.0, demand, 2191.5)
+    # 700 homes want 6,300 MWh: 3,150, 2,100, 0 and 1,050 in quarters of 2,191.5 h at 1 MW
+    assert of.part == (1, 7, 12)
+    assert of.need_mwh == pytest.approx([5250.0, 0.0, 1050.0])
+    assert of.surplus_mwh == pytest.approx([91.5, 2191.5, 1141.5])
+    assert of.short_mwh == pytest.approx([958.5, 0.0, 0.0])
+    assert of.covered_mwh.sum() == pytest.approx(check.covered_mwh)
+    assert of.surplus_mwh.sum() == pytest.approx(check.surplus_mwh)
+    with pytest.raises(BadInput) as caught:
+        heat_balance(-1.0, np.nan, 1.0, 1.0, month)
+    assert len(caught.value.problems) == 2

@@ -39,6 +39,8 @@ ALLOWED: dict[str, str] = {
     "planner/numbers.py:Numbers.backlog_most": "accelerator-hours, as the docstring says",
     "planner/numbers.py:Numbers.capacity": "a number of accelerators",
     "planner/numbers.py:Numbers.most": "a number of accelerators",
+    "planner/yardstick.py:Course.capacity": "a number of accelerators",
+    "planner/yardstick.py:Course.running": "a number of accelerators",
     "planner/solving.py:Solution.columns": "a column has the unit of what it stands for",
     "planner/shape.py:GroupShape.sheds": _RATIO,
     "planner/shape.py:SiteShape.site_per_it": _RATIO,

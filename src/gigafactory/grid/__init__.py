@@ -3,7 +3,8 @@
 What it knows: market calendars (which intervals make up a local day, 92, 96 or 100 quarter-hours),
 prices, weather and carbon series with their provenance, generators of synthetic ones and readers of
 real ones, the grid connection with its dated phases and N-1 capacity, transport rights and the
-transport tariff, power purchase agreements and guarantees of origin, the rules of balancing
+transport tariff, power purchase agreements and guarantees of origin, the carbon and the water of
+electricity in every way they may be counted, the rules of balancing
 products and markets as dated data, what each of them pays or charges, the proof of delivery against
 a baseline, and the ports to the market and to flexibility buyers.
 
@@ -22,6 +23,7 @@ from gigafactory.grid.baseline import (
     similar_days_mw,
 )
 from gigafactory.grid.calendar import MarketCalendar
+from gigafactory.grid.carbon import CarbonAccount, carbon_account, indirect_water_m3, water_factors
 from gigafactory.grid.connection import Connection
 from gigafactory.grid.frequency import (
     Frequency,
@@ -84,6 +86,7 @@ from gigafactory.grid.tariff import Bill, Line, TransportTariff, tariff_bill, ta
 __all__ = [
     "AfrrPay",
     "Bill",
+    "CarbonAccount",
     "Connection",
     "FcrPay",
     "Form",
@@ -112,8 +115,10 @@ __all__ = [
     "activated_share",
     "bid_mw",
     "blocks",
+    "carbon_account",
     "fcr_asked_mw",
     "imbalance_prices",
+    "indirect_water_m3",
     "last_metered_mw",
     "market_based_co2_kg",
     "market_on",
@@ -143,4 +148,5 @@ __all__ = [
     "undelivered_share",
     "usage_h",
     "violations",
+    "water_factors",
 ]

@@ -30,6 +30,7 @@ _UNITS: Final = {
     "_eur_per_kw_month": "EUR/kW per month",
     "_eur_per_kw_year": "EUR/kW per year",
     "_eur_per_mwh": "EUR/MWh",
+    "_l_per_kwh": "L/kWh",
     "_eur_per_year": "EUR per year",
     "_time_h": "local hour",
     "_mw": "MW",

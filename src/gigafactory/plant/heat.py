@@ -213,3 +213,79 @@ def homes_by_hour(
         short_hours=float(np.sum(span[heat < want_mw * (1.0 - 1e-12)])),
         homes_always=always,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatBalance:
+    """Heat wanted, covered, left over and lacking, by part of the year; arrays of shape [S].
+
+    Attributes:
+        part: the parts, ascending (month numbers, for example).
+        need_mwh: heat the homes want.
+        covered_mwh: what waste heat covers of it, hour by hour.
+        surplus_mwh: waste heat nobody takes.
+        short_mwh: what a back-up must give.
+    """
+
+    part: tuple[int, ...]
+    need_mwh: Array
+    covered_mwh: Array
+    surplus_mwh: Array
+    short_mwh: Array
+
+
+def heat_balance(
+    homes: float,
+    heat_mw: npt.ArrayLike,
+    demand: npt.ArrayLike,
+    hours: npt.ArrayLike,
+    part: npt.ArrayLike,
+    need_mwh: float = HOME_NEED_MWH,
+) -> HeatBalance:
+    """The hourly truth of `homes_by_hour`, month by month: what is left over in summer.
+
+    Args:
+        homes: how many homes.
+        heat_mw: heat into the network per period.
+        demand: shape of demand per period (any scale; only proportions count).
+        hours: length of each period, h.
+        part: number of the part of the year of each period (1 to 12 for months), shape [P].
+        need_mwh: heat of one home over a year of 8,766 h, MWh; scaled to the span's length.
+
+    Returns:
+        The balance by part; its sums are those of `homes_by_hour`.
+
+    Raises:
+        BadInput: a value that is negative or not finite; all at once.
+    """
+    given = {"homes": homes, "heat_mw": heat_mw, "demand": demand, "hours": hours}
+    given |= {"need_mwh": need_mwh}
+    numbers = {name: np.asarray(x, dtype=np.float64) for name, x in given.items()}
+    problems = [
+        Problem("heat", name, "", "must be finite and 0 or more")
+        for name, values in numbers.items()
+        if not np.all(np.isfinite(values)) or np.any(values < 0.0)
+    ]
+    if problems:
+        raise BadInput(problems)
+    label = np.asarray(part, dtype=np.int64)
+    heat, shape, span = (
+        np.broadcast_to(numbers[name], label.shape) for name in ("heat_mw", "demand", "hours")
+    )
+    total = float(np.sum(shape * span))
+    need = homes * need_mwh * float(np.sum(span)) / 8766.0
+    want_mw = need * shape / total if total > 0.0 else np.zeros_like(shape)
+    parts, place = np.unique(label, return_inverse=True)
+
+    def by_part(power_mw: Array) -> Array:
+        sums = np.bincount(place, weights=power_mw * span, minlength=len(parts))
+        return np.asarray(sums, dtype=np.float64)
+
+    covered = np.minimum(heat, want_mw)
+    return HeatBalance(
+        part=tuple(parts.tolist()),
+        need_mwh=by_part(want_mw),
+        covered_mwh=by_part(covered),
+        surplus_mwh=by_part(heat - covered),
+        short_mwh=by_part(want_mw - covered),
+    )

@@ -18,6 +18,11 @@ from gigafactory.engine.errors import Problem
 #: assumption (ours, or nobody published it), synthetic (made by our own generator).
 STATES: Final = ("measured", "published", "assumption", "synthetic")
 
+#: What was done here to check a figure, where a file says so: verified (seen in the source or
+#: measured here), read (an excerpt of the source was read), unverified (general knowledge, or our
+#: own choice).
+MARKS: Final = ("verified", "read", "unverified")
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -28,12 +33,14 @@ class Source:
         year: the year it was said or measured.
         state: one of `STATES`.
         note: what was derived from it, and the range where it is not a single number.
+        mark: one of `MARKS`, or empty where the file does not say.
     """
 
     source: str
     year: int
     state: str
     note: str = ""
+    mark: str = ""
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -83,14 +90,14 @@ def read_yaml(path: Path, problems: list[Problem]) -> dict[str, Any]:
 
 
 def read_source(where: str, field: str, raw: object, problems: list[Problem]) -> Source | None:
-    """Read one ``{source, year, state, note}`` mapping; what is wrong is added to ``problems``."""
+    """Read one ``{source, year, state, note, mark}``; what is wrong is added to ``problems``."""
     if not isinstance(raw, dict):
         why = "needs a mapping with source, year and state (and a note where it helps)"
         problems.append(Problem(where, field, str(raw), why))
         return None
     before = len(problems)
-    for key in sorted(str(k) for k in set(raw) - {"source", "year", "state", "note"}):
-        why = "unknown key; known are source, year, state, note"
+    for key in sorted(str(k) for k in set(raw) - {"source", "year", "state", "note", "mark"}):
+        why = "unknown key; known are source, year, state, note, mark"
         problems.append(Problem(where, f"{field}.{key}", str(raw.get(key)), why))
     source, year, state = raw.get("source"), raw.get("year"), raw.get("state")
     if not isinstance(source, str) or not source.strip():
@@ -100,6 +107,13 @@ def read_source(where: str, field: str, raw: object, problems: list[Problem]) ->
     if state not in STATES:
         why = f"must be one of {', '.join(STATES)}"
         problems.append(Problem(where, f"{field}.state", str(state), why))
+    mark = raw.get("mark", "")
+    if mark and mark not in MARKS:
+        problems.append(Problem(where, f"{field}.mark", str(mark), f"one of {', '.join(MARKS)}"))
+    if mark == "unverified" and state != "assumption":
+        why = "what nobody here has checked is an assumption, whoever may have published it"
+        problems.append(Problem(where, f"{field}.state", str(state), why))
     if len(problems) > before:
         return None
-    return Source(str(source), int(str(year)), str(state), str(raw.get("note", "")))
+    note = str(raw.get("note", ""))
+    return Source(str(source), int(str(year)), str(state), note, str(mark))
