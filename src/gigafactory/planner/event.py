@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from typing import Final, Literal
 
@@ -42,6 +42,8 @@ Array = npt.NDArray[np.float64]
 
 Mode = Literal["caps", "pausing", "resizing"]
 MODES: Final[tuple[Mode, ...]] = ("caps", "pausing", "resizing")
+#: Minutes over which gangs change on a ramp when all at once would be too steep.
+FEW_STEPS: Final = 5
 #: A conflict that only whole gangs have: split, they would fit.
 WHOLE_GANGS: Final = "whole gangs"
 
@@ -115,7 +117,8 @@ class Event:
         recovery_min: whole minutes behind the window in which it comes back.
         fall_kw_per_min: how fast power may fall.
         rise_kw_per_min: how fast it may rise.
-        turn_min: how long a gang stays as it is before it may be paused, resized or resumed.
+        turn_min: shortest time that a gang is paused or smaller; a job of one gang changes only at
+            multiples of it.
     """
 
     limit_kw: tuple[float, ...]
@@ -186,6 +189,11 @@ class EventPlan:
         return float(weight @ self.by_job / weight.sum())
 
     @property
+    def work(self) -> float:
+        """Throughput summed over all minutes, ramps included, times the weights of the jobs."""
+        return float(np.array([job.weight for job in self.jobs]) @ self.speed.sum(axis=1))
+
+    @property
     def used_share(self) -> Array:
         """Share of each job's tolerance that is used; nan where it tolerates nothing."""
         tolerance = np.array([job.tolerance for job in self.jobs])
@@ -210,22 +218,22 @@ def plan_event(
         nodes_max: most nodes of the search for whole gangs.
 
     Returns:
-        The plan. It does no less work in the window than one with power caps alone. Where contracts
+        The plan. It does no less work, ramps included, than one with power caps alone. Where contracts
         conflict it names a set of them that cannot all be kept though any of them left out can, and
-        is a fallback that breaks the jobs' contracts first, lowest weight first, then the ramp, and
-        the limit on power last.
+        is a fallback that breaks the contracts of jobs first (those promised least, then those worth
+        least per accelerator), then the ramp, and the limit on power last.
     """
     tasks = tuple(_task(job, mode) for job in jobs)
     best = _planned(jobs, tasks, event, mode, nodes_max, ())
     if mode != "caps":
         capped = _planned(jobs, tuple(_task(j, "caps") for j in jobs), event, mode, nodes_max, ())
-        if capped is not None and (best is None or best.performance < capped.performance):
+        if capped is not None and (best is None or best.work < capped.work):
             best = capped
     if best is not None:
         return best
     conflict = _conflict(tasks, event)
     opened: list[str] = []
-    for name in (*_by_weight(tasks), RAMP, LIMIT):
+    for name in (*_in_order(tasks), RAMP, LIMIT):
         opened.append(name)
         fallback = _planned(jobs, tasks, event, mode, nodes_max, opened, conflict)
         if fallback is not None:
@@ -351,8 +359,8 @@ def _task(job: EventJob, mode: Mode) -> Task:
 def _window(tasks: Sequence[Task], event: Event) -> Horizon:
     """The window alone, counts of gangs open, a slot per turn.
 
-    Where every job that may change has many gangs they take turns within a slot, so a slot lasts as
-    long as the limit does not change.
+    Where every job that may change has many gangs they take turns, in the same numbers all the time,
+    and one slot is enough.
     """
     minutes = len(event.limit_kw)
     changing = any(t.gangs == 1 and len(t.configs) > 1 for t in tasks)
@@ -375,11 +383,13 @@ def _window(tasks: Sequence[Task], event: Event) -> Horizon:
     )
 
 
-def _around(tasks: Sequence[Task], event: Event, window: Horizon, answer: Answer) -> Horizon:
+def _around(
+    tasks: Sequence[Task], event: Event, window: Horizon, answer: Answer, steps: int
+) -> Horizon:
     """The window with its ramps; the counts of gangs are given, those on the ramps too.
 
-    The gangs that stand otherwise in the first slot take their places evenly over the notice;
-    those of the last slot come back in the reverse order.
+    The gangs that stand otherwise in the first slot take their places evenly over the last `steps`
+    minutes of the notice; those of the last slot come back in the reverse order.
     """
     whole = tuple((t.gangs, *(0,) * (len(t.configs) - 1)) for t in tasks)
 
@@ -387,17 +397,16 @@ def _around(tasks: Sequence[Task], event: Event, window: Horizon, answer: Answer
         moved = [tuple(int(n * done) for n in row[1:]) for row in counts]
         return tuple((row[0] - sum(m), *m) for row, m in zip(whole, moved, strict=True))
 
-    down, up = event.notice_min, event.recovery_min
-    first, last, minutes = answer.counts[0], answer.counts[-1], len(event.limit_kw)
-    counts = [on_the_way(first, i / (down + 1)) for i in range(1, down + 1)]
+    down, up, minutes = event.notice_min, event.recovery_min, len(event.limit_kw)
+    first, last = answer.counts[0], answer.counts[-1]
+    late, early = min(steps, down), min(steps, up)
+    counts = [on_the_way(first, max(0, i - down + late) / (late + 1)) for i in range(1, down + 1)]
     blocks = [Block(i - down, 1, math.inf, i, False) for i in range(down)]
-    blocks += [
-        Block(b.first, b.minutes, b.limit_kw, b.slot + down, True) for b in window.blocks
-    ]
+    blocks += [replace(b, slot=b.slot + down) for b in window.blocks]
     counts += answer.counts
     for i in range(up):
         blocks.append(Block(minutes + i, 1, math.inf, len(counts), False))
-        counts.append(on_the_way(last, (up - i) / (up + 1)))
+        counts.append(on_the_way(last, max(0, early - i) / (early + 1)))
     full_kw = sum(t.full_kw for t in tasks)
     return Horizon(
         tuple(blocks), tuple(counts), window.turn_min, window.fall_kw, window.rise_kw, full_kw
@@ -416,20 +425,31 @@ def _planned(
     relaxed: Sequence[str],
     conflict: tuple[str, ...] = (),
 ) -> EventPlan | None:
-    """First who stands how in the window, then every minute with its ramps."""
+    """First who stands how in the window, then every minute with its ramps.
+
+    Gangs change as late, and come back as early, as the ramps let them.
+    """
     window = _window(tasks, event)
     inside = EventProgram(tasks, window, relaxed).solve(nodes_max=nodes_max)
     if inside is None:
         return None
-    horizon = _around(tasks, event, window, inside)
-    answer = EventProgram(tasks, horizon, relaxed).solve(nodes_max=nodes_max)
-    if answer is None:
-        return None
-    return _laid_out(tuple(jobs), tasks, event, mode, horizon, answer, conflict)
+    longest = max(event.notice_min, event.recovery_min)
+    for steps in sorted({0, min(FEW_STEPS, longest), longest}):
+        horizon = _around(tasks, event, window, inside, steps)
+        answer = EventProgram(tasks, horizon, relaxed).solve(nodes_max=nodes_max)
+        if answer is not None and (steps == longest or not answer.slack.get(RAMP, 0.0) > 1e-9):
+            return _laid_out(tuple(jobs), tasks, mode, horizon, answer, conflict)
+    return None
 
 
-def _by_weight(tasks: Sequence[Task]) -> list[str]:
-    return [t.name for t in sorted(tasks, key=lambda t: (t.weight, t.name))]
+def _in_order(tasks: Sequence[Task]) -> list[str]:
+    """Jobs whose contracts are broken first come first: promised least, then worth least."""
+
+    def place(task: Task) -> tuple[float, float, str]:
+        size = task.gangs * task.configs[0].accelerators
+        return task.least_speed, task.weight / size, task.name
+
+    return [task.name for task in sorted(tasks, key=place)]
 
 
 def _conflict(tasks: Sequence[Task], event: Event) -> tuple[str, ...]:
@@ -444,19 +464,16 @@ def _conflict(tasks: Sequence[Task], event: Event) -> tuple[str, ...]:
         inside = EventProgram(tasks, window, relaxed).solve(whole=False)
         if inside is None:
             return False
-        one = _around(tasks, event, window, inside)
+        around = _around(tasks, event, window, inside, 0)
         # on the ramps as in the window: gangs may be split, so their counts are open
-        around = Horizon(
-            one.blocks, (None,) * len(one.counts), one.turn_min, one.fall_kw, one.rise_kw,
-            one.before_kw,
-        )  # fmt: skip
+        around = replace(around, counts=(None,) * len(around.counts))
         return EventProgram(tasks, around, relaxed).solve(whole=False) is not None
 
     if fits(()):
         return (WHOLE_GANGS,)
     left_out: list[str] = []
     needed: list[str] = []
-    for name in (*_by_weight(tasks), RAMP, LIMIT):
+    for name in (*_in_order(tasks), RAMP, LIMIT):
         if fits([*left_out, name]):
             needed.append(name)
         else:
@@ -467,7 +484,6 @@ def _conflict(tasks: Sequence[Task], event: Event) -> tuple[str, ...]:
 def _laid_out(
     jobs: tuple[EventJob, ...],
     tasks: Sequence[Task],
-    event: Event,
     mode: Mode,
     horizon: Horizon,
     answer: Answer,
@@ -520,11 +536,11 @@ def _losses(tasks: Sequence[Task], horizon: Horizon, answer: Answer) -> Array:
             continue
         for j, task in enumerate(tasks):
             for c in range(1, len(task.configs)):
-                if task.gangs > 1:
-                    entries = counts[j][c] * minutes / horizon.turn_min
+                cost, n = task.configs[c].entry_min, counts[j][c]
+                if task.gangs > 1:  # every gang in its turn, n of them twice
+                    entries = (task.gangs + n) / task.gangs if n else 0.0
+                    lost[j, s] += entries * cost / horizon.held_min
                 else:
-                    entries = max(counts[j][c] - (before[j][c] if before else 0), 0)
-                cost = entries * task.configs[c].entry_min
-                lost[j, s] += cost / task.gangs / minutes
+                    lost[j, s] += max(n - (before[j][c] if before else 0), 0) * cost / minutes
         before = counts
     return lost

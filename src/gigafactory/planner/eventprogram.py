@@ -115,7 +115,7 @@ class Horizon:
     Attributes:
         blocks: in order of time.
         counts: per slot the gangs in each configuration of each job; None where open.
-        turn_min: a job of many gangs rotates them through its configurations at this interval.
+        turn_min: the shortest time a gang of many is in a configuration.
         fall_kw: most power may fall from one block to the next.
         rise_kw: most it may rise.
         before_kw: power before the first block.
@@ -181,6 +181,7 @@ class EventProgram:
         self.worth = sum(t.weight for t in self.tasks) * max(horizon.held_min, 1)
         self.count: dict[tuple[int, int, int], int] = {}
         self.entered: dict[tuple[int, int, int], int] = {}
+        self.turning: dict[tuple[int, int], int] = {}
         self.bought: dict[tuple[int, int, int], list[int]] = {}
         self.drawn: list[int] = []
         self.slack: dict[str, list[int]] = {}
@@ -219,10 +220,17 @@ class EventProgram:
         return 0.0 if self.lowest else -value
 
     def _gangs(self, s: int) -> None:
-        """Gangs of a slot by configuration; what enters one is counted, for it costs work."""
+        """Gangs of a slot by configuration; what enters one is counted, for it costs work.
+
+        Open counts of a job of many gangs are the same in all slots: its gangs take turns.
+        """
         given = self.horizon.counts[s]
-        held = [b for b in self.horizon.blocks if b.slot == s and b.held]
+        held = any(b.held for b in self.horizon.blocks if b.slot == s)
         for j, task in enumerate(self.tasks):
+            if given is None and task.gangs > 1 and (j, 0, s - 1) in self.count:
+                for c in range(len(task.configs)):
+                    self.count[j, c, s] = self.count[j, c, s - 1]
+                continue
             for c, most in enumerate(task.count_max):
                 here = (float(given[j][c]),) * 2 if given is not None else (0.0, float(most))
                 whole = given is None and len(task.configs) > 1
@@ -230,14 +238,37 @@ class EventProgram:
             own = [(self.count[j, c, s], 1.0) for c in range(len(task.configs))]
             self._row(own, task.gangs, task.gangs)
             for c in range(1, len(task.configs) if held else 0):
-                cost = task.weight / task.gangs * task.configs[c].entry_min
-                z = self.entered[j, c, s] = self._column(0.0, INF, -self._gain(cost))
-                if task.gangs > 1:  # others take their turn: every turn is an entry
-                    turns = sum(b.minutes for b in held) / self.horizon.turn_min
-                    self._row([(z, 1.0), (self.count[j, c, s], -turns)], 0.0, INF)
+                if task.gangs > 1:
+                    self._turns(j, c, s)
                 else:
-                    last = [(self.count[j, c, s - 1], 1.0)] if (j, c, s - 1) in self.entered else []
-                    self._row([(z, 1.0), (self.count[j, c, s], -1.0), *last], 0.0, INF)
+                    self._entry(j, c, s)
+
+    def _entry(self, j: int, c: int, s: int) -> None:
+        """A job of one gang enters a configuration in a slot when it was not in it before."""
+        task = self.tasks[j]
+        z = self._column(0.0, INF, -self._gain(task.weight * task.configs[c].entry_min))
+        last = [(self.count[j, c, s - 1], 1.0)] if (j, c, s - 1) in self.entered else []
+        self._row([(z, 1.0), (self.count[j, c, s], -1.0), *last], 0.0, INF)
+        self.entered[j, c, s] = z
+
+    def _turns(self, j: int, c: int, s: int) -> None:
+        """Gangs alike take turns: each is in the configuration once, all equally long.
+
+        With n of G gangs in it at any time of T minutes a turn lasts n T / G, no less than the
+        shortest turn. n gangs are in it at both ends of the window and so enter it twice.
+        """
+        if (j, c) in self.turning:
+            return
+        task, n = self.tasks[j], self.count[j, c, s]
+        given = self.horizon.counts[s]
+        here = (0.0, 1.0) if given is None else (float(given[j][c] > 0),) * 2
+        cost = task.weight * task.configs[c].entry_min
+        u = self.turning[j, c] = self._column(*here, -self._gain(cost), whole=True)
+        self._cost[n] += -self._gain(cost / task.gangs)
+        self._row([(n, 1.0), (u, -float(task.gangs))], -INF, 0.0)
+        if given is None:
+            shortest = task.gangs * min(1.0, self.horizon.turn_min / self.horizon.held_min)
+            self._row([(n, 1.0), (u, -shortest)], 0.0, INF)
 
     def _power(self, b: int, block: Block) -> None:
         """Segments bought in a block, the power they come to and its limit."""
@@ -293,8 +324,8 @@ class EventProgram:
     def _contract(self, j: int, task: Task) -> None:
         """Throughput averaged over the window, changes paid, is at least what was promised.
 
-        Gangs that take turns are not all paused equally long: one may have a turn more than the
-        mean. Where any are paused, that turn is kept in reserve, so each gang's contract holds.
+        Gangs that take turns are equally long away; those that have to change twice lose the cost
+        of it twice, and the contract holds for them too.
         """
         held, minutes = self.horizon, self.horizon.held_min
         terms: dict[int, float] = {}
@@ -309,13 +340,9 @@ class EventProgram:
         for (of, c, _), z in self.entered.items():
             if of == j:
                 terms[z] = -task.configs[c].entry_min
-        if task.gangs > 1 and len(task.configs) > 1:
-            worst = sum(held.turn_min + c.entry_min for c in task.configs[1:])
-            turning = self._column(0.0, 1.0, whole=True)
-            terms[turning] = -worst * task.gangs
-            for (of, c, _), n in self.count.items():
-                if of == j and c > 0:
-                    self._row([(n, 1.0), (turning, -float(task.gangs))], -INF, 0.0)
+        for (of, c), u in self.turning.items():
+            if of == j:
+                terms[u] = -2.0 * task.configs[c].entry_min * task.gangs
         terms[self._slack(task.name, 1.0)] = float(minutes * task.gangs)
         self._row(list(terms.items()), task.least_speed * minutes * task.gangs - 1e-9, INF)
 
