@@ -1,5 +1,5 @@
 """The benchmarks; importing this module registers every one of them."""
 
-from benchmarks.cases import borrowing, kernel, main_job, parts, peers, rules
+from benchmarks.cases import borrowing, demonstration, kernel, main_job, parts, peers, rules
 
-__all__ = ["borrowing", "kernel", "main_job", "parts", "peers", "rules"]
+__all__ = ["borrowing", "demonstration", "kernel", "main_job", "parts", "peers", "rules"]

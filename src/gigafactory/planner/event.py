@@ -218,10 +218,10 @@ def plan_event(
         nodes_max: most nodes of the search for whole gangs.
 
     Returns:
-        The plan. It does no less work, ramps included, than one with power caps alone. Where contracts
-        conflict it names a set of them that cannot all be kept though any of them left out can, and
-        is a fallback that breaks the contracts of jobs first (those promised least, then those worth
-        least per accelerator), then the ramp, and the limit on power last.
+        The plan. It does no less work, ramps included, than one with power caps alone. Where
+        contracts conflict it names a set of them that cannot all be kept though any of them left
+        out can, and is a fallback that breaks the contracts of jobs first (those promised least,
+        then those worth least per accelerator), then the ramp, and the limit on power last.
     """
     tasks = tuple(_task(job, mode) for job in jobs)
     best = _planned(jobs, tasks, event, mode, nodes_max, ())
@@ -359,8 +359,8 @@ def _task(job: EventJob, mode: Mode) -> Task:
 def _window(tasks: Sequence[Task], event: Event) -> Horizon:
     """The window alone, counts of gangs open, a slot per turn.
 
-    Where every job that may change has many gangs they take turns, in the same numbers all the time,
-    and one slot is enough.
+    Where every job that may change has many gangs they take turns, in the same numbers all the
+    time, and one slot is enough.
     """
     minutes = len(event.limit_kw)
     changing = any(t.gangs == 1 and len(t.configs) > 1 for t in tasks)

@@ -207,11 +207,17 @@ class EventProgram:
     def _row(self, terms: Sequence[tuple[int, float]], low: float, high: float) -> None:
         self._rows.append(([c for c, _ in terms], [v for _, v in terms], low, high))
 
-    def _slack(self, group: str, scale: float) -> int:
-        """A slack column of a group; it stands at nought unless the group is relaxed."""
-        open_ = group in self.relaxed
-        dear = _BROKEN.get(group, _BROKEN_JOB) * self.worth / max(scale, 1e-9)
-        column = self._column(0.0, INF if open_ else 0.0, dear)
+    def _slack(self, group: str, size_kw: float) -> int:
+        """A slack column of a group, kW; it stands at nought unless the group is relaxed.
+
+        Args:
+            group: whose it is.
+            size_kw: what the whole contract comes to; a job's is its power at full speed.
+        """
+        if group not in self.relaxed:
+            return self._column(0.0, 0.0)
+        dear = _BROKEN.get(group, _BROKEN_JOB) * self.worth / max(size_kw, 1e-9)
+        column = self._column(0.0, INF, dear)
         self.slack.setdefault(group, []).append(column)
         return column
 
@@ -303,7 +309,7 @@ class EventProgram:
             terms = [(n, whole.floor_speed - task.least_speed)]
             pairs = zip(self.bought[j, 0, b], whole.speed_per_kw, strict=True)
             terms += [(x, gain) for x, gain in pairs]
-            terms.append((self._slack(task.name, 1.0), float(task.gangs)))
+            terms.append((self._slack(task.name, task.full_kw), task.gangs / task.full_kw))
             self._row(terms, 0.0, INF)
 
     def _ramps(self) -> None:
@@ -343,7 +349,8 @@ class EventProgram:
         for (of, c), u in self.turning.items():
             if of == j:
                 terms[u] = -2.0 * task.configs[c].entry_min * task.gangs
-        terms[self._slack(task.name, 1.0)] = float(minutes * task.gangs)
+        slack = self._slack(task.name, task.full_kw)
+        terms[slack] = minutes * task.gangs / task.full_kw
         self._row(list(terms.items()), task.least_speed * minutes * task.gangs - 1e-9, INF)
 
     # --- solving ---------------------------------------------------------------------------
@@ -383,8 +390,10 @@ class EventProgram:
     def _model(self, integer: bool) -> highspy.HighsLp:
         lp = highspy.HighsLp()
         lp.num_col_, lp.num_row_ = len(self._cost), len(self._rows)
-        # costs of about one: the solver's tolerances are absolute
-        scale = 1.0 if self.lowest else max(self.worth, 1e-9)
+        # a kW in a minute costs about one: the solver's tolerances are absolute, and much smaller
+        # costs would be nought to it
+        full_kw = sum(t.full_kw for t in self.tasks)
+        scale = 1.0 if self.lowest else sum(t.weight for t in self.tasks) / full_kw
         lp.col_cost_ = np.asarray(self._cost) / scale
         lp.col_lower_, lp.col_upper_ = np.asarray(self._low), np.asarray(self._high)
         lp.row_lower_ = np.asarray([low for *_, low, _ in self._rows])
@@ -414,7 +423,11 @@ class EventProgram:
             power[j, b] += n * config.floor_kw + float(values[bought].sum())
             more = float(values[bought] @ np.asarray(config.speed_per_kw)) if bought else 0.0
             speed[j, b] += (n * config.floor_speed + more) / tasks[j].gangs
-        slack = {group: float(values[at].max()) for group, at in self.slack.items()}
+        size_kw = {task.name: task.full_kw for task in tasks}
+        slack = {
+            group: float(values[at].max()) / size_kw.get(group, 1.0)
+            for group, at in self.slack.items()
+        }
         level = float(values[self.level]) if self.lowest else math.nan
         return Answer(counts, power, speed, slack, level)
 

@@ -304,8 +304,8 @@ def product(
     if share is None:
         found = lowest_kw(jobs, duration_min, mode, turn_min=turn)
         assert found is not None, "at full power every contract is kept"
-        # the search is exact to a ten-thousandth; a limit at its very edge would be infeasible
-        limit_kw = found * (1.0 + 2e-4)
+        # a hair above: at the very edge rounding decides whether a plan is found
+        limit_kw = found * (1.0 + 1e-6)
     else:
         limit_kw = load.full_kw * (1.0 - share) - load.resting_kw
     ramp_kw = RAMP_SHARE_PER_MIN * load.full_kw
