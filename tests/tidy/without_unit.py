@@ -30,6 +30,8 @@ ALLOWED: dict[str, str] = {
     "jobs/services.py:Service.headroom": _RATIO,
     "jobs/services.py:Service.peak_to_mean": _RATIO,
     "planner/energy.py:DayInput.capacity": "a number of accelerators",
+    "planner/event.py:EventPlan.exceeded": "kW for the limit and the ramp, shares for jobs, by key",
+    "planner/eventprogram.py:Answer.slack": "kW for the limit and the ramp, shares for jobs, by key",
     "planner/forecast.py:Forecast.values": _SIGNAL,
     "planner/forecast.py:ForecastError.bias": _SIGNAL,
     "planner/forecast.py:ForecastError.mae": _SIGNAL,

@@ -182,6 +182,7 @@ class EventProgram:
         self.count: dict[tuple[int, int, int], int] = {}
         self.entered: dict[tuple[int, int, int], int] = {}
         self.turning: dict[tuple[int, int], int] = {}
+        self._shared: dict[int, int] = {}
         self.bought: dict[tuple[int, int, int], list[int]] = {}
         self.drawn: list[int] = []
         self.slack: dict[str, list[int]] = {}
@@ -228,15 +229,17 @@ class EventProgram:
     def _gangs(self, s: int) -> None:
         """Gangs of a slot by configuration; what enters one is counted, for it costs work.
 
-        Open counts of a job of many gangs are the same in all slots: its gangs take turns.
+        Open counts of a job of many gangs are the same all through the window: its gangs take turns.
         """
         given = self.horizon.counts[s]
         held = any(b.held for b in self.horizon.blocks if b.slot == s)
         for j, task in enumerate(self.tasks):
-            if given is None and task.gangs > 1 and (j, 0, s - 1) in self.count:
-                for c in range(len(task.configs)):
-                    self.count[j, c, s] = self.count[j, c, s - 1]
-                continue
+            if given is None and held and task.gangs > 1:
+                first = self._shared.setdefault(j, s)
+                if first != s:
+                    for c in range(len(task.configs)):
+                        self.count[j, c, s] = self.count[j, c, first]
+                    continue
             for c, most in enumerate(task.count_max):
                 here = (float(given[j][c]),) * 2 if given is not None else (0.0, float(most))
                 whole = given is None and len(task.configs) > 1
