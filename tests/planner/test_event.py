@@ -369,12 +369,12 @@ def kept(plan: EventPlan, event: Event) -> None:
     depths=st.lists(st.floats(0.2, 1.0), min_size=1, max_size=3),
     ramp=st.sampled_from([INF, 0.3, 0.05]),
     mode=st.sampled_from(MODES),
-    gangs=st.sampled_from([1, 1, 7, 40]),
+    gangs=st.tuples(*[st.sampled_from([1, 1, 7, 40])] * 3),
 )
 def test_limits_are_kept_or_told(
-    jobs: list[EventJob], depths: list[float], ramp: float, mode: str, gangs: int
+    jobs: list[EventJob], depths: list[float], ramp: float, mode: str, gangs: tuple[int, ...]
 ) -> None:
-    jobs = [replace(one, gangs=gangs) for one in jobs]
+    jobs = [replace(one, gangs=n) for one, n in zip(jobs, gangs, strict=False)]
     full_kw = sum(one.full_kw for one in jobs)
     limit = tuple(full_kw * depth for depth in depths for _ in range(15))
     event = Event(limit, 4, 4, ramp * full_kw, ramp * full_kw, turn_min=15)

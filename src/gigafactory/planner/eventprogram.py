@@ -229,7 +229,7 @@ class EventProgram:
     def _gangs(self, s: int) -> None:
         """Gangs of a slot by configuration; what enters one is counted, for it costs work.
 
-        Open counts of a job of many gangs are the same all through the window: its gangs take turns.
+        Open counts of a job of many gangs are the same all through the window: they take turns.
         """
         given = self.horizon.counts[s]
         held = any(b.held for b in self.horizon.blocks if b.slot == s)
