@@ -1,5 +1,14 @@
 """The benchmarks; importing this module registers every one of them."""
 
-from benchmarks.cases import borrowing, energy, kernel, main_job, parts, peers, rules
+from benchmarks.cases import (
+    borrowing,
+    demonstration,
+    energy,
+    kernel,
+    main_job,
+    parts,
+    peers,
+    rules,
+)
 
-__all__ = ["borrowing", "energy", "kernel", "main_job", "parts", "peers", "rules"]
+__all__ = ["borrowing", "demonstration", "energy", "kernel", "main_job", "parts", "peers", "rules"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 _KEYS = "the unit is in each key or column name"
 _SIGNAL = "in the unit of the signal, which the record names"
+_BY_GROUP = "kW for the limit and the ramp, a share for a job, by their names"
 _RATIO = "a ratio of two numbers in the same unit; the word is the field's own"
 _CARNOT = "share of Carnot's coefficient of performance; the word is the field's own"
 _PANEL = "numbers to draw; their unit is in the panel's title"
@@ -30,6 +31,8 @@ ALLOWED: dict[str, str] = {
     "jobs/services.py:Service.headroom": _RATIO,
     "jobs/services.py:Service.peak_to_mean": _RATIO,
     "planner/energy.py:DayInput.capacity": "a number of accelerators",
+    "planner/event.py:EventPlan.exceeded": _BY_GROUP,
+    "planner/eventprogram.py:Answer.slack": _BY_GROUP,
     "planner/forecast.py:Forecast.values": _SIGNAL,
     "planner/forecast.py:ForecastError.bias": _SIGNAL,
     "planner/forecast.py:ForecastError.mae": _SIGNAL,
