@@ -5,7 +5,7 @@ FACTORY ?= rotterdam
 ARGS ?=
 .DEFAULT_GOAL := help
 
-.PHONY: help run run-real test check lint format types floors proof bench system docs lock setup clean
+.PHONY: help peers run run-real test check lint format types floors proof bench system docs lock setup clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,10 @@ proof: setup ## the long proofs and benchmarks; results are written under docs/p
 
 bench: setup ## the benchmarks, against their budgets
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+peers: ## make .venv-peers with the peers that benchmarks are timed against
+	@test -x .venv-peers/bin/python || python3 -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet "pypsa==1.4.0" "highspy==1.15.1"
 
 system: ## list the system packages that tests use, and install what is missing where that is allowed
 	@./tools/system.sh

@@ -334,6 +334,7 @@ def at_once() -> dict[str, float]:
     x.product_eur_per_mw = dict(y.reserve_eur_per_mw)
     x.soc_mwh = x.soc_end_mwh = START_MWH
     x.peak_eur_per_mw, x.peak_mw = np.full(12, PEAK_EUR_PER_MW), np.zeros(12)
+    x.may_exceed = False
     timer = Timer()
     horizon = Horizon.line(np.full(len(y), 0.25), steps // BLOCK, y.month)
     found = solve_once([SITE], horizon, [x])

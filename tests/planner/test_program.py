@@ -10,6 +10,7 @@ from linopy_model import objective
 from gigafactory.planner.numbers import Numbers, fill_line
 from gigafactory.planner.program import Program, sold
 from gigafactory.planner.shape import GroupShape, Horizon, ReserveShape, SiteShape
+from gigafactory.planner.solving import solve_once
 
 
 def any_group(r: np.random.Generator, g: int, moves: bool) -> GroupShape:
@@ -128,6 +129,17 @@ def test_the_programme_costs_what_an_independent_model_says(seed: int) -> None:
     assert (ours is None) == (theirs is None)
     if ours is not None and theirs is not None:
         assert ours == pytest.approx(theirs, rel=1e-7, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(0, 60, 3))
+def test_a_programme_solved_once_costs_the_same(seed: int) -> None:
+    shapes, numbers, h = any_instance(seed)
+    found, once = solved(shapes, numbers, h), solve_once(shapes, h, numbers)
+    assert (found is None) == (once is None)
+    if found is not None and once is not None:
+        assert once.objective_eur == pytest.approx(found, rel=1e-9, abs=1e-6)
+        for name in once.program.layouts[0].columns:
+            assert len(once.of(0, name)) == len(h)
 
 
 def test_most_random_instances_have_a_plan() -> None:

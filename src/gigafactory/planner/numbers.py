@@ -52,6 +52,8 @@ class Numbers:
         on: steps that exist; one that is left out does nothing and costs nothing.
         peak_row: which of its peak rows holds in a step; on a ring 0 is this month, 1 the next.
         rise_mw: most that rising classes and what is always on could draw more, MW of site power.
+        may_exceed: whether import beyond the limit is possible, at `BEYOND_EUR_PER_MWH`; without it
+            there may be no plan.
         move_eur_per_gpu_h: cost of doing an accelerator-hour at another site.
         soc_mwh: energy in the battery above its lower bound, at the beginning.
         backlog_gpu_h: work left over at the beginning, [classes].
@@ -88,6 +90,7 @@ class Numbers:
     on: Bools
     peak_row: Ints
     rise_mw: Array
+    may_exceed: bool = True
     move_eur_per_gpu_h: float = 0.0
     soc_mwh: float = 0.0
     backlog_gpu_h: Array = field(default_factory=_none)
@@ -173,6 +176,8 @@ def _columns(program: Program, s: int, x: Numbers, steps: Ints, out: Filled) -> 
     out.cost[:, at["export"]] = -x.export_eur_per_mwh[steps] * h
     out.cost[:, at["beyond"]] = BEYOND_EUR_PER_MWH * h
     out.upper[:, at["import"]] = room
+    if not x.may_exceed:
+        out.upper[:, at["beyond"]] = 0.0
     # a cable that carries less one way carries less the other way
     out.upper[:, at["export"]] = np.minimum(x.export_mw[steps], room)
     if "soc" in at:

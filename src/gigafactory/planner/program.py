@@ -224,14 +224,14 @@ class Program:
                     self._put(self.row(s, f"peak.{k}", at), first + self.horizon.peak[:, k], -1.0)
         rows, cols = np.concatenate(self._rows), np.concatenate(self._cols)
         vals = np.concatenate(self._vals)
-        order = np.lexsort((cols, rows))
+        order = np.lexsort((rows, cols))
         lp = highspy.HighsLp()
         lp.num_col_ = len(self.horizon) * self.width + len(self.spanning)
         lp.num_row_ = len(self.horizon) * self.height + len(self.joining)
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        starts = np.searchsorted(rows[order], np.arange(lp.num_row_ + 1))
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        starts = np.searchsorted(cols[order], np.arange(lp.num_col_ + 1))
         lp.a_matrix_.start_ = starts.astype(np.int32)
-        lp.a_matrix_.index_ = cols[order].astype(np.int32)
+        lp.a_matrix_.index_ = rows[order].astype(np.int32)
         lp.a_matrix_.value_ = vals[order]
         self._rows, self._cols, self._vals = [], [], []
         return lp

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import highspy
 import numpy as np
@@ -109,10 +109,33 @@ def solve_once(
     """
     program = Program(sites, horizon)
     fill_line(program, numbers)
+    kept = _drop_fixed(program.lp)
     highs = silent(presolve=True)
     highs.passModel(program.lp)
     program.lp = highspy.HighsLp()
-    return _run(program, highs)
+    found = _run(program, highs)
+    if found is None:
+        return None
+    columns = np.zeros(len(kept))
+    columns[kept] = found.columns
+    return replace(found, columns=columns)
+
+
+def _drop_fixed(lp: highspy.HighsLp) -> npt.NDArray[np.bool_]:
+    """Take the columns out of a model that can only be nought; gives those that stay."""
+    kept: npt.NDArray[np.bool_] = np.asarray(lp.col_lower_) != 0.0
+    kept |= np.asarray(lp.col_upper_) != 0.0
+    matrix = lp.a_matrix_
+    entries = np.diff(np.asarray(matrix.start_))
+    stays = np.repeat(kept, entries)
+    matrix.start_ = np.concatenate([[0], np.cumsum(entries[kept])]).astype(np.int32)
+    matrix.index_ = np.asarray(matrix.index_)[stays]
+    matrix.value_ = np.asarray(matrix.value_)[stays]
+    lp.col_cost_ = np.asarray(lp.col_cost_)[kept]
+    lp.col_lower_ = np.asarray(lp.col_lower_)[kept]
+    lp.col_upper_ = np.asarray(lp.col_upper_)[kept]
+    lp.num_col_ = int(kept.sum())
+    return kept
 
 
 def _run(program: Program, highs: highspy.Highs) -> Solution | None:

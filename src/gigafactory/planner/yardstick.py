@@ -198,5 +198,6 @@ def _known(shape: SiteShape, course: Course, step_h: float) -> Numbers:
     delay = np.array([g.delay_eur_per_gpu_h for g in shape.groups]).reshape(-1, 1)
     x.delay_eur_per_gpu_h = np.repeat(delay * step_h / 24.0, n, axis=1)
     x.backlog_most[:, -1] = 0.0
+    x.may_exceed = False
     x.soc_mwh, x.soc_end_mwh = course.soc_start_mwh, course.soc_end_mwh
     return x
