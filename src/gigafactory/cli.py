@@ -151,6 +151,9 @@ def run(
     seed: Annotated[int, typer.Option(help="Seed of every random stream.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME-N by default.")] = None,
     lang: Lang = "en",
+    yardstick: Annotated[
+        str, typer.Option(help="Hold energy against a bound: hour, full or off.")
+    ] = "hour",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the folder only.")] = False,
     resume: Annotated[str | None, typer.Option(help="Go on with an interrupted run.")] = None,
 ) -> None:
@@ -160,6 +163,8 @@ def run(
 
     if lang not in {"en", "nl"}:
         raise refuse("--lang", "", lang, "is en or nl")
+    if yardstick not in {"hour", "full", "off"}:
+        raise refuse("--yardstick", "", yardstick, "is hour, full or off")
     tell = Quiet() if quiet else Bar()
     if resume is not None:
         outcome = resume_run(resume, tell, reporter=write_report)
@@ -167,7 +172,7 @@ def run(
         if factory is None:
             raise refuse("FACTORY", "", None, f"is missing; bundled: {', '.join(bundled())}")
         options = RunOptions(
-            factory, scenario, jobs, scale_to_fleet, prices, start, days, seed, lang
+            factory, scenario, jobs, scale_to_fleet, prices, start, days, seed, lang, yardstick
         )
         outcome = start_run(options, tell, out=out, reporter=write_report)
     if quiet:

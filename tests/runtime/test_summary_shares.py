@@ -273,7 +273,7 @@ def test_small_firms_are_counted_from_their_first_job_on(
 def test_a_run_without_frames_of_shares_says_so(told: Told, folder: Path) -> None:
     book, trace, head, _ = rebuild(folder)
     book.share_s.clear()
-    found = summarise(told, book, trace, head, 0)
+    found = summarise(told, book, trace, head, 0, None)
     assert found["shares"] is None
     assert found["shares_of_tenants"] is None
     for key in ("concentration", "by_tenant_group", "by_sector", "export", "export_by_country"):

@@ -137,6 +137,59 @@ def naive(course: Course) -> Course:
     )
 
 
+#: Days whose prices a threshold operator looks back on, and what shares are cheap and dear.
+THRESHOLD_DAYS, CHEAP_SHARE, DEAR_SHARE = 28, 0.25, 0.75
+
+
+def threshold(shape: SiteShape, course: Course, hours: float) -> Course:
+    """The same work at the same times, and a battery run by a rule of thumb.
+
+    It charges when the price is among the cheapest quarter of the last 28 days and discharges when
+    it is among the dearest, as far as rating, energy and connection allow, looks at nothing to
+    come, and refuses a contract's output when not taking it is cheaper. The quarters are an
+    assumption.
+
+    Args:
+        shape: the site.
+        course: what it did.
+        hours: length of a step, h.
+    """
+    rest, price = naive(course), course.price_eur_per_mwh
+    day, n = round(24.0 / hours), len(course)
+    load = rest.import_mw - rest.export_mw
+    most_out = np.minimum(course.export_limit_mw, course.limit_mw)
+    charge, discharge, soc = np.zeros(n), np.zeros(n), course.soc_start_mwh
+    into, out_of = shape.charge_efficiency, shape.discharge_efficiency
+    for begin in range(day, n, day):
+        seen = price[max(0, begin - THRESHOLD_DAYS * day) : begin]
+        cheap, dear = np.quantile(seen, (CHEAP_SHARE, DEAR_SHARE))
+        for t in range(begin, min(begin + day, n)):
+            if price[t] <= cheap:
+                room = min((shape.battery_mwh - soc) / (into * hours), course.limit_mw[t] - load[t])
+                charge[t] = max(0.0, min(shape.battery_mw, room))
+            elif price[t] >= dear:
+                able = min(soc * out_of / hours, load[t] + most_out[t])
+                discharge[t] = max(0.0, min(shape.battery_mw, able))
+            soc += (charge[t] * into - discharge[t] / out_of) * hours
+    gain = np.subtract(shape.contract_price_eur_per_mwh, shape.contract_curtail_eur_per_mwh)
+    net = load + charge - discharge
+    return replace(
+        rest,
+        import_mw=np.maximum(net, 0.0),
+        export_mw=np.maximum(-net, 0.0),
+        charge_mw=charge,
+        discharge_mw=discharge,
+        taken_mw=np.where(gain[:, None] <= price, course.contract_mw, 0.0),
+        soc_end_mwh=soc,
+    )
+
+
+def end_worth_eur_per_mwh(shape: SiteShape, course: Course) -> float:
+    """What a MWh left in the battery counts for: the mean price, less losses and wear."""
+    worth = max(float(course.price_eur_per_mwh.mean()) - shape.wear_eur_per_mwh, 0.0)
+    return worth * shape.discharge_efficiency
+
+
 def measure(shape: SiteShape, course: Course, hours: float, ratio: int = 1) -> Yardstick:
     """Hold a course against its bound.
 
@@ -149,9 +202,8 @@ def measure(shape: SiteShape, course: Course, hours: float, ratio: int = 1) -> Y
         hours: length of a step of the course, h.
         ratio: steps of the course per step of the bound.
     """
-    worth = max(float(course.price_eur_per_mwh.mean()) - shape.wear_eur_per_mwh, 0.0)
-    worth *= shape.discharge_efficiency
     idle = naive(course)
+    worth = end_worth_eur_per_mwh(shape, course)
     left = (course.soc_end_mwh - idle.soc_end_mwh) * worth
     step_h = hours * ratio
     plain = replace(

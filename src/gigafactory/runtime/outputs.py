@@ -209,7 +209,12 @@ def _site_design_mw(factory: Factory, catalogue: Mapping[str, Chip]) -> float:
 
 
 def summarise(
-    told: Told, book: Book, trace: Trace, digest: str, limit_missed_wh: int
+    told: Told,
+    book: Book,
+    trace: Trace,
+    digest: str,
+    limit_missed_wh: int,
+    yardstick: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """The summary: stable, documented keys (`docs/reference/summary.md`)."""
     hours, energy, money = _hours(book), _energy(book, limit_missed_wh), _money(book)
@@ -248,6 +253,7 @@ def summarise(
         **access(told, book, shares),
         "not_recorded": _not_recorded(shares is not None, len(trace.plans) == calendar.days),
         "energy": energy,
+        "yardstick": yardstick,
         "pue": site / it if it else None,
         "wue_l_per_kwh": water / it if it else None,
         "erf": heat / site if site else None,

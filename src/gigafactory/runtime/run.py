@@ -54,6 +54,7 @@ from gigafactory.runtime.replay import account
 from gigafactory.runtime.told import Told
 from gigafactory.runtime.wiring import World, build
 from gigafactory.runtime.workload import generated_jobs, jobs_from_file, whole_nodes
+from gigafactory.runtime.yardstick import yardstick
 
 DEFAULT_START = dt.date(2025, 1, 1)
 #: Seconds on the wall between two snapshots; a run shorter than that makes none but when stopped.
@@ -76,6 +77,8 @@ class RunOptions:
         days: number of local days; None for a year.
         seed: of every random stream.
         lang: language of the report.
+        yardstick: "hour" for the hourly bound of the energy plan, "full" for the one at market
+            periods and a second naive operator too, "off" for none.
     """
 
     factory: str
@@ -87,6 +90,7 @@ class RunOptions:
     days: int | None = None
     seed: int = 0
     lang: str = "en"
+    yardstick: str = "hour"
 
 
 class Progress(Protocol):
@@ -541,7 +545,12 @@ def _finish(folder: Path, inputs: Inputs, loop: Loop, telling: _Telling) -> dict
     tell.stage("writing tables")
     write_tables(folder, told, loop.book, loop.trace)
     missed = sum(s.limit_missed_wh for s in loop.world.twin.sites)
-    summary = summarise(told, loop.book, loop.trace, loop.journal.head, missed)
+    held = None
+    if inputs.options.yardstick != "off":
+        tell.stage("measuring against the bound")
+        full = inputs.options.yardstick == "full"
+        held = yardstick(loop.world, loop.book, loop.trace, full=full)
+    summary = summarise(told, loop.book, loop.trace, loop.journal.head, missed, held)
     write_summary(folder, summary)
     if telling.reporter is not None:
         tell.stage("writing the report")

@@ -10,8 +10,14 @@ import numpy as np
 from gigafactory.adapters.twin import SENSES
 from gigafactory.kernel import FULL_SPEED
 from gigafactory.ledger import GROUP_COLUMNS, METERS, Book
-from gigafactory.planner.shape import SiteShape
-from gigafactory.planner.yardstick import Course, Yardstick, measure
+from gigafactory.planner.yardstick import (
+    Course,
+    Yardstick,
+    cost_eur,
+    end_worth_eur_per_mwh,
+    measure,
+    threshold,
+)
 from gigafactory.plant.battery import Battery
 from gigafactory.runtime.loop import Trace
 from gigafactory.runtime.wiring import World
@@ -47,10 +53,8 @@ def course_of(world: World, book: Book, trace: Trace, site: int) -> Course:
     work = used * trace.speed[:n, site] / FULL_SPEED
     sense = trace.senses[:n, site]
     battery = world.twin.sites[site].battery
-    low = battery.soc_min_mwh if battery else 0.0
     begin = 0.5 * (battery.soc_max_mwh - battery.soc_min_mwh) if battery else 0.0
     end = _left(battery, begin, metered_mw("charge_wh"), metered_mw("discharge_wh"), hours)
-    assert low >= 0.0
     return Course(
         price_eur_per_mwh=sense[:, _SENSE["price_eur_per_mwh"]],
         limit_mw=sense[:, _SENSE["limit_mw"]],
@@ -81,41 +85,51 @@ def _left(
     return float(np.clip(begin + gained * hours, 0.0, usable))
 
 
-def yardstick(
-    world: World, book: Book, trace: Trace, ratio: int = 4
-) -> tuple[list[Yardstick], dict[str, Any] | None]:
-    """Hold every site against its bound, and sum up.
+def yardstick(world: World, book: Book, trace: Trace, full: bool = False) -> dict[str, Any] | None:
+    """Hold every site against its bound, and sum up for the summary.
 
     Args:
         world: the wired factory.
         book: accounts of the run.
         trace: what the book does not keep.
-        ratio: market periods per step of the bound.
+        full: also the bound at market periods, and a second naive operator.
 
     Returns:
-        One yardstick per site, and the sums for the summary; None before a whole step is done.
+        Sums over the sites; None before an hour is done.
     """
-    if book.periods < ratio:
-        return [], None
     hours = book.header.edges_ns[2] / NS_PER_H
-    found = []
-    for s, wire in enumerate(world.sites):
-        shape: SiteShape = wire.planner.shape
-        found.append(measure(shape, course_of(world, book, trace, s), hours, ratio))
-    sums = {
-        name: sum(getattr(y, name) for y in found)
-        for name in ("realised_eur", "naive_eur", "bound_eur", "regret_eur", "controllable_eur")
-    }
-    worth = sums["controllable_eur"]
-    told = {key: (value if math.isfinite(value) else None) for key, value in sums.items()}
-    share = sums["regret_eur"] / worth if math.isfinite(worth) and worth > 0.0 else None
-    return found, {
+    ratio = round(1.0 / hours)
+    if book.periods < ratio:
+        return None
+    shapes = [wire.planner.shape for wire in world.sites]
+    courses = [course_of(world, book, trace, s) for s in range(len(world.sites))]
+    pairs = list(zip(shapes, courses, strict=True))
+    told: dict[str, Any] = {
         "market": "day-ahead and battery",
-        "step_h": hours * ratio,
-        **told,
-        "regret_share": share,
+        "hourly": _sums([measure(shape, course, hours, ratio) for shape, course in pairs]),
         "imbalance_eur": imbalance_eur(book, trace),
     }
+    if full:
+        told["quarterly"] = _sums([measure(shape, course, hours) for shape, course in pairs])
+        told["threshold_eur"] = sum(
+            cost_eur(shape, other, hours)
+            + (course.soc_end_mwh - other.soc_end_mwh) * end_worth_eur_per_mwh(shape, course)
+            for shape, course in pairs
+            for other in (threshold(shape, course, hours),)
+        )
+    return told
+
+
+def _sums(found: list[Yardstick]) -> dict[str, float | None]:
+    names = ("realised_eur", "naive_eur", "bound_eur", "regret_eur", "controllable_eur")
+    sums = {name: sum(getattr(y, name) for y in found) for name in names}
+    told: dict[str, float | None] = {
+        key: value if math.isfinite(value) else None for key, value in sums.items()
+    }
+    worth = told["controllable_eur"]
+    regret = told["regret_eur"]
+    told["regret_share"] = regret / worth if worth and regret is not None and worth > 1.0 else None
+    return told
 
 
 def imbalance_eur(book: Book, trace: Trace) -> float:

@@ -31,7 +31,39 @@ def energy_section(tell: Teller) -> Section:
         _add_flows(tell, section, "physical", *_physical(tell))
     if not tell.left_out(section, "ppa_mw", "day_ahead_mw", "imbalance_mw", "import_mw"):
         _add_flows(tell, section, "contracts", *_contracts(tell))
+    _add_yardstick(tell, section)
     return section
+
+
+def _add_yardstick(tell: Teller, section: Section) -> None:
+    """What the energy could have cost had everything been known, and what was left of it."""
+    voice, frame = tell.voice, tell.frame
+    if frame.value("yardstick.hourly.bound_eur") is None:
+        return
+    finer = frame.value("yardstick.quarterly.bound_eur") is not None
+    which = "quarterly" if finer else "hourly"
+    share = frame.value(f"yardstick.{which}.regret_share")
+    key = f"summary:yardstick.{which}.regret_share"
+    section.points.append(
+        voice.markup(
+            f"yardstick.{which}",
+            regret=tell.key(f"yardstick.{which}.regret_eur"),
+            share=tell.share(share, key) if share is not None else "-",
+            worth=tell.key(f"yardstick.{which}.controllable_eur"),
+        )
+    )
+    rows: list[list[Markup | str]] = [
+        [voice.say(f"yardstick.{name}"), tell.key(f"yardstick.{which}.{name}")]
+        for name in ("naive_eur", "realised_eur", "bound_eur")
+    ]
+    if frame.value("yardstick.threshold_eur") is not None:
+        rows.insert(1, [voice.say("yardstick.threshold_eur"), tell.key("yardstick.threshold_eur")])
+    if finer:
+        rows.append([voice.say("yardstick.hour_bound"), tell.key("yardstick.hourly.bound_eur")])
+    rows.append([voice.say("yardstick.imbalance_eur"), tell.key("yardstick.imbalance_eur")])
+    heads = [voice.say("yardstick.operator"), voice.say("yardstick.cost")]
+    section.tables.append(Table(voice.say("yardstick.table"), heads, rows))
+    section.notes.append(voice.markup("yardstick.note"))
 
 
 def _physical(tell: Teller) -> tuple[list[Flow], list[Flow]]:
