@@ -8,7 +8,18 @@ from benchmarks.cases import (
     main_job,
     parts,
     peers,
+    regret,
     rules,
 )
 
-__all__ = ["borrowing", "demonstration", "energy", "kernel", "main_job", "parts", "peers", "rules"]
+__all__ = [
+    "borrowing",
+    "demonstration",
+    "energy",
+    "kernel",
+    "main_job",
+    "parts",
+    "peers",
+    "regret",
+    "rules",
+]

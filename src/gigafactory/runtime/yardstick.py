@@ -107,6 +107,8 @@ def yardstick(world: World, book: Book, trace: Trace, full: bool = False) -> dic
     told: dict[str, Any] = {
         "market": "day-ahead and battery",
         "hourly": _sums([measure(shape, course, hours, ratio) for shape, course in pairs]),
+        "quarterly": None,
+        "threshold_eur": None,
         "imbalance_eur": imbalance_eur(book, trace),
     }
     if full:
