@@ -72,8 +72,7 @@ class Gate:
         self.shape = replace(shape, groups=(), reserves=None, peaks=False, intraday=False)
         self.day_steps, self.step_h = day_steps, step_h
         steps = day_steps + tail_steps
-        # no basis is kept: an offer depends on its own numbers alone
-        self._solver = LineSolver([self.shape], Horizon.line(np.full(steps, step_h)))
+        self._solver = LineSolver([self.shape], Horizon.line(np.full(steps, step_h)), warm=True)
         self.steps = steps
 
     def offer(
@@ -102,6 +101,9 @@ class Gate:
         worth *= s.discharge_efficiency
         gain = np.subtract(s.contract_price_eur_per_mwh, s.contract_curtail_eur_per_mwh)
         rows: list[tuple[Array, Array, Array, float, float]] = []
+        # the basis goes from scenario to scenario, not from day to day: an offer depends on its own
+        # numbers alone
+        self._solver.forget()
         for price in list(scenarios)[:PROFILES]:
             x = Numbers.plain(s, self.steps)
             x.import_eur_per_mwh = price + s.levy_eur_per_mwh

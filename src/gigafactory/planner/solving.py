@@ -66,6 +66,10 @@ class LineSolver:
         self.warm = warm
         self._highs: highspy.Highs | None = None
 
+    def forget(self) -> None:
+        """Solve the next one from nothing."""
+        self._highs = None
+
     def solve(self, numbers: list[Numbers]) -> Solution | None:
         """Solve with the numbers given.
 
