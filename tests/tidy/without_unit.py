@@ -63,5 +63,7 @@ ALLOWED: dict[str, str] = {
     "runtime/compare.py:Row": "the unit is the end of the row's key",
     "runtime/folder.py:Snapshot.arrays": _KEYS,
     "testing/factories.py:SmallSite": "shares of the load when everything works",
+    "runtime/outlook.py:Expected.demand": "a number of accelerators",
+    "runtime/outlook.py:Expected.usable": "a number of accelerators",
     "runtime/loop.py:Trace.senses": "one column per sense, whose name has the unit",
 }
