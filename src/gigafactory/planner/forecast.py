@@ -27,6 +27,7 @@ from gigafactory.planner.judging import ForecastError, errors_by_lead, pinball_l
 from gigafactory.planner.learned import learned
 from gigafactory.planner.methods import METHODS, Method, mean_course, persistence, stray
 from gigafactory.plant.thermal import wet_bulb_c
+from gigafactory.units import S_PER_H
 
 __all__ = [
     "CHOICES",
@@ -42,6 +43,7 @@ __all__ = [
     "backtest",
     "errors_by_lead",
     "forecast",
+    "gate_forecast",
     "pinball_loss",
     "published_until",
 ]
@@ -50,7 +52,10 @@ __all__ = [
 CHOICES = ("persistence", "mean_course", "learned")
 
 #: The method of each signal that none is asked for: the best on real 2024 by backtest.
-DEFAULTS: Mapping[str, str] = {name: "learned" for name in METHODS}
+#: An imbalance price has no memory worth learning; half of a year's humidity is not measured.
+DEFAULTS: Mapping[str, str] = {
+    name: "mean_course" if name in ("imbalance", "humidity") else "learned" for name in METHODS
+}
 
 
 def forecast(
@@ -91,7 +96,42 @@ def forecast(
     if begin + certain < end:
         values[:, certain:], used = _unknown(information, name, begin + certain, end, chosen)
     return Forecast(
-        name, information.now_ns, calendar.start_ns[begin : max(begin, end)], QUANTILES, values, used
+        name,
+        information.now_ns,
+        calendar.start_ns[begin : max(begin, end)],
+        QUANTILES,
+        values,
+        used,
+    )
+
+
+def gate_forecast(
+    information: Information, name: str = "price", after_h: int = 12, method: str | None = None
+) -> Forecast:
+    """Forecast as far as a bid at the day-ahead gate must look: all of tomorrow, and some hours.
+
+    Before 13:00 local time nothing of tomorrow's prices is known, so all of them are expected.
+
+    Args:
+        information: what is known now, usually at 11:45; the gate closes at 12:00.
+        name: the signal, as for `forecast`.
+        after_h: hours looked at beyond the end of tomorrow, so that the day does not end empty.
+        method: as for `forecast`.
+
+    Returns:
+        A forecast from the period now running on, cut at the end of the calendar.
+
+    Raises:
+        ValueError: now lies after the calendar, or an unknown method.
+    """
+    calendar, begin = information.calendar, information.period
+    if begin >= calendar.periods:
+        raise ValueError("now lies after the calendar: there is no tomorrow to forecast")
+    # Before the calendar its first day is still to come, and counts as tomorrow.
+    today = int(calendar.day_of[begin]) if information.now_ns >= calendar.begin_ns else -1
+    ends = int(calendar.day_edges[min(today + 2, calendar.days)])
+    return forecast(
+        information, name, ends - begin + after_h * S_PER_H // calendar.period_s, method
     )
 
 

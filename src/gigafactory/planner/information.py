@@ -60,7 +60,7 @@ class Forecast:
         return len(self.valid_ns)
 
     def lead_h(self) -> Array:
-        """From the instant of issue to the start of each period, h, shape [H]; the first is <= 0."""
+        """From the instant of issue to the start of each period, h, shape [H]."""
         return np.asarray((self.valid_ns - self.issued_ns) / NS_PER_H)
 
     def median(self) -> Array:
@@ -149,7 +149,9 @@ class Information:
             else:
                 values = self._known[name]
                 whole = len(values) // per_hour * per_hour
-                hourly = sum((values[k:whole:per_hour] for k in range(1, per_hour)), values[:whole:per_hour])
+                hourly = sum(
+                    (values[k:whole:per_hour] for k in range(1, per_hour)), values[:whole:per_hour]
+                )
                 hourly = hourly / per_hour
             hourly.setflags(write=False)
             digest = hashlib.blake2b(hourly.tobytes(), digest_size=16).digest()

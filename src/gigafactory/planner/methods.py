@@ -15,6 +15,7 @@ from gigafactory.grid.calendar import MarketCalendar
 from gigafactory.planner.information import QUANTILES, Array, Information
 from gigafactory.units import NS_PER_H
 
+
 @dataclass(frozen=True, slots=True)
 class Method:
     """How a signal is forecast. All figures are assumptions of ours, chosen by backtest.
