@@ -44,13 +44,16 @@ ROWS_MIN = 21
 ROWS_MAX = 365
 #: Days between two fits.
 REFIT_DAYS = 7
-#: Strength of the ridge per row, on features of unit variance; chosen by backtest.
-RIDGE = 2.0
+#: Strength of the ridge, on features of unit variance; chosen by backtest. It is worth as much as
+#: so many rows, so the first fits hardly leave the mean course and later ones may.
+RIDGE = 200.0
 #: Share of the answers of each hour cut back to the rest at either end before fitting: prices and
 #: storms have tails that a sum of squares would follow. The errors are those of uncut answers.
 WINSOR = 0.05
-#: Age at which a day counts half, days, in the fit and in the spread; chosen by backtest.
+#: Age at which a day counts half, days, in the fit and in the spread; chosen by backtest. Markets
+#: and seasons change how far one is off sooner than how things hang together.
 HALF_DAYS = 180.0
+SPREAD_HALF_DAYS = 90.0
 #: Blocks of days that are held out in turn.
 BLOCKS = 5
 #: Latest hours whose mean deviation is taken to fade, by signal; one for all others, by backtest.
@@ -278,6 +281,8 @@ def _published(information: Information, calendar: MarketCalendar, issued: Ints)
 def _current(information: Information, name: str, rows: _Rows) -> _Fit | None:
     """The fit of the last refit, from the kept ones or made now; nothing before the first."""
     calendar = information.calendar
+    if len(rows.issued) < ROWS_MIN + COURSE_DAYS:
+        return None
     day = int(calendar.day_of[min(information.period, calendar.periods - 1)])
     cut_day = day // REFIT_DAYS * REFIT_DAYS
     cut = information.earlier(int(calendar.start_ns[calendar.day_edges[cut_day]]))
@@ -308,7 +313,8 @@ def _fitted(cut: Information, name: str, rows: _Rows) -> _Fit:
     mean, scale = x.mean(axis=0), x.std(axis=0)
     scale[scale < 1e-9] = 1.0
     x = (x - mean) / scale
-    weight = 0.5 ** (np.arange(len(x))[::-1] / HALF_DAYS)
+    age_days = np.arange(len(x))[::-1]
+    weight = 0.5 ** (age_days / HALF_DAYS)
     errors = np.empty_like(y)
     for block in np.array_split(np.arange(len(x)), BLOCKS):
         others = np.ones(len(x), dtype=bool)
@@ -316,18 +322,24 @@ def _fitted(cut: Information, name: str, rows: _Rows) -> _Fit:
         weights, constant = _ridge(x[others], held[others], weight[others])
         errors[block] = y[block] - (constant + x[block] @ weights)
     weights, constant = _ridge(x, held, weight)
-    return _Fit(mean, scale, weights, constant, _weighted_quantiles(errors, weight))
+    return _Fit(
+        mean,
+        scale,
+        weights,
+        constant,
+        _weighted_quantiles(errors, 0.5 ** (age_days / SPREAD_HALF_DAYS)),
+    )
 
 
 def _ridge(x: Array, y: Array, weight: Array) -> tuple[Array, Array]:
     """Weights [F, K] and constants [K] of a ridge regression, on one thread."""
     # Imported here: it takes a second or two, which the command line should not wait for.
+    from sklearn import config_context
     from sklearn.linear_model import Ridge
 
-    with _one_thread().limit(limits=1):
-        made = Ridge(alpha=RIDGE * float(weight.sum()), solver="cholesky").fit(
-            x, y, sample_weight=weight
-        )
+    checked = {"assume_finite": True, "skip_parameter_validation": True}
+    with _one_thread().limit(limits=1), config_context(**checked):
+        made = Ridge(alpha=RIDGE, solver="cholesky").fit(x, y, sample_weight=weight)
     return np.asarray(made.coef_.T), np.asarray(made.intercept_)
 
 
