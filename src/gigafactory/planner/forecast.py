@@ -52,9 +52,9 @@ __all__ = [
 CHOICES = ("persistence", "mean_course", "learned")
 
 #: The method of each signal that none is asked for: the best on real 2024 by backtest.
-#: An imbalance price has no memory worth learning; half of a year's humidity is not measured.
+#: An imbalance price is mostly surprise: a regression follows its tails.
 DEFAULTS: Mapping[str, str] = {
-    name: "mean_course" if name in ("imbalance", "humidity") else "learned" for name in METHODS
+    name: "mean_course" if name == "imbalance" else "learned" for name in METHODS
 }
 
 
@@ -75,7 +75,7 @@ def forecast(
     Returns:
         A forecast whose first period is the one now running, and which names the method really
         used: where too little is known, "learned" gives way to "mean_course", and so does
-        "persistence".
+        "persistence"; "published" where all of it is known.
 
     Raises:
         ValueError: the method is none of `CHOICES`, or the horizon is negative.
@@ -90,7 +90,7 @@ def forecast(
     begin, end = information.period, min(information.period + horizon, calendar.periods)
     certain = max(0, min(information.known(name), end) - begin)
     values = np.empty((len(QUANTILES), max(end - begin, 0)))
-    used = chosen
+    used = "published"
     if certain:
         values[:, :certain] = information.history(name)[begin : begin + certain]
     if begin + certain < end:

@@ -38,8 +38,8 @@ REACH_H = 48
 #: Days whose mean is the course that everything is measured from, and days of lags.
 COURSE_DAYS = 28
 LAG_DAYS = 7
-#: Rows wanted before anything is fitted; with the days above, 49 days of history.
-ROWS_MIN = 21
+#: Rows wanted before anything is fitted; with the days above and those answered for, 72 days.
+ROWS_MIN = 42
 #: Rows fitted on at most: as many days as a year has.
 ROWS_MAX = 365
 #: Days between two fits.
@@ -56,6 +56,8 @@ HALF_DAYS = 180.0
 SPREAD_HALF_DAYS = 90.0
 #: Blocks of days that are held out in turn.
 BLOCKS = 5
+#: Hours to either side over which it is judged how far the regression is to be believed.
+TRUST_H = 6
 #: Latest hours whose mean deviation is taken to fade, by signal; one for all others, by backtest.
 LEVEL_H: Mapping[str, int] = {"temperature": 6, "heat_demand": 6}
 #: Fits kept at once: a few sites, with ten signals each at a few hours of issue.
@@ -283,6 +285,8 @@ def _current(information: Information, name: str, rows: _Rows) -> _Fit | None:
     calendar = information.calendar
     if len(rows.issued) < ROWS_MIN + COURSE_DAYS:
         return None
+    if len(information.hourly(name)) < rows.first[-1]:  # a metered series that stopped before now
+        return None
     day = int(calendar.day_of[min(information.period, calendar.periods - 1)])
     cut_day = day // REFIT_DAYS * REFIT_DAYS
     cut = information.earlier(int(calendar.start_ns[calendar.day_edges[cut_day]]))
@@ -291,8 +295,9 @@ def _current(information: Information, name: str, rows: _Rows) -> _Fit | None:
     if usable < ROWS_MIN + COURSE_DAYS:
         return None
     names = (name, *BESIDE.get(name, ()))
-    hour = int(rows.issued[-1] - rows.issued[-2]), int(rows.first[-1] - rows.issued[-1])
-    key = (name, cut_day, int(rows.issued[0]), hour, *(cut.fingerprint(each) for each in names))
+    # The first row tells the local hour of issue; hours and weekdays are those of the calendar.
+    where = (calendar.timezone, calendar.begin_ns, calendar.period_s, calendar.days)
+    key = (name, cut_day, int(rows.issued[0]), where, *(cut.fingerprint(each) for each in names))
     if key in _FITS:
         _FITS.move_to_end(key)
         return _FITS[key]
@@ -315,20 +320,27 @@ def _fitted(cut: Information, name: str, rows: _Rows) -> _Fit:
     x = (x - mean) / scale
     age_days = np.arange(len(x))[::-1]
     weight = 0.5 ** (age_days / HALF_DAYS)
-    errors = np.empty_like(y)
+    said = np.empty_like(y)
     for block in np.array_split(np.arange(len(x)), BLOCKS):
         others = np.ones(len(x), dtype=bool)
         others[block] = False
         weights, constant = _ridge(x[others], held[others], weight[others])
-        errors[block] = y[block] - (constant + x[block] @ weights)
+        said[block] = constant + x[block] @ weights
+    trust = _trust(said, held, weight)
+    spread = _weighted_quantiles(y - trust * said, 0.5 ** (age_days / SPREAD_HALF_DAYS))
     weights, constant = _ridge(x, held, weight)
-    return _Fit(
-        mean,
-        scale,
-        weights,
-        constant,
-        _weighted_quantiles(errors, 0.5 ** (age_days / SPREAD_HALF_DAYS)),
-    )
+    return _Fit(mean, scale, trust * weights, trust * constant, spread)
+
+
+def _trust(said: Array, came: Array, weight: Array) -> Array:
+    """Share of what was said of days held out that it was best to believe, per hour, [REACH_H].
+
+    Least squares through nought over the hours about each; between 0 (the base course alone) and 1.
+    """
+    about = np.ones(2 * TRUST_H + 1)
+    both = np.convolve((said * came * weight[:, None]).sum(axis=0), about, mode="same")
+    alone = np.convolve((said * said * weight[:, None]).sum(axis=0), about, mode="same")
+    return np.asarray((both / np.maximum(alone, 1e-12)).clip(0.0, 1.0))
 
 
 def _ridge(x: Array, y: Array, weight: Array) -> tuple[Array, Array]:
