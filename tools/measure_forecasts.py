@@ -1,6 +1,7 @@
-"""Measure the forecasting methods on real Dutch data of 2024, for docs/explanation/forecasts.md.
+"""Measure the forecasting methods on real Dutch data of a year, for docs/explanation/forecasts.md.
 
-Prints the tables of that page. Needs the folder named by GIGAFACTORY_DATA; takes about two minutes.
+Prints the tables of that page: of 2024, or of the year given. Needs the folder named by
+GIGAFACTORY_DATA; takes about a minute.
 """
 
 from __future__ import annotations
@@ -21,11 +22,18 @@ LEADS_H = (3.0, 6.0, 12.0, 24.0, 48.0)
 #: Days left out: until then the learned method has too little to learn from.
 SKIP_DAYS = 77
 UNITS = {"price": "EUR/MWh", "imbalance": "EUR/MWh", "temperature": "°C", "wet_bulb": "°C"}
-UNITS |= {"humidity": "%", "carbon": "kg/MWh"}
+UNITS |= {"humidity": "%", "carbon": "kg/MWh", "load": "accelerators"}
+#: Metered series besides the signals.
+LOADS: dict[str, npt.NDArray[np.float64]] = {}
+#: Accelerators asked for per hour by the jobs at work, half a year (tables of the Alibaba spot-GPU
+#: trace); its days carry no date and are laid on the first days of the year.
+LOAD_FILE = "compute/spot_gpu_v2026_derived/hourly_concurrency.csv"
 
 
 def actual_of(signals: Signals, name: str) -> npt.NDArray[np.float64]:
     """What came of a signal, shape [P]."""
+    if name == "load":
+        return LOADS["load"]
     if name == "wet_bulb":
         return np.asarray(wet_bulb_c(signals.temperature.values, signals.humidity.values))
     return np.asarray(getattr(signals, name).values)
@@ -34,13 +42,13 @@ def actual_of(signals: Signals, name: str) -> npt.NDArray[np.float64]:
 def measure(
     signals: Signals, calendar: MarketCalendar, name: str, method: str, at: list[int]
 ) -> str:
-    """A row of a table: errors by lead time, mean error, pinball loss and share within 80 %.
+    """Row of a table: errors by lead time, mean error, pinball loss and share within 80 %.
 
     Only periods that were not known count.
     """
     actual, pairs, inside = actual_of(signals, name), [], []
     for now_ns in at:
-        known = Information(signals, calendar, now_ns)
+        known = Information(signals, calendar, now_ns, LOADS)
         made = forecast(known, name, 194, method)
         came = actual[known.period :][: len(made)]
         first = max(0, known.known(name) - known.period)
@@ -59,25 +67,38 @@ def measure(
     return f"| {named} | {method.replace('_', ' ')} | " + " | ".join(cells) + " |"
 
 
-def main() -> None:
-    """Print both tables."""
-    calendar = MarketCalendar.of(dt.date(2024, 1, 1), 366)
-    signals = real_signals_from_folder(calendar, Path(os.environ["GIGAFACTORY_DATA"]))
+def main(year: int = 2024) -> None:
+    """Print the tables of a year; signals that were not measured then are left out."""
+    data = Path(os.environ["GIGAFACTORY_DATA"])
+    first = dt.date(year, 1, 1)
+    calendar = MarketCalendar.of(first, (first.replace(year=year + 1) - first).days)
+    signals = real_signals_from_folder(calendar, data)
+    synthetic = {series.name for series in signals if series.state == "synthetic"}
     days = range(SKIP_DAYS, calendar.days - 3)
     edges = "".join(f" to {lead:.0f} h |" for lead in LEADS_H)
     head = f"| signal | method |{edges} all | pinball | in 80 % |"
     rule = "|---|---|" + "---:|" * (len(LEADS_H) + 3)
-    print(f"Issued at 11:45, to 48.5 h\n\n{head}\n{rule}")
+    print(f"Prices, issued at 11:45, to 48.5 h\n\n{head}\n{rule}")
     for method in CHOICES:
         at = [calendar.local_ns(day, 11, 45) for day in days]
         print(measure(signals, calendar, "price", method, at), flush=True)
-    print(f"\nIssued every 25 h, to 48.5 h\n\n{head}\n{rule}")
+    print(f"\nAll else, issued every 25 h, to 48.5 h\n\n{head}\n{rule}")
     at = [int(calendar.start_ns[p]) for p in range(SKIP_DAYS * 96, calendar.periods - 194, 100)]
+    # Half a year of real dew points is in the folder; where it is not, humidity is made.
+    skipped = {"price", "load"} | (
+        synthetic - {"humidity", "wind_offshore"} if year == 2024 else synthetic | {"wet_bulb"}
+    )
     for name in METHODS:
-        if name not in ("price", "load"):
+        if name not in skipped:
             for method in CHOICES:
                 print(measure(signals, calendar, name, method, at), flush=True)
+    if (data / LOAD_FILE).is_file():
+        hourly = np.genfromtxt(data / LOAD_FILE, delimiter=",", skip_header=1)[:, 2]
+        LOADS["load"] = np.repeat(hourly, 4)
+        for method in CHOICES:
+            until = [now for now in at if now < calendar.start_ns[len(LOADS["load"]) - 194]]
+            print(measure(signals, calendar, "load", method, until), flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(*map(int, sys.argv[1:]))
