@@ -229,7 +229,7 @@ def _features(
     ]
     issued = rows.issued[COURSE_DAYS:]
     for other in BESIDE.get(name, ()):
-        parts.append(_beside(information.hourly(other), issued, 0))
+        parts.append(_beside(information.hourly(other), issued))
         if other == "price":
             parts.append(_published(information, calendar, issued))
     windows = np.lib.stride_tricks.sliding_window_view(days, COURSE_DAYS, axis=0)
@@ -256,10 +256,10 @@ def _courses(days: Array, off: Array) -> Array:
     return np.where(off[COURSE_DAYS:] > 0.5, np.tile(at_off, 2), np.tile(at_on, 2))
 
 
-def _beside(hourly: Array, issued: Ints, shift: int) -> Array:
+def _beside(hourly: Array, issued: Ints) -> Array:
     """Another signal as it was at the hour of issue: latest value and means, [N, 4]."""
     total = np.concatenate([[0.0], np.cumsum(hourly)])
-    at = issued + shift
+    at = issued
     return np.stack(
         [
             hourly[at - 1],
@@ -305,7 +305,8 @@ def _current(information: Information, name: str, rows: _Rows) -> _Fit | None:
         _FITS.move_to_end(key)
         return _FITS[key]
     known = _Rows(rows.issued[:usable], rows.first[:usable])
-    _FITS[key] = fit = _fitted(cut, name, _last(known, ROWS_MAX))
+    with _one_thread().limit(limits=1):
+        _FITS[key] = fit = _fitted(cut, name, _last(known, ROWS_MAX))
     if len(_FITS) > KEPT:
         _FITS.popitem(last=False)
     return fit
@@ -347,20 +348,23 @@ def _trust(said: Array, came: Array, weight: Array) -> Array:
 
 
 def _ridge(x: Array, y: Array, weight: Array) -> tuple[Array, Array]:
-    """Weights [F, K] and constants [K] of a ridge regression, on one thread."""
+    """Weights [F, K] and constants [K] of a ridge regression."""
     # Imported here: it takes a second or two, which the command line should not wait for.
     from sklearn import config_context
     from sklearn.linear_model import Ridge
 
-    checked = {"assume_finite": True, "skip_parameter_validation": True}
-    with _one_thread().limit(limits=1), config_context(**checked):
+    with config_context(assume_finite=True, skip_parameter_validation=True):
         made = Ridge(alpha=RIDGE, solver="cholesky").fit(x, y, sample_weight=weight)
     return np.asarray(made.coef_.T), np.asarray(made.intercept_)
 
 
 @cache
 def _one_thread() -> Any:
-    """Holds linear algebra to one thread, so that sums have one order whatever the machine."""
+    """Holds linear algebra to one thread, so that sums have one order whatever the machine.
+
+    It looks once at the libraries that are loaded, so those of scikit-learn are loaded before.
+    """
+    import sklearn.linear_model  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
