@@ -65,7 +65,15 @@ class Outlook:
         at = int(self.calendar.start_ns[now])
         return Information(self.world.sites[s].signals, self.calendar, at, metered)
 
-    def expect(self, info: Information, s: int, now: int, begin: int, count: int) -> Expected:
+    def expect(
+        self,
+        info: Information,
+        s: int,
+        now: int,
+        begin: int,
+        count: int,
+        load_method: str | None = None,
+    ) -> Expected:
         """What is expected of a site from a period on.
 
         Args:
@@ -74,12 +82,13 @@ class Outlook:
             now: the period that begins now.
             begin: first period asked for, not before now.
             count: number of periods; beyond the calendar the last value stands.
+            load_method: how work is forecast; the default method of loads without.
         """
         world, wire, twin = self.world, self.world.sites[s], self.world.twin.sites[s]
         ahead = begin - now + count
 
-        def of(name: str) -> Array:
-            return _long(forecast(info, name, ahead).median(), ahead)[begin - now :]
+        def of(name: str, method: str | None = None) -> Array:
+            return _long(forecast(info, name, ahead, method).median(), ahead)[begin - now :]
 
         # a restriction in force now is taken to last; one that is not yet in force is not known
         base = _long(wire.base_limit_mw[begin : begin + count], count)
@@ -90,7 +99,7 @@ class Outlook:
         ]
         rest_mw = sum(n * w for n, w in zip(sizes, wire.rest_w, strict=True)) / 1e6
         # what is expected to be asked at once, of which no more than all there is can run
-        demand = np.array([of(f"demand_{label}") for label in CLASSES])
+        demand = np.array([of(f"demand_{label}", load_method) for label in CLASSES])
         contracts = [k for k, at in enumerate(world.twin.contract_site) if at == s]
         output = [
             of(world.contract_kind[k])
@@ -125,7 +134,8 @@ class Outlook:
         info = self.known(s, now)
         hours = GATE_DAY + GATE_TAIL
         count = max(hours * PER_HOUR, span.stop - span.start)
-        e = self.expect(info, s, now, span.start, count)
+        # a second fit of five loads a day is not worth its time: what is off is traded at midnight
+        e = self.expect(info, s, now, span.start, count, load_method="mean_course")
         shape = wire.planner.shape
         watts = np.array([g.active_w[-1] for g in shape.groups])
         fits = np.minimum(1.0, e.usable / np.maximum(e.demand.sum(axis=0), 1e-9))
