@@ -79,7 +79,7 @@ def twin_of(plant: TwinSite, jobs: int = 12, output_mw: float = 0.5) -> Twin:
 
 
 def order(charge: float = 0.0, share: float = 1.0) -> SiteOrder:
-    return SiteOrder(max(charge, 0.0), max(-charge, 0.0), np.array([share]), 0.6, 0.5, 1.0)
+    return SiteOrder(max(charge, 0.0), max(-charge, 0.0), np.array([share]), 0.6, 0.0, 0.5, 1.0)
 
 
 def turn(

@@ -2,13 +2,15 @@
 
 from tests.golden.folders import FOLDERS, read
 from tests.grid.test_golden import CASES as GRID
+from tests.planner.test_golden import CASES as PLANNER
 from tests.plant.test_golden import CASES as PLANT
 
 
 def test_every_case_is_complete_and_used():
-    assert not set(GRID) & set(PLANT), "a case belongs to one room"
+    cases = [*GRID, *PLANT, *PLANNER]
+    assert len(set(cases)) == len(cases), "a case belongs to one room"
     used = {read(folder, "input.yaml")["case"] for folder in FOLDERS}
-    assert used == set(GRID) | set(PLANT)
+    assert used == set(cases)
     for folder in FOLDERS:
         assert (folder / "expected.yaml").is_file(), folder.name
         readme = (folder / "README.md").read_text(encoding="utf-8")

@@ -138,6 +138,8 @@ class World:
                 "heat_wh": int(dice.integers(0, 10**7)),
                 "water_ml": int(dice.integers(0, 10**6)),
                 "day_ahead_wh": int(dice.integers(-(10**7), 10**8)),
+                "intraday_wh": int(dice.integers(-(10**7), 10**7)),
+                "intraday_price_micro_eur": int(dice.integers(-500, 5000)) * 10**6 + 11,
                 "planned_it_wh": int(dice.integers(0, 2 * it_wh + 2)),
                 "price_micro_eur": int(dice.integers(-500, 5000)) * 10**6 + 7,
                 "imbalance_price_micro_eur": int(dice.integers(-900, 9000)) * 10**6 + 3,

@@ -167,7 +167,7 @@ def synthetic_year():
     [
         ("temperature", 2.3),
         ("wet_bulb", 2.2),
-        ("wind_offshore", 0.20),
+        ("wind_offshore", 0.205),
         ("solar", 0.06),
         ("price", 29),
     ],

@@ -40,6 +40,7 @@ _CARRIED = (
     "water",
     "network",
     "day_ahead",
+    "intraday",
 )
 
 #: Real numbers that describe a period of a site, beside what the ledger counts.
@@ -75,6 +76,8 @@ class TwinSite:
         soc_mwh: its state of charge.
         signals: per period and `SENSES` name, what the world says.
         carbon_kg_per_mwh: location-based intensity, [P].
+        intraday_spread_eur_per_mwh: what buying after the day-ahead auction costs above its price,
+            and selling brings below it.
     """
 
     it_grid_mw: Array
@@ -94,6 +97,7 @@ class TwinSite:
     temperature_c: Array
     wet_bulb_c: Array
     carbon_kg_per_mwh: Array
+    intraday_spread_eur_per_mwh: float = 0.0
     carries: dict[str, Carry] = field(default_factory=lambda: {n: Carry() for n in _CARRIED})
     it_rest_uwh: int = 0
     idle_rest: int = 0
@@ -137,6 +141,7 @@ class SiteOrder:
         contract_share: share of each contract's output taken, in the order of the run's contracts;
             nan for contracts of other sites.
         day_ahead_mw: position bought day-ahead.
+        intraday_mw: bought after that, sold where negative.
         planned_it_mw: IT power the plan reserved.
         envelope_mw: IT power allowed (for the record).
         speed: speed per group (for the record).
@@ -146,6 +151,7 @@ class SiteOrder:
     discharge_mw: float
     contract_share: Array
     day_ahead_mw: float
+    intraday_mw: float
     planned_it_mw: float
     envelope_mw: float
 
@@ -356,6 +362,10 @@ class Twin:
         discharge_wh -= over_wh
         net = sum(values.values()) - discharge_wh
         site.limit_missed_wh += max(net - int(site.limit_mw[period] * wh) - 2, 0)
+        intraday_wh = c["intraday"].take(order.intraday_mw * wh)
+        spread = site.intraday_spread_eur_per_mwh
+        traded_eur_per_mwh = site.price_eur_per_mwh[period]
+        traded_eur_per_mwh += spread if intraday_wh > 0 else -spread
         return values | {
             "discharge_wh": discharge_wh,
             "import_wh": max(net, 0),
@@ -366,8 +376,10 @@ class Twin:
             "heat_demand_wh": round(wanted * wh),
             "water_ml": c["water"].take(water * hours * 1e6),
             "day_ahead_wh": c["day_ahead"].take(order.day_ahead_mw * wh),
+            "intraday_wh": intraday_wh,
             "planned_it_wh": round(order.planned_it_mw * wh),
             "price_micro_eur": round(site.price_eur_per_mwh[period] * 1e6),
+            "intraday_price_micro_eur": round(traded_eur_per_mwh * 1e6),
             "imbalance_price_micro_eur": round(site.imbalance_eur_per_mwh[period] * 1e6),
             "carbon_mg": round(site.carbon_kg_per_mwh[period] * 1e6),
         }

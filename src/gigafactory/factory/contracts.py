@@ -135,6 +135,12 @@ class Market(SourcedBlock):
     export_margin_eur_per_mwh: CostEURPerMWh = setting(
         "Taken off the market price for what is exported.", key="export_margin"
     )
+    intraday_spread_eur_per_mwh: CostEURPerMWh = setting(
+        "What trade after the day-ahead auction costs beyond its price, either way.",
+        3.0,
+        key="intraday_spread",
+        source="Our assumption, 2026, assumption: no Dutch intraday price by the quarter was found",
+    )
     imbalance_exposure: Share = setting(
         "Share of the imbalance price difference that falls on the site.",
         1.0,

@@ -57,6 +57,7 @@ PAID: Final = (
     "water",
     "heat",
     "data",
+    "intraday",
 )
 
 
@@ -329,7 +330,7 @@ class Book:
             ppa += self._priced(site, extra + 2 * c, wh, h.contract_price[c])
             curtailed += self._priced(site, extra + 2 * c + 1, cut, h.contract_curtail[c])
         net = meter["import_wh"] - meter["export_wh"]
-        off = net - taken - meter["day_ahead_wh"]
+        off = net - taken - meter["day_ahead_wh"] - meter["intraday_wh"]
         self.imbalance_wh[now, site] = off
         paid = (
             self._priced(site, 0, meter["day_ahead_wh"], meter["price_micro_eur"]),
@@ -342,6 +343,7 @@ class Book:
             self._priced(site, 7, meter["water_ml"], h.water_price[site]),
             -self._priced(site, 8, meter["heat_wh"], h.heat_price[site]),
             self._priced(site, 9, meter["data_mb"], h.data_price[site] if h.data_price else 0),
+            self._priced(site, 10, meter["intraday_wh"], meter["intraday_price_micro_eur"]),
         )
         self.paid[now, site] = np.stack(paid, axis=1)
         last = self._money_rest.shape[1] - 2

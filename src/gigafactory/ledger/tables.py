@@ -43,6 +43,7 @@ def account_columns(book: Book, site: int) -> dict[str, Ints]:
         columns[f"energy.it.{label}_wh"] = book.it_wh[:n, site, g]
     columns["energy.it.rounding_wh"] = meter["it_wh"] - book.it_wh[:n, site].sum(axis=1)
     columns["contract.day_ahead_wh"] = meter["day_ahead_wh"]
+    columns["contract.intraday_wh"] = meter["intraday_wh"]
     for c, name in enumerate(book.header.contracts):
         if book.header.contract_site[c] == site:
             columns[f"contract.ppa.{name}_wh"] = book.contract[:n, c, 0]

@@ -22,8 +22,9 @@ from gigafactory.planner.balancing import (
 )
 from gigafactory.planner.delivery import Delivery, summarise
 from gigafactory.planner.energy import DayInput, EnergyPlanner, Plan
-from gigafactory.planner.forecast import Forecast, Information, forecast
+from gigafactory.planner.forecast import Forecast, Information, forecast, gate_forecast
 from gigafactory.planner.response import Intent, PoolView, Responder, Wish
+from gigafactory.planner.scenarios import scenarios
 from gigafactory.planner.shape import GroupShape, SiteShape
 
 __all__ = [
@@ -49,8 +50,10 @@ __all__ = [
     "Trajectory",
     "Wish",
     "forecast",
+    "gate_forecast",
     "merit_order",
     "respond",
     "rest",
+    "scenarios",
     "summarise",
 ]

@@ -11,7 +11,7 @@ re-checks every period against what is metered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -46,6 +46,10 @@ class DayInput:
         soc_mwh: energy in the battery above its lower bound, now.
         arrivals_gpu_h: per group and step, work that would be done if nothing was deferred,
             [groups, STEPS].
+        position_mw: bought at the gate, sold where negative; what is needed beside it is traded.
+        spread_eur_per_mwh: what trade after the auction costs beyond the day-ahead price.
+        offered: whether anything was offered at the gate. If not, what the plan needs counts as
+            bought day-ahead.
     """
 
     periods: int
@@ -59,6 +63,9 @@ class DayInput:
     contract_mw: Array
     soc_mwh: float
     arrivals_gpu_h: Array
+    position_mw: Array = field(default_factory=lambda: np.zeros(STEPS))
+    spread_eur_per_mwh: Array = field(default_factory=lambda: np.zeros(STEPS))
+    offered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,7 @@ class Plan:
         export_mw: export, [periods].
         contract_share: share of each contract's output taken, [contracts, periods].
         day_ahead_mw: position bought (sold when negative) day-ahead, [periods].
+        intraday_mw: bought (sold when negative) after that, [periods].
         objective_eur: value of the objective; nan without a plan.
     """
 
@@ -92,6 +100,7 @@ class Plan:
     export_mw: Array
     contract_share: Array
     day_ahead_mw: Array
+    intraday_mw: Array
     objective_eur: float
 
 
@@ -107,7 +116,8 @@ class EnergyPlanner:
     """
 
     def __init__(self, shape: SiteShape) -> None:
-        self.shape = shape
+        # what was bought at the gate is given; the rest is traded after it
+        self.shape = shape = replace(shape, intraday=True)
         hours = np.full(STEPS, STEP_H)
         hours[DAY_STEPS:] = 1.0
         self._solver = LineSolver([shape], Horizon.line(hours))
@@ -130,14 +140,17 @@ class EnergyPlanner:
         x.on = day.hours > 0
         price = day.price_eur_per_mwh
         mean = float(price[x.on].mean())
-        x.import_eur_per_mwh = price + s.levy_eur_per_mwh
-        x.export_eur_per_mwh = price - s.export_margin_eur_per_mwh
+        x.import_eur_per_mwh = np.full(STEPS, s.levy_eur_per_mwh)
+        x.export_eur_per_mwh = np.full(STEPS, -s.export_margin_eur_per_mwh)
+        x.position_mw = day.position_mw
+        x.buy_eur_per_mwh = price + day.spread_eur_per_mwh
+        x.sell_eur_per_mwh = price - day.spread_eur_per_mwh
         x.limit_mw, x.export_mw = day.limit_mw, np.full(STEPS, day.export_mw)
         x.load_mw = day.offset_mw + s.site_per_it * day.rest_mw
         x.capacity = day.capacity
         x.contract_mw = day.contract_mw
         gain = np.subtract(s.contract_price_eur_per_mwh, s.contract_curtail_eur_per_mwh)
-        x.contract_eur_per_mwh = gain[:, None] - price
+        x.contract_eur_per_mwh = np.repeat(gain[:, None], STEPS, axis=1)
         x.arrivals_gpu_h = day.arrivals_gpu_h
         delay = np.array([g.delay_eur_per_gpu_h for g in s.groups]).reshape(-1, 1)
         x.delay_eur_per_gpu_h = delay * day.hours / 24.0
@@ -226,6 +239,8 @@ class EnergyPlanner:
         n = day.periods
         taken = (share * day.contract_mw[:, :n]).sum(axis=0)
         battery = flows.get("battery", np.zeros(n))
+        needed = flows["import"] + flows["beyond"] - flows["export"] - taken
+        bought = day.position_mw[:n] if day.offered else needed
         return Plan(
             status=status,
             it_mw=it,
@@ -237,7 +252,8 @@ class EnergyPlanner:
             import_mw=flows["import"],
             export_mw=flows["export"],
             contract_share=share,
-            day_ahead_mw=flows["import"] + flows["beyond"] - flows["export"] - taken,
+            day_ahead_mw=bought,
+            intraday_mw=needed - bought,
             objective_eur=objective,
         )
 

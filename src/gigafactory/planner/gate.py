@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.planner.numbers import Numbers
+from gigafactory.planner.numbers import Numbers, fill_line
 from gigafactory.planner.shape import Horizon, SiteShape
-from gigafactory.planner.solving import LineSolver
+from gigafactory.planner.solving import LineSolver, Solution
 from gigafactory.planner.yardstick import Course
 
 Array = npt.NDArray[np.float64]
@@ -72,8 +72,7 @@ class Gate:
         self.shape = replace(shape, groups=(), reserves=None, peaks=False, intraday=False)
         self.day_steps, self.step_h = day_steps, step_h
         steps = day_steps + tail_steps
-        # no basis is kept: an offer depends on its own numbers alone
-        self._solver = LineSolver([self.shape], Horizon.line(np.full(steps, step_h)))
+        self._solver = LineSolver([self.shape], Horizon.line(np.full(steps, step_h)), warm=True)
         self.steps = steps
 
     def offer(
@@ -101,35 +100,65 @@ class Gate:
         worth = max(float(expected[day:].mean()) - s.wear_eur_per_mwh, 0.0)
         worth *= s.discharge_efficiency
         gain = np.subtract(s.contract_price_eur_per_mwh, s.contract_curtail_eur_per_mwh)
+        # limits and load are alike in all scenarios: they are told once, and the basis goes from
+        # scenario to scenario but not from day to day, so an offer depends on its own numbers alone
+        self._solver.forget()
+        x = Numbers.plain(s, self.steps)
+        x.limit_mw, x.export_mw, x.load_mw = limit_mw, export_mw, load_mw
+        x.contract_mw, x.soc_mwh = contract_mw, soc_mwh
+        fill_line(self._solver.program, [x])
+        plain = np.asarray(self._solver.program.lp.col_cost_)
         rows: list[tuple[Array, Array, Array, float, float]] = []
         for price in list(scenarios)[:PROFILES]:
-            x = Numbers.plain(s, self.steps)
-            x.import_eur_per_mwh = price + s.levy_eur_per_mwh
-            x.export_eur_per_mwh = price - s.export_margin_eur_per_mwh
-            x.limit_mw, x.export_mw, x.load_mw = limit_mw, export_mw, load_mw
-            x.contract_mw, x.contract_eur_per_mwh = contract_mw, gain[:, None] - price
-            x.soc_mwh = soc_mwh
-            tail = float(price[day:].mean()) - s.wear_eur_per_mwh
-            x.soc_eur_per_mwh = max(tail, 0.0) * s.discharge_efficiency
-            found = self._solver.solve([x])
+            cost = self._cost(plain, price, gain)
+            found = self._solver.solve_again(cost)
             if found is None:
+                self._solver.start()
+                found = self._solver.solve_again(cost)
+            if found is None:
+                self._solver.forget()
                 continue
-            flow = {n: found.of(0, n)[:day] for n in ("import", "export", "beyond")}
-            none = np.zeros(day)
-            charge, discharge, left = none, none, 0.0
-            if found.has(0, "soc"):
-                # a battery does not do both at once; where energy is wasted the net is what it does
-                net = found.of(0, "charge")[:day] - found.of(0, "discharge")[:day]
-                charge, discharge = np.maximum(net, 0.0), np.maximum(-net, 0.0)
-                left = float(found.of(0, "soc")[day - 1])
-            taken = np.array([found.of(0, f"contract.{k}")[:day] for k in range(s.contracts)])
-            taken = taken.reshape(s.contracts, day)
-            own = (flow["import"] + flow["beyond"]) * s.levy_eur_per_mwh
-            own = own + flow["export"] * s.export_margin_eur_per_mwh
-            own = own + discharge * s.wear_eur_per_mwh + (taken * gain[:, None]).sum(axis=0)
-            position = flow["import"] + flow["beyond"] - flow["export"] - taken.sum(axis=0)
-            cost = float(own.sum()) * self.step_h - worth * left
-            rows.append((position, charge, discharge, cost, left))
+            rows.append(self._profile(found, gain, worth))
+        return self._group(rows)
+
+    def _profile(
+        self, found: Solution, gain: Array, worth: float
+    ) -> tuple[Array, Array, Array, float, float]:
+        """What a schedule buys, charges, gives, costs beside the market, and leaves stored."""
+        s, day = self.shape, self.day_steps
+        flow = {n: found.of(0, n)[:day] for n in ("import", "export", "beyond")}
+        none = np.zeros(day)
+        charge, discharge, left = none, none, 0.0
+        if found.has(0, "soc"):
+            # a battery does not do both at once; where energy is wasted the net is what it does
+            net = found.of(0, "charge")[:day] - found.of(0, "discharge")[:day]
+            charge, discharge = np.maximum(net, 0.0), np.maximum(-net, 0.0)
+            left = float(found.of(0, "soc")[day - 1])
+        taken = np.array([found.of(0, f"contract.{k}")[:day] for k in range(s.contracts)])
+        taken = taken.reshape(s.contracts, day)
+        own = (flow["import"] + flow["beyond"]) * s.levy_eur_per_mwh
+        own = own + flow["export"] * s.export_margin_eur_per_mwh
+        own = own + discharge * s.wear_eur_per_mwh + (taken * gain[:, None]).sum(axis=0)
+        position = flow["import"] + flow["beyond"] - flow["export"] - taken.sum(axis=0)
+        cost_eur = float(own.sum()) * self.step_h - worth * left
+        return position, charge, discharge, cost_eur, left
+
+    def _cost(self, plain: Array, price: Array, gain: Array) -> Array:
+        """Costs of all columns at the prices of a scenario."""
+        s, day, at = self.shape, self.day_steps, self._solver.program.layouts[0].columns
+        cost = plain.copy()
+        steps = cost[: self.steps * self._solver.program.width].reshape(self.steps, -1)
+        steps[:, at["import"]] = (price + s.levy_eur_per_mwh) * self.step_h
+        steps[:, at["export"]] = -(price - s.export_margin_eur_per_mwh) * self.step_h
+        for k in range(s.contracts):
+            steps[:, at[f"contract.{k}"]] = (gain[k] - price) * self.step_h
+        if "soc" in at:
+            tail = max(float(price[day:].mean()) - s.wear_eur_per_mwh, 0.0)
+            steps[-1, at["soc"]] = -tail * s.discharge_efficiency
+        return cost
+
+    def _group(self, rows: list[tuple[Array, Array, Array, float, float]]) -> Offer:
+        day = self.day_steps
         return Offer(
             position_mw=np.array([r[0] for r in rows]).reshape(len(rows), day),
             charge_mw=np.array([r[1] for r in rows]).reshape(len(rows), day),

@@ -66,6 +66,10 @@ class LineSolver:
         self.warm = warm
         self._highs: highspy.Highs | None = None
 
+    def forget(self) -> None:
+        """Solve the next one from nothing."""
+        self._highs = None
+
     def solve(self, numbers: list[Numbers]) -> Solution | None:
         """Solve with the numbers given.
 
@@ -75,8 +79,7 @@ class LineSolver:
         lp = self.program.lp
         fill_line(self.program, numbers)
         if self._highs is None or not self.warm:
-            highs = self._highs = silent(presolve=not self.warm)
-            highs.passModel(lp)
+            highs = self.start()
         else:
             highs = self._highs
             columns = np.arange(lp.num_col_, dtype=np.int32)
@@ -88,6 +91,24 @@ class LineSolver:
             highs.changeRowsBounds(
                 lp.num_row_, rows, np.asarray(lp.row_lower_), np.asarray(lp.row_upper_)
             )
+        found = _run(self.program, highs)
+        if found is None:
+            self._highs = None
+        return found
+
+    def start(self) -> highspy.Highs:
+        """Hand the model as it is filled to a new solver."""
+        self._highs = silent(presolve=not self.warm)
+        self._highs.passModel(self.program.lp)
+        return self._highs
+
+    def solve_again(self, cost: Array) -> Solution | None:
+        """Solve what was solved last with other costs, of all columns in their order."""
+        highs = self._highs
+        if highs is None:
+            return None
+        columns = np.arange(len(cost), dtype=np.int32)
+        highs.changeColsCost(len(cost), columns, cost)
         found = _run(self.program, highs)
         if found is None:
             self._highs = None

@@ -21,17 +21,23 @@ from gigafactory.engine.journal import Journal
 from gigafactory.grid import MarketCalendar
 from gigafactory.kernel import FULL_SPEED, NEVER, Records
 from gigafactory.ledger import Book
-from gigafactory.planner import DayInput, Information, Intent, Plan, PoolView, Wish, forecast
+from gigafactory.planner import DayInput, Intent, Plan, PoolView, Wish
 from gigafactory.planner.energy import DAY_STEPS, STEPS, TAIL_STEPS
+from gigafactory.planner.gate import Offer
 from gigafactory.plant.battery import limits
-from gigafactory.plant.thermal import overhead
 from gigafactory.runtime.desks import Desk
-from gigafactory.runtime.wiring import CLASSES, REALTIME, SiteWires, World
+from gigafactory.runtime.outlook import Outlook
+from gigafactory.runtime.wiring import CLASSES, REALTIME, World
 from gigafactory.units import NS_PER_H
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+
+#: Local hour at which offers for the next day are made: the gate of the day-ahead auction.
+GATE_HOUR = 12
+#: What an offer is made of, as a snapshot keeps it.
+_OFFER = ("position_mw", "charge_mw", "discharge_mw", "own_cost_eur", "soc_mwh")
 
 #: What a pool was last told: nodes in service, speed steps, groups held, limits, power budget.
 Told = tuple[int, tuple[int, ...], tuple[bool, ...], tuple[int, ...], int | None]
@@ -90,6 +96,8 @@ class Loop:
         self.journal, self.book, self.trace = journal, book, trace
         groups = len(CLASSES)
         self.demand = np.zeros((len(world.sites), groups, calendar.periods))
+        self.outlook = Outlook(world, calendar, self.demand)
+        self.offers: list[tuple[Offer, Array] | None] = [None] * len(world.sites)
         self._told: list[Told | None] = [None] * len(world.twin.pools)
 
     def run(self, first_day: int, stop: Callable[[int], bool]) -> int:
@@ -106,12 +114,19 @@ class Loop:
 
     def _turn(self, day: int) -> None:
         periods = self.calendar.day_slice(day)
-        plans = [self._plan(s, periods) for s in range(len(self.world.sites))]
+        plans = [self._plan(s, day, periods) for s in range(len(self.world.sites))]
         self.trace.plans.append([p.status for p in plans])
         arrays = {
             f"{name}.{s}": getattr(plan, name)
             for s, plan in enumerate(plans)
-            for name in ("it_mw", "charge_mw", "discharge_mw", "day_ahead_mw", "contract_share")
+            for name in (
+                "it_mw",
+                "charge_mw",
+                "discharge_mw",
+                "day_ahead_mw",
+                "intraday_mw",
+                "contract_share",
+            )
         }
         self.journal.append(
             "plan",
@@ -120,7 +135,10 @@ class Loop:
             arrays,
         )
         edges = self.calendar.start_ns[periods.start : periods.stop + 1]
+        gate = int(np.searchsorted(self.calendar.local_hour[periods], GATE_HOUR))
         for tick in ticks(self.clock, edges.tolist()):
+            if tick.index == gate:
+                self._offer(day, periods.start + tick.index, tick.index, plans)
             self._tick(periods.start + tick.index, tick.index, plans)
         shares, fragments = self.world.twin.read_shares(), self.world.twin.read_fragments()
         told = {"share_s": shares, "fragments": fragments}
@@ -131,75 +149,63 @@ class Loop:
 
     # --- plan ---------------------------------------------------------------------------------
 
-    def _plan(self, s: int, periods: slice) -> Plan:
+    def _plan(self, s: int, day: int, periods: slice) -> Plan:
         """What is known at the first instant of the day, and the plan made from it."""
-        world, calendar = self.world, self.calendar
-        wire, twin = world.sites[s], world.twin.sites[s]
-        now = int(calendar.start_ns[periods.start])
-        info = Information(
-            wire.signals,
-            calendar,
-            now,
-            {f"demand_{label}": self.demand[s, g] for g, label in enumerate(CLASSES)},
-        )
+        world, twin = self.world, self.world.twin.sites[s]
         n = periods.stop - periods.start
-        horizon = n + 4 * TAIL_STEPS
-
-        def expect(name: str) -> Array:
-            return _steps(forecast(info, name, horizon).median(), n)
-
+        info = self.outlook.known(s, periods.start)
+        e = self.outlook.expect(info, s, periods.start, periods.start, n + 4 * TAIL_STEPS)
         hours = np.zeros(STEPS)
         hours[:n], hours[DAY_STEPS:] = 0.25, 1.0
-        # a restriction in force now is taken to last; one that is not yet in force is not known
-        base = _steps(wire.base_limit_mw[periods.start : periods.start + horizon], n)
-        usual, present = wire.base_limit_mw[periods.start], twin.limit_mw[periods.start]
-        limit = base * (present / usual if usual > 0 else 1.0)
-        usable = sum(
-            int(world.twin.pools[i].usable[periods.start])
-            * world.twin.pools[i].kernel.spec.node_size
-            for i in wire.pools
-        )
-        rest_w = sum(
-            int(world.twin.pools[i].usable[periods.start])
-            * world.twin.pools[i].kernel.spec.node_size
-            * wire.rest_w[k]
-            for k, i in enumerate(wire.pools)
-        )
-        # what is expected to be asked at once, of which no more than all there is can run
-        demand = np.minimum([expect(f"demand_{label}") for label in CLASSES], float(usable))
-        offset = self._offset(wire, expect("temperature"), expect("wet_bulb"), rest_w / 1e6)
-        contracts = [k for k, of in enumerate(world.twin.contract_site) if of == s]
-        output = np.array(
-            [
-                expect(world.contract_kind[k])
-                * _steps(world.contract_cap_mw[k][periods.start : periods.start + horizon], n)
-                for k in contracts
-            ]
-        ).reshape(len(contracts), STEPS)
+        offered = self.offers[s]
+        position, spread = np.zeros(STEPS), np.zeros(STEPS)
+        if offered is not None:
+            position[:n] = self.outlook.position(s, day, *offered)
+            spread[:n] = twin.intraday_spread_eur_per_mwh
+        self.offers[s] = None
         floor = twin.battery.soc_min_mwh if twin.battery else 0.0
-        return wire.planner.plan(
+        return world.sites[s].planner.plan(
             DayInput(
                 periods=n,
                 hours=hours,
-                price_eur_per_mwh=expect("price"),
-                limit_mw=limit,
-                export_mw=wire.export_mw,
-                offset_mw=offset,
-                rest_mw=np.full(STEPS, rest_w / 1e6),
-                capacity=np.full(STEPS, float(usable)),
-                contract_mw=output,
+                price_eur_per_mwh=_steps(e.price_eur_per_mwh, n),
+                limit_mw=_steps(e.limit_mw, n),
+                export_mw=world.sites[s].export_mw,
+                offset_mw=_steps(e.offset_mw, n),
+                rest_mw=np.full(STEPS, e.rest_mw),
+                capacity=np.full(STEPS, e.usable),
+                contract_mw=np.array([_steps(mw, n) for mw in e.contract_mw]).reshape(-1, STEPS),
                 soc_mwh=twin.soc_mwh - floor,
-                arrivals_gpu_h=np.maximum(demand, 0.0) * hours,
+                arrivals_gpu_h=np.array([_steps(d, n) for d in e.demand]) * hours,
+                position_mw=position,
+                spread_eur_per_mwh=spread,
+                offered=offered is not None,
             )
         )
 
-    @staticmethod
-    def _offset(wire: SiteWires, air: Array, damp: Array, rest_mw: float) -> Array:
-        """What a site draws beside its slope times IT power above rest, at the expected load."""
-        likely = min(max(rest_mw * 2.5, 0.0), wire.design.it_design_mw)
-        over = overhead(wire.design, wire.electrical, likely, air, np.minimum(damp, air))
-        slope = wire.planner.shape.site_per_it
-        return over.overhead_mw - (slope - 1.0) * likely
+    def _offer(self, day: int, period: int, step: int, plans: list[Plan]) -> None:
+        """At the gate: offer the next day, as it looks now; the auction's answer comes later."""
+        if day + 1 >= self.calendar.days:
+            return
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for s, plan in enumerate(plans):
+            soc = self._expected_soc(s, plan, step)
+            offer, bare = self.outlook.offer(s, period, day + 1, soc)
+            self.offers[s] = (offer, bare) if len(offer.position_mw) else None
+            arrays |= {f"position_mw.{s}": offer.position_mw, f"bare_mw.{s}": bare}
+            arrays |= {f"own_cost_eur.{s}": offer.own_cost_eur}
+        self.journal.append("gate", int(self.calendar.start_ns[period]), {"day": day + 1}, arrays)
+
+    def _expected_soc(self, s: int, plan: Plan, step: int) -> float:
+        """Energy that the battery will hold at midnight if the rest of the day goes as planned."""
+        site = self.world.twin.sites[s]
+        battery = site.battery
+        if battery is None:
+            return 0.0
+        gained = plan.charge_mw[step:].sum() * battery.charge_efficiency
+        gained -= plan.discharge_mw[step:].sum() / battery.discharge_efficiency
+        level = site.soc_mwh - battery.soc_min_mwh + 0.25 * float(gained)
+        return min(max(level, 0.0), battery.soc_max_mwh - battery.soc_min_mwh)
 
     # --- tick ---------------------------------------------------------------------------------
 
@@ -266,6 +272,7 @@ class Loop:
             discharge_mw=max(discharge, support) if support > discharge else discharge,
             contract_share=share,
             day_ahead_mw=float(plan.day_ahead_mw[step]),
+            intraday_mw=float(plan.intraday_mw[step]),
             planned_it_mw=float(plan.it_mw[step]),
             envelope_mw=intent.envelope_mw / 1e9,
         )
@@ -358,12 +365,24 @@ class Loop:
             mine, kept = desk.snapshot()
             arrays |= {f"desk{i}.{name}": array for name, array in mine.items()}
             fields["desks"].append(kept)
+        fields["offered"] = [pair is not None for pair in self.offers]
+        for s, pair in enumerate(self.offers):
+            if pair is not None:
+                arrays |= {f"offer{s}.{n}": getattr(pair[0], n) for n in _OFFER}
+                arrays[f"offer{s}.bare_mw"] = pair[1]
         return {**arrays, "demand": self.demand}, fields
 
     def restore(self, arrays: Any, fields: Any) -> None:
         """Put back what `snapshot` gave."""
         self.world.twin.restore(arrays, fields)
         self.demand[...] = arrays["demand"]
+        for s, offered in enumerate(fields["offered"]):
+            if offered:
+                kept_ = {n: np.asarray(arrays[f"offer{s}.{n}"]) for n in _OFFER}
+                self.offers[s] = (
+                    Offer(**kept_, step_h=1.0),
+                    np.asarray(arrays[f"offer{s}.bare_mw"]),
+                )
         self._told = [
             t and (t[0], tuple(t[1]), tuple(t[2]), tuple(t[3]), t[4]) for t in fields["told"]
         ]

@@ -93,6 +93,7 @@ def series_table(book: Book, trace: Trace) -> pa.Table:
         columns["heat_mw"] = meter["heat_wh"]
         columns["ppa_mw"] = book.contract[:n, taken, 0].sum(axis=1) / (1e6 * hours)
         columns["day_ahead_mw"] = meter["day_ahead_wh"]
+        columns["intraday_mw"] = meter["intraday_wh"]
         columns["imbalance_mw"] = book.imbalance_wh[:n, s] / (1e6 * hours)
         columns["water_m3"] = book.meter[:n, s, _M["water_ml"]] / 1e6
         columns["co2_location_kg"] = book.shared_total[:n, s, 1] / 1e6
@@ -309,7 +310,7 @@ def _energy(book: Book, limit_missed_wh: int) -> dict[str, float]:
     metered = {
         key: float(book.meter[:n, :, _M[f"{key}_wh"]].sum()) / 1e6
         for key in ("it", "import", "export", "cooling", "losses", "auxiliary", "charge",
-                    "discharge", "day_ahead", "network")
+                    "discharge", "day_ahead", "intraday", "network")
     }  # fmt: skip
     site = sum(metered[k] for k in ("it", "cooling", "losses", "auxiliary"))
     return {

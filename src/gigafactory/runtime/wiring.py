@@ -21,6 +21,7 @@ from gigafactory.jobs import JobClass, JobTable
 from gigafactory.kernel import FULL_SPEED, Pool, PoolSpec, Rules
 from gigafactory.ledger import Header
 from gigafactory.planner import EnergyPlanner, GroupShape, Responder, SiteShape
+from gigafactory.planner.gate import Gate
 from gigafactory.plant import Chip
 from gigafactory.plant.battery import Battery
 from gigafactory.plant.power import PowerCurve, curve_for
@@ -44,6 +45,8 @@ CLASSES = tuple(c.label for c in JobClass)
 REALTIME = int(JobClass.INFERENCE_REALTIME)
 #: Loads at which the plant's physics is tabulated, from none to full.
 GRID_POINTS = 13
+#: Hours of a day at the gate, and of the tail planned behind it.
+GATE_DAY, GATE_TAIL = 24, 12
 #: Weather a plan assumes for the slope of site power in IT power: means of De Bilt, 2018 to 2025.
 MEAN_TEMPERATURE_C, MEAN_WET_BULB_C = 11.5, 9.1
 #: Weather in which a connection must still carry the nodes put in service; our assumption, about
@@ -59,6 +62,7 @@ class SiteWires:
         name: of the site.
         pools: pool numbers.
         planner: its energy LP.
+        gate: makes its offers for the next day.
         design: cooling plant.
         electrical: power chain.
         base_limit_mw: contractual import limit per period, events apart, [P].
@@ -71,6 +75,7 @@ class SiteWires:
     name: str
     pools: tuple[int, ...]
     planner: EnergyPlanner
+    gate: Gate
     design: CoolingDesign
     electrical: Electrical
     base_limit_mw: Array
@@ -361,12 +366,14 @@ def _site(
         temperature_c=air,
         wet_bulb_c=damp,
         carbon_kg_per_mwh=signals.carbon.values,
+        intraday_spread_eur_per_mwh=factory.energy.market.intraday_spread_eur_per_mwh,
     )
     shape = _shape(factory, fleet, catalogue, design, electrical, battery, name)
     wire = SiteWires(
         name=name,
         pools=pools,
         planner=EnergyPlanner(shape),
+        gate=Gate(shape, GATE_DAY, GATE_TAIL, 1.0),
         design=design,
         electrical=electrical,
         base_limit_mw=connection_limit_mw(name, site, None, calendar.start_ns),

@@ -231,7 +231,8 @@ def _site(name: str, edges: Ints, accelerators: int, seed: int, number: int) -> 
     column |= {"import_mw": np.clip(net, 0, None), "export_mw": np.clip(-net, 0, None)}
     column |= {"charge_mw": charge, "discharge_mw": discharge, "ppa_mw": ppa}
     column |= {"soc_mwh": np.full(periods, 60.0), "ppa_available_mw": ppa}
-    column |= {"imbalance_mw": imbalance, "day_ahead_mw": net - ppa - imbalance}
+    column |= {"imbalance_mw": imbalance, "day_ahead_mw": net - ppa - imbalance - 1.0}
+    column["intraday_mw"] = np.full(periods, 1.0)
     column |= _footprint(column, it_mw, net, hours)
     column["envelope_mw"] = np.full(periods, 1.3 * accelerators / 1e3)
     queue = 900 + 700 * np.sin(np.arange(periods) / 400.0)
@@ -251,6 +252,7 @@ def _footprint(column: dict[str, Any], it_mw: Floats, net: Floats, hours: Floats
         "co2_market_kg": np.clip((net - column["ppa_mw"]) * hours * 380, 0, None),
         "energy_eur": (column["ppa_mw"] * 68.0) * hours
         + column["day_ahead_mw"] * hours * column["price_eur_per_mwh"]
+        + column["intraday_mw"] * hours * (column["price_eur_per_mwh"] + 3.0)
         + column["imbalance_mw"] * hours * column["imbalance_eur_per_mwh"],
     }
 
@@ -329,7 +331,9 @@ def _summary(
         return float((column(key) * hours).sum())
 
     names = ("it", "import", "export", "cooling", "losses", "auxiliary", "charge", "discharge")
-    energy = {f"{k}_mwh": mwh(f"{k}_mw") for k in (*names, "ppa", "day_ahead", "imbalance")}
+    energy = {
+        f"{k}_mwh": mwh(f"{k}_mw") for k in (*names, "ppa", "day_ahead", "intraday", "imbalance")
+    }
     inside = ("it_mwh", "cooling_mwh", "losses_mwh", "auxiliary_mwh")
     energy["site_mwh"] = sum(energy[key] for key in inside)
     water, heat = float(column("water_m3").sum()), mwh("heat_mw")

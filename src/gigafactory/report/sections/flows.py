@@ -92,7 +92,8 @@ def _contracts(tell: Teller) -> tuple[list[Flow], list[Flow]]:
     series, voice = tell.frame.series, tell.voice
     into: list[Flow] = []
     out: list[Flow] = []
-    for name in ("ppa", "day_ahead", "imbalance"):
+    names = ["ppa", "day_ahead", "intraday", "imbalance"]
+    for name in [n for n in names if series.has(f"{n}_mw")]:
         power, source = series.total(f"{name}_mw"), f"series:{name}_mw"
         bought = float((np.clip(power, 0, None) * series.hours).sum())
         sold = float((np.clip(-power, 0, None) * series.hours).sum())
