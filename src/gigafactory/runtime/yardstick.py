@@ -10,6 +10,7 @@ import numpy as np
 from gigafactory.adapters.twin import SENSES
 from gigafactory.kernel import FULL_SPEED
 from gigafactory.ledger import GROUP_COLUMNS, METERS, Book
+from gigafactory.ledger.book import PAID
 from gigafactory.planner.yardstick import (
     Course,
     Yardstick,
@@ -109,6 +110,7 @@ def yardstick(world: World, book: Book, trace: Trace, full: bool = False) -> dic
         "hourly": _sums([measure(shape, course, hours, ratio) for shape, course in pairs]),
         "quarterly": None,
         "threshold_eur": None,
+        "intraday_eur": intraday_eur(book, trace),
         "imbalance_eur": imbalance_eur(book, trace),
     }
     if full:
@@ -132,6 +134,14 @@ def _sums(found: list[Yardstick]) -> dict[str, float | None]:
     regret = told["regret_eur"]
     told["regret_share"] = regret / worth if worth and regret is not None and worth > 1.0 else None
     return told
+
+
+def intraday_eur(book: Book, trace: Trace) -> float:
+    """What trade after the auction cost beyond the day-ahead price."""
+    n = book.periods
+    price = trace.senses[:n, :, _SENSE["price_eur_per_mwh"]]
+    worth = (book.meter[:n, :, _METER["intraday_wh"]] / 1e6 * price).sum()
+    return float(book.paid[:n, :, PAID.index("intraday")].sum() / 1e6 - worth)
 
 
 def imbalance_eur(book: Book, trace: Trace) -> float:

@@ -60,7 +60,10 @@ def _add_yardstick(tell: Teller, section: Section) -> None:
         rows.insert(1, [voice.say("yardstick.threshold_eur"), tell.key("yardstick.threshold_eur")])
     if finer:
         rows.append([voice.say("yardstick.hour_bound"), tell.key("yardstick.hourly.bound_eur")])
-    rows.append([voice.say("yardstick.imbalance_eur"), tell.key("yardstick.imbalance_eur")])
+    rows += [
+        [voice.say(f"yardstick.{name}"), tell.key(f"yardstick.{name}")]
+        for name in ("intraday_eur", "imbalance_eur")
+    ]
     heads = [voice.say("yardstick.operator"), voice.say("yardstick.cost")]
     section.tables.append(Table(voice.say("yardstick.table"), heads, rows))
     section.notes.append(voice.markup("yardstick.note"))
