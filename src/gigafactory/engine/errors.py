@@ -51,6 +51,21 @@ class BadInput(Exception):  # noqa: N818  (it is the name of the kind, and reads
         super().__init__("\n".join(map(str, self.problems)))
 
 
+def outside(where: str, record: object, **bounds: tuple[float, float]) -> list[Problem]:
+    """The fields of a record that do not lie within their bounds, ends included; nan lies nowhere.
+
+    Args:
+        where: what the record is, for the reader.
+        record: has a number by each name of `bounds`.
+        bounds: lowest and highest value of each field.
+    """
+    return [
+        Problem(where, name, str(value), f"must be from {low:g} to {high:g}")
+        for name, (low, high) in bounds.items()
+        if not low <= (value := getattr(record, name)) <= high
+    ]
+
+
 def refuse(where: str, field: str, value: object, why: str) -> BadInput:
     """Build a `BadInput` with a single problem; raise the result."""
     return BadInput([Problem(where, field, "" if value is None else str(value), why)])

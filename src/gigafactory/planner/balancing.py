@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.engine.errors import BadInput, Problem
+from gigafactory.engine.errors import BadInput, Problem, outside
 from gigafactory.kernel.seconds import run_seconds
 from gigafactory.kernel.sitestate import (
     CLASS,
@@ -79,7 +79,7 @@ class Fcr:
 
     def problems(self) -> Iterable[Problem]:
         """What is out of range."""
-        return _ranges(
+        return outside(
             "fcr",
             self,
             contracted_mw=(0.0, _MOST_MW),
@@ -125,7 +125,7 @@ class Afrr:
 
     def problems(self) -> Iterable[Problem]:
         """What is out of range."""
-        return _ranges(
+        return outside(
             "afrr",
             self,
             up_mw=(0.0, _MOST_MW),
@@ -189,7 +189,7 @@ class FlexClass:
     def problems(self) -> Iterable[Problem]:
         """What is out of range."""
         where = f"class {self.name}"
-        yield from _ranges(
+        yield from outside(
             where,
             self,
             active_mw=(0.0, _MOST_MW),
@@ -304,7 +304,7 @@ class ResponsePlant:
         return (free + work if lasting >= free else max(work, lasting)), down
 
     def _ranges(self) -> Iterable[Problem]:
-        yield from _ranges(
+        yield from outside(
             "plant",
             self,
             capacity_mw=(0.0, _MOST_MW),
@@ -592,13 +592,6 @@ def see_ahead(limit_mw: Array, steps: int) -> Array:
     back = np.minimum.accumulate(rows[:, ::-1], axis=1)[:, ::-1].ravel()
     # A window of one block's width lies in two blocks: the end of one, the begin of the next.
     return np.asarray(np.minimum(back[:count], onward[steps : steps + count]))
-
-
-def _ranges(where: str, record: object, **bounds: tuple[float, float]) -> Iterable[Problem]:
-    for name, (low, high) in bounds.items():
-        value = getattr(record, name)
-        if not (math.isfinite(value) and low <= value <= high):
-            yield Problem(where, name, str(value), f"must be from {low:g} to {high:g}")
 
 
 def _orders(plant: ResponsePlant) -> Ints:

@@ -149,8 +149,7 @@ class EnergyPlanner:
         x.load_mw = day.offset_mw + s.site_per_it * day.rest_mw
         x.capacity = day.capacity
         x.contract_mw = day.contract_mw
-        gain = np.subtract(s.contract_price_eur_per_mwh, s.contract_curtail_eur_per_mwh)
-        x.contract_eur_per_mwh = np.repeat(gain[:, None], STEPS, axis=1)
+        x.contract_eur_per_mwh = np.repeat(s.taking_eur_per_mwh[:, None], STEPS, axis=1)
         x.arrivals_gpu_h = day.arrivals_gpu_h
         delay = np.array([g.delay_eur_per_gpu_h for g in s.groups]).reshape(-1, 1)
         x.delay_eur_per_gpu_h = delay * day.hours / 24.0
@@ -161,7 +160,7 @@ class EnergyPlanner:
         x.slow = self._may_slow(day)
         x.soc_mwh = day.soc_mwh
         # what is left in the battery is worth what it saves on an average hour
-        x.soc_eur_per_mwh = max(mean - s.wear_eur_per_mwh, 0.0) * s.discharge_efficiency
+        x.soc_eur_per_mwh = s.stored_eur_per_mwh(mean)
         return x
 
     def _may_slow(self, day: DayInput) -> npt.NDArray[np.bool_]:
@@ -197,11 +196,10 @@ class EnergyPlanner:
             count = x[:n, at[f"n.{i}"]]
             work = g.speed[0] * count
             it += count * g.active_w[0] / 1e6
-            for k in range(len(g.speed) - 1):
-                step = g.speed[k + 1] - g.speed[k]
+            for k, (_, slope_w) in enumerate(g.segments):
                 part = x[:n, at[f"seg.{i}.{k}"]]
                 work = work + part
-                it += part * (g.active_w[k + 1] - g.active_w[k]) / step / 1e6
+                it += part * slope_w / 1e6
             busy = count > 1.0
             speed[i, busy] = np.clip(work[busy] / count[busy], g.speed[0], 1.0)
             waits[i] = x[:n, at[f"backlog.{i}"]] > 1.0
@@ -219,9 +217,8 @@ class EnergyPlanner:
         share = np.ones((s.contracts, n))
         for c in range(s.contracts):
             given = day.contract_mw[c, :n]
-            gain = s.contract_price_eur_per_mwh[c] - s.contract_curtail_eur_per_mwh[c]
             # where nothing is expected, what comes after all is taken when it is worth its price
-            worth = (gain < day.price_eur_per_mwh[:n]).astype(np.float64)
+            worth = (s.taking_eur_per_mwh[c] < day.price_eur_per_mwh[:n]).astype(np.float64)
             used_mw = np.clip(x[:n, self._at[f"contract.{c}"]], 0.0, given)
             share[c] = np.where(given > 1e-6, used_mw / np.maximum(given, 1e-6), worth)
         return share

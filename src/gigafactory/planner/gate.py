@@ -97,9 +97,7 @@ class Gate:
         """
         s, day = self.shape, self.day_steps
         expected = np.mean(scenarios, axis=0)
-        worth = max(float(expected[day:].mean()) - s.wear_eur_per_mwh, 0.0)
-        worth *= s.discharge_efficiency
-        gain = np.subtract(s.contract_price_eur_per_mwh, s.contract_curtail_eur_per_mwh)
+        worth = s.stored_eur_per_mwh(float(expected[day:].mean()))
         # limits and load are alike in all scenarios: they are told once, and the basis goes from
         # scenario to scenario but not from day to day, so an offer depends on its own numbers alone
         self._solver.forget()
@@ -110,7 +108,7 @@ class Gate:
         plain = np.asarray(self._solver.program.lp.col_cost_)
         rows: list[tuple[Array, Array, Array, float, float]] = []
         for price in list(scenarios)[:PROFILES]:
-            cost = self._cost(plain, price, gain)
+            cost = self._cost(plain, price)
             found = self._solver.solve_again(cost)
             if found is None:
                 self._solver.start()
@@ -118,12 +116,10 @@ class Gate:
             if found is None:
                 self._solver.forget()
                 continue
-            rows.append(self._profile(found, gain, worth))
+            rows.append(self._profile(found, worth))
         return self._group(rows)
 
-    def _profile(
-        self, found: Solution, gain: Array, worth: float
-    ) -> tuple[Array, Array, Array, float, float]:
+    def _profile(self, found: Solution, worth: float) -> tuple[Array, Array, Array, float, float]:
         """What a schedule buys, charges, gives, costs beside the market, and leaves stored."""
         s, day = self.shape, self.day_steps
         flow = {n: found.of(0, n)[:day] for n in ("import", "export", "beyond")}
@@ -138,12 +134,16 @@ class Gate:
         taken = taken.reshape(s.contracts, day)
         own = (flow["import"] + flow["beyond"]) * s.levy_eur_per_mwh
         own = own + flow["export"] * s.export_margin_eur_per_mwh
-        own = own + discharge * s.wear_eur_per_mwh + (taken * gain[:, None]).sum(axis=0)
+        own = (
+            own
+            + discharge * s.wear_eur_per_mwh
+            + (taken * s.taking_eur_per_mwh[:, None]).sum(axis=0)
+        )
         position = flow["import"] + flow["beyond"] - flow["export"] - taken.sum(axis=0)
         cost_eur = float(own.sum()) * self.step_h - worth * left
         return position, charge, discharge, cost_eur, left
 
-    def _cost(self, plain: Array, price: Array, gain: Array) -> Array:
+    def _cost(self, plain: Array, price: Array) -> Array:
         """Costs of all columns at the prices of a scenario."""
         s, day, at = self.shape, self.day_steps, self._solver.program.layouts[0].columns
         cost = plain.copy()
@@ -151,10 +151,9 @@ class Gate:
         steps[:, at["import"]] = (price + s.levy_eur_per_mwh) * self.step_h
         steps[:, at["export"]] = -(price - s.export_margin_eur_per_mwh) * self.step_h
         for k in range(s.contracts):
-            steps[:, at[f"contract.{k}"]] = (gain[k] - price) * self.step_h
+            steps[:, at[f"contract.{k}"]] = (s.taking_eur_per_mwh[k] - price) * self.step_h
         if "soc" in at:
-            tail = max(float(price[day:].mean()) - s.wear_eur_per_mwh, 0.0)
-            steps[-1, at["soc"]] = -tail * s.discharge_efficiency
+            steps[-1, at["soc"]] = -s.stored_eur_per_mwh(float(price[day:].mean()))
         return cost
 
     def _group(self, rows: list[tuple[Array, Array, Array, float, float]]) -> Offer:

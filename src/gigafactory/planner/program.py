@@ -255,10 +255,8 @@ class Program:
         out = []
         for g, group in enumerate(shape.groups):
             out.append((f"n.{g}", group.active_w[0] / 1e6, g))
-            for k in range(len(group.speed) - 1):
-                width = group.speed[k + 1] - group.speed[k]
-                slope = (group.active_w[k + 1] - group.active_w[k]) / width
-                out.append((f"seg.{g}.{k}", slope / 1e6, g))
+            for k, (_, slope_w) in enumerate(group.segments):
+                out.append((f"seg.{g}.{k}", slope_w / 1e6, g))
         return out
 
     def _work(self, s: int, shape: SiteShape) -> None:
@@ -267,9 +265,8 @@ class Program:
             if shape.shares:
                 self._own(s, "capacity", f"n.{g}", 1.0)
             terms = [(f"n.{g}", group.speed[0] * h)]
-            for k in range(len(group.speed) - 1):
+            for k, (width, _) in enumerate(group.segments):
                 self._own(s, f"seg.{g}.{k}", f"seg.{g}.{k}", 1.0)
-                width = group.speed[k + 1] - group.speed[k]
                 self._own(s, f"seg.{g}.{k}", f"n.{g}", -width)
                 terms.append((f"seg.{g}.{k}", h))
             if group.moves:

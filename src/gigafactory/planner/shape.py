@@ -7,6 +7,7 @@ from window to window: prices, limits, work and states are in `numbers`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,12 @@ class GroupShape:
     sheds: float = 0.0
     rises: bool = False
     moves: bool = False
+
+    @property
+    def segments(self) -> tuple[tuple[float, float], ...]:
+        """Per pair of neighbouring speeds: how far apart they are, and W per unit of speed."""
+        pairs = zip(pairwise(self.speed), pairwise(self.active_w), strict=True)
+        return tuple((v1 - v0, (w1 - w0) / (v1 - v0)) for (v0, v1), (w0, w1) in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,15 @@ class SiteShape:
     peaks: bool = False
     shares: bool = True
     intraday: bool = False
+
+    @property
+    def taking_eur_per_mwh(self) -> Array:
+        """Cost of taking a MWh of each contract against not taking it, [contracts]."""
+        return np.subtract(self.contract_price_eur_per_mwh, self.contract_curtail_eur_per_mwh)
+
+    def stored_eur_per_mwh(self, price_eur_per_mwh: float) -> float:
+        """Worth of a MWh in the battery at a price: what giving it brings, less wear and losses."""
+        return max(price_eur_per_mwh - self.wear_eur_per_mwh, 0.0) * self.discharge_efficiency
 
 
 @dataclass(frozen=True, slots=True, eq=False)

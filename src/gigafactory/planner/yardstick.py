@@ -65,6 +65,11 @@ class Course:
     def __len__(self) -> int:
         return len(self.price_eur_per_mwh)
 
+    @property
+    def load_mw(self) -> Array:
+        """What the site drew beside its battery; negative where it made more, [T]."""
+        return self.import_mw - self.export_mw - self.charge_mw + self.discharge_mw
+
     def coarse(self, ratio: int) -> Course:
         """Means over so many steps each; what does not fill a last step is left out."""
         if ratio == 1:
@@ -115,16 +120,15 @@ class Yardstick:
 def cost_eur(shape: SiteShape, course: Course, hours: float) -> float:
     """What a course cost at the day-ahead price: energy, levies, contracts, wear."""
     price = course.price_eur_per_mwh
-    gain = np.subtract(shape.contract_price_eur_per_mwh, shape.contract_curtail_eur_per_mwh)
     cost = course.import_mw * (price + shape.levy_eur_per_mwh)
     cost = cost - course.export_mw * (price - shape.export_margin_eur_per_mwh)
-    cost = cost + (course.taken_mw * (gain[:, None] - price)).sum(axis=0)
+    cost = cost + (course.taken_mw * (shape.taking_eur_per_mwh[:, None] - price)).sum(axis=0)
     return float((cost + course.discharge_mw * shape.wear_eur_per_mwh).sum() * hours)
 
 
 def naive(course: Course) -> Course:
     """The same work at the same times, battery at rest, every contract taken."""
-    net = course.import_mw - course.export_mw - course.charge_mw + course.discharge_mw
+    net = course.load_mw
     rest = np.zeros(len(course))
     return replace(
         course,
@@ -171,7 +175,6 @@ def threshold(shape: SiteShape, course: Course, hours: float) -> Course:
                 able = min(soc * out_of / hours, load[t] + most_out[t])
                 discharge[t] = max(0.0, min(shape.battery_mw, able))
             soc += (charge[t] * into - discharge[t] / out_of) * hours
-    gain = np.subtract(shape.contract_price_eur_per_mwh, shape.contract_curtail_eur_per_mwh)
     net = load + charge - discharge
     return replace(
         rest,
@@ -179,15 +182,14 @@ def threshold(shape: SiteShape, course: Course, hours: float) -> Course:
         export_mw=np.maximum(-net, 0.0),
         charge_mw=charge,
         discharge_mw=discharge,
-        taken_mw=np.where(gain[:, None] <= price, course.contract_mw, 0.0),
+        taken_mw=np.where(shape.taking_eur_per_mwh[:, None] <= price, course.contract_mw, 0.0),
         soc_end_mwh=soc,
     )
 
 
 def end_worth_eur_per_mwh(shape: SiteShape, course: Course) -> float:
     """What a MWh left in the battery counts for: the mean price, less losses and wear."""
-    worth = max(float(course.price_eur_per_mwh.mean()) - shape.wear_eur_per_mwh, 0.0)
-    return worth * shape.discharge_efficiency
+    return shape.stored_eur_per_mwh(float(course.price_eur_per_mwh.mean()))
 
 
 def measure(shape: SiteShape, course: Course, hours: float, ratio: int = 1) -> Yardstick:
@@ -240,12 +242,10 @@ def _known(shape: SiteShape, course: Course, step_h: float) -> Numbers:
     x.export_mw = np.maximum(course.export_limit_mw, course.export_mw)
     active_mw = np.array([g.active_w[-1] for g in shape.groups]) / 1e6
     work_mw = shape.site_per_it * (active_mw @ course.running if len(active_mw) else np.zeros(n))
-    net = course.import_mw - course.export_mw - course.charge_mw + course.discharge_mw
-    x.load_mw = net - work_mw
+    x.load_mw = course.load_mw - work_mw
     x.capacity = np.maximum(course.capacity, course.running.sum(axis=0))
     x.contract_mw = course.contract_mw
-    gain = np.subtract(shape.contract_price_eur_per_mwh, shape.contract_curtail_eur_per_mwh)
-    x.contract_eur_per_mwh = gain[:, None] - price
+    x.contract_eur_per_mwh = shape.taking_eur_per_mwh[:, None] - price
     x.arrivals_gpu_h = course.running * step_h
     delay = np.array([g.delay_eur_per_gpu_h for g in shape.groups]).reshape(-1, 1)
     x.delay_eur_per_gpu_h = np.repeat(delay * step_h / 24.0, n, axis=1)

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from gigafactory.engine.errors import BadInput, Problem, refuse
+from gigafactory.engine.errors import BadInput, outside, refuse
 
 #: What rounding may add to a limit before a step is refused, relative to the battery's size.
 _SLACK: Final = 1e-9
@@ -42,19 +42,18 @@ class Battery:
     def __post_init__(self) -> None:
         if math.isnan(self.soc_max_mwh):
             object.__setattr__(self, "soc_max_mwh", self.energy_mwh)
-        problems = [
-            Problem("battery", name, str(value), f"must be from {low:g} to {high:g}")
-            for name, value, low, high in (
-                ("power_mw", self.power_mw, 0.0, 1e5),
-                ("energy_mwh", self.energy_mwh, 0.0, 1e6),
-                ("charge_efficiency", self.charge_efficiency, 0.3, 1.0),
-                ("discharge_efficiency", self.discharge_efficiency, 0.3, 1.0),
-                ("soc_min_mwh", self.soc_min_mwh, 0.0, self.energy_mwh),
-                ("soc_max_mwh", self.soc_max_mwh, self.soc_min_mwh, self.energy_mwh),
-                ("wear_eur_per_mwh", self.wear_eur_per_mwh, 0.0, 1e4),
-            )
-            if not (math.isfinite(value) and low <= value <= high)
-        ]
+        most_mwh = min(self.energy_mwh, 1e6)
+        problems = outside(
+            "battery",
+            self,
+            power_mw=(0.0, 1e5),
+            energy_mwh=(0.0, 1e6),
+            charge_efficiency=(0.3, 1.0),
+            discharge_efficiency=(0.3, 1.0),
+            soc_min_mwh=(0.0, most_mwh),
+            soc_max_mwh=(self.soc_min_mwh, most_mwh),
+            wear_eur_per_mwh=(0.0, 1e4),
+        )
         if problems:
             raise BadInput(problems)
 

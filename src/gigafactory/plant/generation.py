@@ -30,7 +30,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.engine.errors import BadInput, Problem, refuse
+from gigafactory.engine.errors import BadInput, Problem, outside, refuse
 from gigafactory.plant.provenance import Source, read_source, read_yaml
 
 Array = npt.NDArray[np.float64]
@@ -172,11 +172,7 @@ class Generator:
     black_start: bool = True
 
     def __post_init__(self) -> None:
-        problems = [
-            Problem(f"generator {self.name}", name, str(value), f"must be from {low:g} to {high:g}")
-            for name, low, high in _BOUNDS
-            if not low <= (value := getattr(self, name)) <= high
-        ]
+        problems = outside(f"generator {self.name}", self, **_BOUNDS)
         if self.driver not in DRIVERS:
             why = f"must be one of {', '.join(DRIVERS)}"
             problems.append(Problem(f"generator {self.name}", "driver", self.driver, why))
@@ -200,23 +196,23 @@ class Generator:
         return self.fuel_co2_kg_per_mwh * self.heat_rate_mwh_per_mwh
 
 
-_BOUNDS: Final = (
-    ("capacity_mw", 1e-6, 1e5),
-    ("fuel_stock_mwh", 0.0, math.inf),
-    ("fuel_eur_per_mwh", 0.0, 1e5),
-    ("fuel_co2_kg_per_mwh", 0.0, 1e3),
-    ("heat_rate_mwh_per_mwh", 0.0, 20.0),
-    ("no_load_share", 0.0, 1.0),
-    ("variable_eur_per_mwh", 0.0, 1e5),
-    ("start_eur_per_mw", 0.0, 1e6),
-    ("start_min", 0.0, 1e5),
-    ("ramp_share_per_min", 1e-6, 1e3),
-    ("block_share", 0.0, 1.0),
-    ("min_load_share", 0.0, 1.0),
-    ("run_h_max", 0.0, 8784.0),
-    ("nox_kg_per_mwh", 0.0, 1e3),
-    ("water_l_per_kwh", 0.0, 1e3),
-)
+_BOUNDS: Final = {
+    "capacity_mw": (1e-6, 1e5),
+    "fuel_stock_mwh": (0.0, math.inf),
+    "fuel_eur_per_mwh": (0.0, 1e5),
+    "fuel_co2_kg_per_mwh": (0.0, 1e3),
+    "heat_rate_mwh_per_mwh": (0.0, 20.0),
+    "no_load_share": (0.0, 1.0),
+    "variable_eur_per_mwh": (0.0, 1e5),
+    "start_eur_per_mw": (0.0, 1e6),
+    "start_min": (0.0, 1e5),
+    "ramp_share_per_min": (1e-6, 1e3),
+    "block_share": (0.0, 1.0),
+    "min_load_share": (0.0, 1.0),
+    "run_h_max": (0.0, 8784.0),
+    "nox_kg_per_mwh": (0.0, 1e3),
+    "water_l_per_kwh": (0.0, 1e3),
+}
 
 
 def kinds() -> Mapping[str, Kind]:

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.engine.errors import BadInput, Problem
+from gigafactory.engine.errors import BadInput, Problem, outside
 
 Array = npt.NDArray[np.float64]
 
@@ -51,16 +51,14 @@ class HeatNetwork:
     pump_inside: bool = False
 
     def __post_init__(self) -> None:
-        problems = [
-            Problem("heat network", name, str(value), f"must be from {low:g} to {high:g}")
-            for name, value, low, high in (
-                ("capacity_mw", self.capacity_mw, 0.0, 1e5),
-                ("sink_c", self.sink_c, 20.0, 120.0),
-                ("quality", self.quality, 0.1, 0.8),
-                ("pinch_k", self.pinch_k, 0.0, 20.0),
-            )
-            if not (math.isfinite(value) and low <= value <= high)
-        ]
+        problems = outside(
+            "heat network",
+            self,
+            capacity_mw=(0.0, 1e5),
+            sink_c=(20.0, 120.0),
+            quality=(0.1, 0.8),
+            pinch_k=(0.0, 20.0),
+        )
         if problems:
             raise BadInput(problems)
 

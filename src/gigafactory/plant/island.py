@@ -34,7 +34,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.engine.errors import BadInput, Problem, refuse
+from gigafactory.engine.errors import BadInput, Problem, outside, refuse
 from gigafactory.plant import battery as cells
 from gigafactory.plant import generation
 from gigafactory.plant.battery import Battery
@@ -725,14 +725,16 @@ def _load_faults(loads: Sequence[Load]) -> list[Problem]:
         where = f"load {load.name}"
         if names.count(load.name) > 1:
             problems.append(Problem(where, "name", load.name, "each load needs a name of its own"))
-        for key, low, high in (
-            ("power_mw", 1e-9, 1e5), ("priority", 1, 1000), ("cooling_mw_per_mw", 0.0, 2.0),
-            ("checkpoint_min", 0.0, 1e4), ("run_min", 0.0, 1e5), ("inrush_times", 1.0, 20.0),
-        ):  # fmt: skip
-            value = getattr(load, key)
-            if not low <= value <= high:
-                why = f"must be from {low:g} to {high:g}"
-                problems.append(Problem(where, key, str(value), why))
+        problems += outside(
+            where,
+            load,
+            power_mw=(1e-9, 1e5),
+            priority=(1, 1000),
+            cooling_mw_per_mw=(0.0, 2.0),
+            checkpoint_min=(0.0, 1e4),
+            run_min=(0.0, 1e5),
+            inrush_times=(1.0, 20.0),
+        )
     return problems
 
 

@@ -22,7 +22,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.engine.errors import BadInput, Problem
+from gigafactory.engine.errors import BadInput, Problem, outside
 
 
 class Ride(IntEnum):
@@ -82,11 +82,7 @@ class RideRules:
             "window_s": (0.0, 86_400.0),
             "locked_s": (0.0, float("inf")),
         }
-        problems = [
-            Problem("ride", name, str(getattr(self, name)), f"must be from {low:g} to {high:g}")
-            for name, (low, high) in bounds.items()
-            if not low <= getattr(self, name) <= high
-        ]
+        problems = outside("ride", self, **bounds)
         if problems:
             raise BadInput(problems)
 

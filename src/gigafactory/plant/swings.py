@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.engine.errors import BadInput, Problem, refuse
+from gigafactory.engine.errors import BadInput, Problem, outside, refuse
 
 Array = npt.NDArray[np.float64]
 
@@ -63,11 +63,7 @@ class SwingShape:
             "checkpoint_s": (0.0, 3600.0),
             "edge_s": (0.0, 10.0),
         }
-        problems = [
-            Problem("swings", name, str(getattr(self, name)), f"must be from {low:g} to {high:g}")
-            for name, (low, high) in bounds.items()
-            if not low <= getattr(self, name) <= high
-        ]
+        problems = outside("swings", self, **bounds)
         if 0.0 < self.every_s <= self.checkpoint_s:
             why = f"must be longer than a checkpoint, {self.checkpoint_s:g} s"
             problems.append(Problem("swings", "every_s", str(self.every_s), why))
@@ -149,11 +145,7 @@ class Smoother:
             "efficiency": (0.3, 1.0),
             "pull_s": (1.0, 86_400.0),
         }
-        problems = [
-            Problem("smoother", name, str(getattr(self, name)), f"must be from {low:g} to {high:g}")
-            for name, (low, high) in bounds.items()
-            if not low <= getattr(self, name) <= high
-        ]
+        problems = outside("smoother", self, **bounds)
         if problems:
             raise BadInput(problems)
 

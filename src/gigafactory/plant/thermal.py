@@ -41,7 +41,7 @@ import numpy as np
 import numpy.typing as npt
 from thermofeel import calculate_wbt
 
-from gigafactory.engine.errors import BadInput, Problem, refuse
+from gigafactory.engine.errors import BadInput, Problem, outside, refuse
 
 Array = npt.NDArray[np.float64]
 
@@ -125,12 +125,15 @@ class Electrical:
     transformer_fixed_share: float = 0.25
 
     def __post_init__(self) -> None:
-        problems: list[Problem] = []
-        _within(problems, "electrical", "ups_efficiency", self.ups_efficiency, 0.5, 1.0)
-        for name in ("transformer_loss_fraction", "distribution_loss_fraction"):
-            _within(problems, "electrical", name, getattr(self, name), 0.0, 0.2)
-        for name in ("ups_fixed_share", "transformer_fixed_share"):
-            _within(problems, "electrical", name, getattr(self, name), 0.0, 1.0)
+        problems = outside(
+            "electrical",
+            self,
+            ups_efficiency=(0.5, 1.0),
+            transformer_loss_fraction=(0.0, 0.2),
+            distribution_loss_fraction=(0.0, 0.2),
+            ups_fixed_share=(0.0, 1.0),
+            transformer_fixed_share=(0.0, 1.0),
+        )
         if problems:
             raise BadInput(problems)
 
@@ -188,15 +191,27 @@ class CoolingDesign:
         if self.technology not in TECHNOLOGIES:
             why = f"must be one of {', '.join(TECHNOLOGIES)}"
             found.append(Problem("cooling", "technology", self.technology, why))
-        for name, low, high in (
-            ("supply_c", 5.0, 60.0), ("approach_k", 0.5, 30.0), ("it_design_mw", 1e-6, 1e5),
-            ("exchanger_k", 0.0, 15.0), ("delta_t_k", 2.0, 30.0), ("fan_fraction", 0.0, 0.3),
-            ("pump_fraction", 0.0, 0.3), ("indoor_fraction", 0.0, 0.3), ("flow_floor", 0.0, 1.0),
-            ("chiller_quality", 0.1, 0.8), ("chiller_cop_max", 1.0, 20.0), ("wetting", 0.0, 1.0),
-            ("air_rise_k", 2.0, 30.0), ("tower_range_k", 2.0, 20.0), ("cycles", 1.5, 20.0),
-            ("drift_fraction", 0.0, 0.01), ("sea_c", -2.0, 35.0),
-        ):  # fmt: skip
-            _within(found, "cooling", name, getattr(self, name), low, high)
+        found += outside(
+            "cooling",
+            self,
+            supply_c=(5.0, 60.0),
+            approach_k=(0.5, 30.0),
+            it_design_mw=(1e-6, 1e5),
+            exchanger_k=(0.0, 15.0),
+            delta_t_k=(2.0, 30.0),
+            fan_fraction=(0.0, 0.3),
+            pump_fraction=(0.0, 0.3),
+            indoor_fraction=(0.0, 0.3),
+            flow_floor=(0.0, 1.0),
+            chiller_quality=(0.1, 0.8),
+            chiller_cop_max=(1.0, 20.0),
+            wetting=(0.0, 1.0),
+            air_rise_k=(2.0, 30.0),
+            tower_range_k=(2.0, 20.0),
+            cycles=(1.5, 20.0),
+            drift_fraction=(0.0, 0.01),
+            sea_c=(-2.0, 35.0),
+        )
         if found:
             raise BadInput(found)
 
@@ -387,13 +402,6 @@ def wue_l_per_kwh(water_m3: npt.ArrayLike, it_mwh: npt.ArrayLike) -> float:
     """Water usage effectiveness over a span, litres per kWh of IT energy (m3/MWh is the same)."""
     energy = float(np.sum(np.asarray(it_mwh, float)))
     return float(np.sum(np.asarray(water_m3, float))) / energy if energy > 0.0 else math.nan
-
-
-def _within(
-    problems: list[Problem], where: str, name: str, value: float, low: float, high: float
-) -> None:
-    if not math.isfinite(value) or not low <= value <= high:
-        problems.append(Problem(where, name, str(value), f"must be from {low:g} to {high:g}"))
 
 
 def _inside_losses(design: CoolingDesign, electrical: Electrical, it: Array) -> tuple[Array, float]:

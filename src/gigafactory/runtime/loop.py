@@ -393,13 +393,8 @@ class Loop:
 
 
 def _steps(values: Array, n: int) -> Array:
-    """Lay values per market period out over a plan's steps: `n` periods, then hourly means.
-
-    What lies beyond the end of the calendar repeats the last value.
-    """
+    """Lay values per market period out over a plan's steps: `n` periods, then hourly means."""
     want = n + 4 * TAIL_STEPS
-    if len(values) < want:
-        values = np.concatenate([values, np.full(want - len(values), values[-1])])
     out = np.zeros(STEPS)
     out[:n] = values[:n]
     out[n:DAY_STEPS] = values[n - 1]
