@@ -200,18 +200,22 @@ def recount_queues(pool: Pool) -> None:
     for p in range(8):
         some = []
         for q in range(len(s.tenant)):
-            queue = s.queue[p, q]
-            line = follow(pool, int(queue["head"]))
-            assert queue["length"] == len(line)
-            assert queue["tail"] == (line[-1] if line else -1)
-            assert line == sorted(line, key=lambda j: (int(s.job[j]["submit"]), j))
-            assert all(s.ask[j]["priority"] == p and s.ask[j]["tenant"] == q for j in line)
-            assert bool(s.tenant[q]["levels"] >> p & 1) == bool(line)
-            some += [q] if line else []
-            found += line
+            for held in range(2):
+                queue = s.queue[held, p, q]
+                line = follow(pool, int(queue["head"]))
+                assert queue["length"] == len(line)
+                assert queue["tail"] == (line[-1] if line else -1)
+                assert line == sorted(line, key=lambda j: (int(s.job[j]["submit"]), j))
+                assert all(s.ask[j]["priority"] == p and s.ask[j]["tenant"] == q for j in line)
+                assert all(s.group[s.ask[j]["group"]]["held"] == held for j in line)
+                found += line
+                if held == 0:
+                    assert bool(s.tenant[q]["levels"] >> p & 1) == bool(line)
+                    some += [q] if line else []
         n = int(s.active_count[p])
-        assert sorted(s.queue[p, :n]["active"].tolist()) == some
-        assert all(s.queue[p, q]["place"] == i for i, q in enumerate(s.queue[p, :n]["active"]))
+        active = s.queue[0, p, :n]["active"]
+        assert sorted(active.tolist()) == some
+        assert all(s.queue[0, p, q]["place"] == i for i, q in enumerate(active))
     assert sorted(found) == queued
     assert sorted(follow(pool, int(v["claim_head"]))) == claiming
     assert v["claims"] == len(claiming)

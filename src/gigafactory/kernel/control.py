@@ -11,6 +11,7 @@ from gigafactory.kernel.clocks import first_stop, plan_next_end, read_group, rea
 from gigafactory.kernel.gathering import move_together
 from gigafactory.kernel.jit import compiled
 from gigafactory.kernel.nodes import first_on, list_node, re_expect, unlist_node
+from gigafactory.kernel.queues import hold
 from gigafactory.kernel.quotas import rank_tenants, read_quota, reckon, see_tenant
 from gigafactory.kernel.running import (
     activate,
@@ -69,10 +70,7 @@ def set_groups(s: State, speed: Any, power: Any) -> None:
 @compiled
 def hold_groups(s: State, held: Any) -> None:
     """Keep queued jobs of some groups (1) from starting; what runs is not touched."""
-    for g in range(GROUPS):
-        group = s.group[g]
-        s.v[0].held_groups += held[g] - group.held
-        group.held = held[g]
+    hold(s, held)
     s.v[0].shadow_valid = 0
 
 

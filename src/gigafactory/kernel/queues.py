@@ -1,16 +1,20 @@
 """Waiting jobs: a queue per priority and tenant, and the order in which a pass meets them.
 
 Order: priority, then the rank of the tenant, then submission, then job number; jobs are numbered by
-submission. Lists are intrusive: a queued job's `next` and `prev` stand in its ask.
+submission. Lists are intrusive: a queued job's `next` and `prev` stand in its ask. Jobs whose class
+is held back stand in a line of their own, so that a pass never walks past them.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from gigafactory.kernel.jit import compiled
 from gigafactory.kernel.quotas import ask_for, is_closed
-from gigafactory.kernel.state import PRIORITIES, JobState, State
+from gigafactory.kernel.state import GROUPS, PRIORITIES, JobState, State
 
 _QUEUED = int(JobState.QUEUED)
+_OPEN, _HELD = 0, 1
 
 
 @compiled
@@ -37,13 +41,19 @@ def _count(s: State, j: int, step: int, t: int) -> None:
 
 
 @compiled
-def _last_before(s: State, p: int, q: int, j: int) -> int:
+def _line(s: State, j: int) -> int:
+    """The line job `j` waits in: that of jobs that may start, or of those held back."""
+    return _HELD if s.group[s.ask[j].group].held == 1 else _OPEN
+
+
+@compiled
+def _last_before(s: State, line: int, p: int, q: int, j: int) -> int:
     """The job of a queue after which job `j` goes, -1 when it goes first.
 
     Looked for from the end that is nearer by number: an arrival belongs last, one that was made to
     leave among the first.
     """
-    queue = s.queue[p, q]
+    queue = s.queue[line, p, q]
     at = queue.tail
     if at < j:
         return at
@@ -58,13 +68,35 @@ def _last_before(s: State, p: int, q: int, j: int) -> int:
 
 
 @compiled
+def _activate(s: State, p: int, q: int) -> None:
+    """Note that a tenant has jobs of a priority that may start."""
+    s.queue[_OPEN, p, q].place = s.active_count[p]
+    s.queue[_OPEN, p, s.active_count[p]].active = q
+    s.active_count[p] += 1
+    s.tenant[q].levels |= 1 << p
+
+
+@compiled
+def _deactivate(s: State, p: int, q: int) -> None:
+    """Note that a tenant has no job of a priority that may start any more."""
+    at = s.queue[_OPEN, p, q].place
+    last = s.queue[_OPEN, p, s.active_count[p] - 1].active
+    s.queue[_OPEN, p, at].active = last
+    s.queue[_OPEN, p, last].place = at
+    s.queue[_OPEN, p, q].place = -1
+    s.active_count[p] -= 1
+    s.tenant[q].levels &= ~(1 << p)
+
+
+@compiled
 def enqueue(s: State, j: int, t: int) -> None:
     """Put a job in the queue of its priority and tenant, by submission and number."""
     job = s.job[j]
     ask = s.ask[j]
     p, q = ask.priority, ask.tenant
-    queue = s.queue[p, q]
-    after = _last_before(s, p, q, j)
+    line = _line(s, j)
+    queue = s.queue[line, p, q]
+    after = _last_before(s, line, p, q, j)
     ask.prev = after
     if after == queue.tail:  # mostly: and the last ask need not be read from far memory
         ask.next = -1
@@ -77,11 +109,8 @@ def enqueue(s: State, j: int, t: int) -> None:
     else:
         queue.head = j
     queue.length += 1
-    if queue.length == 1:
-        s.queue[p, q].place = s.active_count[p]
-        s.queue[p, s.active_count[p]].active = q
-        s.active_count[p] += 1
-        s.tenant[q].levels |= 1 << p
+    if queue.length == 1 and line == _OPEN:
+        _activate(s, p, q)
     job.state = _QUEUED
     _count(s, j, 1, t)
 
@@ -91,7 +120,8 @@ def dequeue(s: State, j: int, t: int) -> None:
     """Take a job out of the queue."""
     ask = s.ask[j]
     p, q = ask.priority, ask.tenant
-    queue = s.queue[p, q]
+    line = _line(s, j)
+    queue = s.queue[line, p, q]
     if ask.prev >= 0:
         s.ask[ask.prev].next = ask.next
     else:
@@ -101,17 +131,58 @@ def dequeue(s: State, j: int, t: int) -> None:
     else:
         queue.tail = ask.prev
     queue.length -= 1
-    if queue.length == 0:
-        at = s.queue[p, q].place
-        last = s.queue[p, s.active_count[p] - 1].active
-        s.queue[p, at].active = last
-        s.queue[p, last].place = at
-        s.queue[p, q].place = -1
-        s.active_count[p] -= 1
-        s.tenant[q].levels &= ~(1 << p)
+    if queue.length == 0 and line == _OPEN:
+        _deactivate(s, p, q)
     ask.next = -1
     ask.prev = -1
     _count(s, j, -1, t)
+
+
+@compiled
+def _append(s: State, line: int, p: int, q: int, j: int) -> None:
+    queue = s.queue[line, p, q]
+    s.ask[j].prev = queue.tail
+    s.ask[j].next = -1
+    if queue.tail >= 0:
+        s.ask[queue.tail].next = j
+    else:
+        queue.head = j
+    queue.tail = j
+    queue.length += 1
+
+
+@compiled
+def _deal(s: State, p: int, q: int) -> None:
+    """Deal the jobs of a priority and tenant out anew to the two lines, in their order."""
+    a, b = s.queue[_OPEN, p, q].head, s.queue[_HELD, p, q].head
+    for line in range(2):
+        queue = s.queue[line, p, q]
+        queue.head = queue.tail = -1
+        queue.length = 0
+    while a >= 0 or b >= 0:
+        if b < 0 or (a >= 0 and a < b):
+            j, a = a, s.ask[a].next
+        else:
+            j, b = b, s.ask[b].next
+        _append(s, _line(s, j), p, q, j)
+    active = s.queue[_OPEN, p, q].place >= 0
+    if active and s.queue[_OPEN, p, q].length == 0:
+        _deactivate(s, p, q)
+    elif not active and s.queue[_OPEN, p, q].length > 0:
+        _activate(s, p, q)
+
+
+@compiled
+def hold(s: State, held: Any) -> None:
+    """Keep queued jobs of some groups (1) from starting; what runs is not touched."""
+    changed = 0
+    for g in range(GROUPS):
+        changed += abs(held[g] - s.group[g].held)
+        s.group[g].held = held[g]
+    if changed > 0:
+        for p in range(PRIORITIES):
+            for q in range(s.tenant.shape[0]):
+                _deal(s, p, q)
 
 
 @compiled
@@ -154,10 +225,9 @@ def unclaim(s: State, j: int, t: int) -> None:
 
 @compiled
 def not_held(s: State, j: int) -> int:
-    """The first job from `j` on, along its queue, whose class is not held back; -1 when none."""
-    if s.v[0].held_groups > 0:
-        while j >= 0 and s.group[s.ask[j].group].held:
-            j = s.ask[j].next
+    """The first job from `j` on, along the claims, whose class is not held back; -1 when none."""
+    while j >= 0 and s.group[s.ask[j].group].held:
+        j = s.ask[j].next
     return j
 
 
@@ -165,15 +235,12 @@ def not_held(s: State, j: int) -> int:
 def first_of_tenant(s: State, q: int) -> int:
     """The job of a tenant that goes first, -1 when none waits."""
     levels = s.tenant[q].levels
+    if levels == 0:
+        return -1
     p = PRIORITIES - 1
-    while levels != 0:
-        if levels >> p & 1:
-            j = not_held(s, s.queue[p, q].head)
-            if j >= 0:
-                return j
-            levels &= ~(1 << p)
+    while levels >> p & 1 == 0:
         p -= 1
-    return -1
+    return s.queue[_OPEN, p, q].head
 
 
 @compiled
@@ -216,10 +283,8 @@ def _next_tenant(s: State, p: int, n: int) -> int:
     while n > 0:
         q = s.tenant[tenants - n].order
         if s.tenant[q].levels >> p & 1 and not is_closed(s, s.tenant[q].leaf):
-            j = not_held(s, s.queue[p, q].head)
-            if j >= 0:
-                s.tenant[0].merge = j
-                return n
+            s.tenant[0].merge = s.queue[_OPEN, p, q].head
+            return n
         n -= 1
     return 0
 
@@ -233,10 +298,9 @@ def open_merge(s: State, p: int) -> int:
         return _next_tenant(s, p, s.tenant.shape[0])
     n = 0
     for i in range(s.active_count[p]):
-        q = s.queue[p, i].active
-        j = not_held(s, s.queue[p, q].head)
-        if j >= 0 and not is_closed(s, s.tenant[q].leaf):
-            s.tenant[n].merge = j
+        q = s.queue[_OPEN, p, i].active
+        if not is_closed(s, s.tenant[q].leaf):
+            s.tenant[n].merge = s.queue[_OPEN, p, q].head
             n += 1
     for k in range(n // 2):
         _sink(s, n // 2 - 1 - k, n)

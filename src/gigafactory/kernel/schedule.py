@@ -541,7 +541,7 @@ def _pass_over(s: State, j: int) -> int:
             break
         s.tested[seen] = j
         seen += 1
-        j = not_held(s, ask.next)
+        j = ask.next
     v.seen = seen
     return j
 
@@ -559,7 +559,7 @@ def _serve_queue(s: State, t: int) -> None:
                 n = step_merge(s, p, n, -1)
                 continue
             ask = s.ask[j]
-            following = not_held(s, ask.next)
+            following = ask.next
             if is_closed(s, s.tenant[ask.tenant].leaf):
                 n = step_merge(s, p, n, -1)
                 continue

@@ -200,7 +200,8 @@ GROUP: Final = np.dtype(
     align=True,
 )
 
-#: The queue of a priority and tenant; the tenants that have one stand in `active`, in no order.
+#: A queue of a priority and tenant: of jobs that may start, or of those whose class is held back.
+#: The tenants that have one of the first kind stand in `active`, in no order.
 QUEUE: Final = np.dtype(
     [
         ("head", np.int32),
@@ -217,7 +218,7 @@ TENANT: Final = np.dtype(
         ("leaf", np.int64),  # its node of the quota tree
         ("rank", np.int64),
         ("order", np.int64),  # the tenant that has this rank
-        ("levels", np.int64),  # bit p is set where it has jobs of priority p queued
+        ("levels", np.int64),  # bit p is set where jobs of priority p wait that may start
         ("retry", np.int64),  # instant from which it may look for victims again
         ("seen_at", np.int64),  # version of usage at which the two below were worked out
         ("cap_room", np.int64),  # accelerators left under its caps
@@ -293,7 +294,6 @@ VARS: Final = np.dtype(
         ("records", np.int64),
         ("paused_top", np.int64),
         ("paused_jobs", np.int64),
-        ("held_groups", np.int64),
         ("shadow_valid", np.int64),
         ("shadow", np.int64),  # bucket at which the blocked head will fit
         ("extra_nodes", np.int64),
@@ -360,7 +360,7 @@ class State(NamedTuple):
     quota: Any  # QUOTA[q]
     usage: Any  # int64[2, 2, q]: used and taken, now and soon, accelerators
     tenant: Any  # TENANT[tenants]
-    queue: Any  # QUEUE[PRIORITIES, tenants]
+    queue: Any  # QUEUE[2, PRIORITIES, tenants]: jobs that may start; jobs held back
     active_count: Any  # int64[PRIORITIES]: tenants with a queue
     run: Any  # RUN[tenants, GROUPS, 2]
     v: Any  # VARS[1]
@@ -438,7 +438,7 @@ def new_state(
         quota=np.zeros(quotas, QUOTA),
         usage=np.zeros((2, 2, quotas), np.int64),
         tenant=np.zeros(tenants, TENANT),
-        queue=np.zeros((PRIORITIES, tenants), QUEUE),
+        queue=np.zeros((2, PRIORITIES, tenants), QUEUE),
         active_count=np.zeros(PRIORITIES, np.int64),
         run=np.zeros((tenants, GROUPS, 2), RUN),
         v=np.zeros(1, VARS),
