@@ -92,12 +92,14 @@ class Yardstick:
         realised_eur: as it was done.
         naive_eur: battery at rest, every contract taken.
         bound_eur: had everything been known; nan without a solution.
+        standing_eur: the same with the work at the times at which it was done; nan likewise.
         step_h: length of the bound's steps, h.
     """
 
     realised_eur: float
     naive_eur: float
     bound_eur: float
+    standing_eur: float
     step_h: float
 
     @property
@@ -115,6 +117,21 @@ class Yardstick:
         """Regret as a part of the controllable value; nan where there was nothing to gain."""
         worth = self.controllable_eur
         return self.regret_eur / worth if worth > 1e-6 else float("nan")
+
+    @property
+    def energy_regret_eur(self) -> float:
+        """What battery, contracts and bids left: realised less the bound with standing work."""
+        return self.realised_eur - self.standing_eur
+
+    @property
+    def energy_controllable_eur(self) -> float:
+        """What there was to gain with battery, contracts and bids."""
+        return self.naive_eur - self.standing_eur
+
+    @property
+    def scheduler_gap_eur(self) -> float:
+        """What moving work as a fluid would have brought, which gangs that start cannot."""
+        return self.standing_eur - self.bound_eur
 
 
 def cost_eur(shape: SiteShape, course: Course, hours: float) -> float:
@@ -220,15 +237,21 @@ def measure(shape: SiteShape, course: Course, hours: float, ratio: int = 1) -> Y
         generators=0,
     )
     seen = course.coarse(ratio)
-    found = solve_once(
-        [plain],
-        Horizon.line(np.full(len(seen), step_h)),
-        [_known(plain, seen, step_h)],
-    )
-    bound = float("nan") if found is None else found.objective_eur
+    bound = _bound_eur(plain, seen, step_h)
+    standing = bound
+    if plain.groups:
+        still = replace(seen, running=np.zeros((0, len(seen))))
+        standing = _bound_eur(replace(plain, groups=()), still, step_h)
     return Yardstick(
-        cost_eur(shape, course, hours), cost_eur(shape, idle, hours) + left, bound, step_h
+        cost_eur(shape, course, hours), cost_eur(shape, idle, hours) + left, bound, standing, step_h
     )
+
+
+def _bound_eur(shape: SiteShape, course: Course, step_h: float) -> float:
+    """The least a course could have cost; nan without a solution."""
+    line = Horizon.line(np.full(len(course), step_h))
+    found = solve_once([shape], line, [_known(shape, course, step_h)])
+    return float("nan") if found is None else found.objective_eur
 
 
 def _known(shape: SiteShape, course: Course, step_h: float) -> Numbers:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from gigafactory.report.frames import Frame, read_run
 from gigafactory.report.palette import stylesheet
 from gigafactory.report.sections.compute import asked_section, hours_section, waits_section
+from gigafactory.report.sections.flexibility import flexibility_section
 from gigafactory.report.sections.flows import cost_section, energy_section, footprint_section
 from gigafactory.report.sections.grounds import (
     check_section,
@@ -93,6 +94,7 @@ def _sections(tell: Teller, public: bool) -> list[Section]:
         year_section(tell),
         hours_section(tell),
         energy_section(tell),
+        flexibility_section(tell),
         cost_section(tell),
         waits_section(tell),
         shares_section(tell, public),

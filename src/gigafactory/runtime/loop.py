@@ -50,11 +50,13 @@ class Trace:
     Attributes:
         senses: float64[P, sites, len(SENSES)].
         speed: int64[P, sites, classes], speed steps in force.
+        held: bool[P, sites, classes], classes whose waiting work was kept back for cheaper energy.
         plans: status of each day's plan per site.
     """
 
     senses: Array
     speed: Ints
+    held: npt.NDArray[np.bool_]
     plans: list[list[str]]
 
     @classmethod
@@ -63,6 +65,7 @@ class Trace:
         return cls(
             np.zeros((periods, sites, len(SENSES))),
             np.full((periods, sites, len(CLASSES)), FULL_SPEED, np.int64),
+            np.zeros((periods, sites, len(CLASSES)), np.bool_),
             [],
         )
 
@@ -217,6 +220,7 @@ class Loop:
             intents.append(intent)
             orders.append(order)
             self.trace.speed[period, s] = intent.speed.min(axis=0)
+            self.trace.held[period, s] = intent.held
         said: dict[str, npt.NDArray[Any]] = {
             "speed": np.stack([i.speed.min(axis=0) for i in intents]).astype(np.int16),
             "held": np.stack([i.held for i in intents]).astype(np.uint8),

@@ -25,6 +25,7 @@ from gigafactory.ledger.integrals import SHARED
 from gigafactory.ledger.tables import job_states
 from gigafactory.plant import Chip
 from gigafactory.runtime.access import access
+from gigafactory.runtime.contribution import statements
 from gigafactory.runtime.goodput import fragmentation, goodput
 from gigafactory.runtime.limits import budget_rows, storage_rows
 from gigafactory.runtime.loop import Trace
@@ -219,10 +220,7 @@ def summarise(
 ) -> dict[str, Any]:
     """The summary: stable, documented keys (`docs/reference/summary.md`)."""
     hours, energy, money = _hours(book), _energy(book, limit_missed_wh), _money(book)
-    it, site = energy["it_mwh"], energy["site_mwh"]
     n = book.periods
-    heat = float(book.meter[:n, :, _M["heat_wh"]].sum()) / 1e6
-    water = float(book.meter[:n, :, _M["water_ml"]].sum()) / 1e6
     equivalents = fleet_h100_equivalents(told.factory, told.catalogue)
     problems, rounding = conservation(book)
     table, calendar = told.table, told.calendar
@@ -255,15 +253,8 @@ def summarise(
         "not_recorded": _not_recorded(shares is not None, len(trace.plans) == calendar.days),
         "energy": energy,
         "yardstick": yardstick,
-        "pue": site / it if it else None,
-        "wue_l_per_kwh": water / it if it else None,
-        "erf": heat / site if site else None,
-        "water_m3": water,
-        "heat_mwh": heat,
-        "co2_kg": {
-            "location": float(book.shared_total[:n, :, 1].sum()) / 1e6,
-            "market": float(book.shared_total[:n, :, 2].sum()) / 1e6,
-        },
+        **statements(told, book, trace, yardstick),
+        **_footprint(book, energy),
         "money": money,
         **_cost(told, book, hours["sold"], money),
         "plans": {
@@ -321,6 +312,24 @@ def _energy(book: Book, limit_missed_wh: int) -> dict[str, float]:
         "ppa_curtailed_mwh": float(book.contract[:n, :, 1].sum()) / 1e6,
         "imbalance_mwh": float(book.imbalance_wh[:n].sum()) / 1e6,
         "beyond_limit_mwh": limit_missed_wh / 1e6,
+    }
+
+
+def _footprint(book: Book, energy: Mapping[str, float]) -> dict[str, Any]:
+    """Heat, water and carbon, and the ratios of a data centre; null without energy."""
+    n, it, site = book.periods, energy["it_mwh"], energy["site_mwh"]
+    heat = float(book.meter[:n, :, _M["heat_wh"]].sum()) / 1e6
+    water = float(book.meter[:n, :, _M["water_ml"]].sum()) / 1e6
+    return {
+        "pue": site / it if it else None,
+        "wue_l_per_kwh": water / it if it else None,
+        "erf": heat / site if site else None,
+        "water_m3": water,
+        "heat_mwh": heat,
+        "co2_kg": {
+            "location": float(book.shared_total[:n, :, 1].sum()) / 1e6,
+            "market": float(book.shared_total[:n, :, 2].sum()) / 1e6,
+        },
     }
 
 

@@ -125,14 +125,18 @@ def yardstick(world: World, book: Book, trace: Trace, full: bool = False) -> dic
 
 
 def _sums(found: list[Yardstick]) -> dict[str, float | None]:
-    names = ("realised_eur", "naive_eur", "bound_eur", "regret_eur", "controllable_eur")
+    names = (
+        "realised_eur", "naive_eur", "bound_eur", "standing_eur", "regret_eur", "controllable_eur",
+        "energy_regret_eur", "energy_controllable_eur", "scheduler_gap_eur",
+    )  # fmt: skip
     sums = {name: sum(getattr(y, name) for y in found) for name in names}
     told: dict[str, float | None] = {
         key: value if math.isfinite(value) else None for key, value in sums.items()
     }
-    worth = told["controllable_eur"]
-    regret = told["regret_eur"]
-    told["regret_share"] = regret / worth if worth and regret is not None and worth > 1.0 else None
+    for part in ("", "energy_"):
+        worth, regret = told[f"{part}controllable_eur"], told[f"{part}regret_eur"]
+        known = worth is not None and regret is not None and worth > 1.0
+        told[f"{part}regret_share"] = regret / worth if known else None  # type: ignore[operator]
     return told
 
 

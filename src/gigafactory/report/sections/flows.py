@@ -54,7 +54,7 @@ def _add_yardstick(tell: Teller, section: Section) -> None:
     )
     rows: list[list[Markup | str]] = [
         [voice.say(f"yardstick.{name}"), tell.key(f"yardstick.{which}.{name}")]
-        for name in ("naive_eur", "realised_eur", "bound_eur")
+        for name in ("naive_eur", "realised_eur", "standing_eur", "bound_eur")
     ]
     if frame.value("yardstick.threshold_eur") is not None:
         rows.insert(1, [voice.say("yardstick.threshold_eur"), tell.key("yardstick.threshold_eur")])
