@@ -207,7 +207,9 @@ def recount_queues(pool: Pool) -> None:
                 assert queue["tail"] == (line[-1] if line else -1)
                 assert line == sorted(line, key=lambda j: (int(s.job[j]["submit"]), j))
                 assert all(s.ask[j]["priority"] == p and s.ask[j]["tenant"] == q for j in line)
-                assert all(s.group[s.ask[j]["group"]]["held"] == held for j in line)
+                assert all(
+                    (s.ask[j]["rest"] < s.group[s.ask[j]["group"]]["held"]) == held for j in line
+                )
                 found += line
                 if held == 0:
                     assert bool(s.tenant[q]["levels"] >> p & 1) == bool(line)
@@ -223,6 +225,9 @@ def recount_queues(pool: Pool) -> None:
     for g in range(8):
         mine = [j for j in queued + claiming if s.ask[j]["group"] == g]
         assert s.group[g]["asking"] == sum(int(s.ask[j]["accelerators"]) for j in mine)
+        mine = [j for j in queued if s.ask[j]["group"] == g]
+        kept = [j for j in mine if s.ask[j]["rest"] < s.group[g]["held"]]
+        assert s.group[g]["kept"] == sum(int(s.ask[j]["accelerators"]) for j in kept)
 
 
 def recount_running(pool: Pool) -> None:

@@ -61,7 +61,7 @@ class Choice:
 class Reference(PoolState):
     def __init__(self, setup: Setup, jobs: list[Job]) -> None:
         super().__init__(setup, jobs)
-        self.held_back = [False] * len(setup.speed)
+        self.held_back = [0] * len(setup.speed)
         self.faults = list(setup.faults)
         self.urgent = list(setup.urgent)
         self.pauses = 0
@@ -96,8 +96,12 @@ class Reference(PoolState):
         self.speed = list(speed)
         self.power = list(power)
 
-    def hold(self, held: list[bool]) -> None:
+    def hold(self, held: list[int]) -> None:
+        """Jobs of a class with less than this left of their estimate do not start."""
         self.held_back = list(held)
+
+    def is_held(self, job: Job) -> bool:
+        return job.estimate - job.kept + job.owed < self.held_back[job.group]
 
     def set_budget(self, budget: int | None) -> None:
         self.budget = budget
@@ -196,7 +200,7 @@ class Reference(PoolState):
     def queue(self) -> list[Job]:
         """The queue in order; the classes held back are not there."""
         return sorted(
-            (j for j in self.those(QUEUED) if not self.held_back[j.group]),
+            (j for j in self.those(QUEUED) if not self.is_held(j)),
             key=lambda j: (-j.priority, self.rank[j.tenant], j.submit, j.number),
         )
 
@@ -341,7 +345,7 @@ class Reference(PoolState):
         if head is None or head.state != QUEUED or self.those(PAUSED) or self.level(head):
             return
         lacks = self.least_nodes(head) - len(self.empty(head))
-        others = self.held_back[head.group] or self.speed[head.group] == 0
+        others = self.is_held(head) or self.speed[head.group] == 0
         fits = (
             not others
             and not self.broken_caps(head, self.held(head))
@@ -430,7 +434,7 @@ class Reference(PoolState):
     def claims_round(self) -> None:
         for claim in list(self.claims):
             job = claim.job
-            if self.held_back[job.group]:
+            if self.is_held(job):
                 continue
             self.tested.add(job.number)
             has_right = claim.made_way or self.is_guaranteed(job)
@@ -818,7 +822,7 @@ class Reference(PoolState):
         stands = self.speed[job.group] == 0 or bool(self.those(PAUSED))
         short = self.power_of(job, self.width(job)) > self.spare_power()
         reasons = {
-            "held": self.held_back[job.group],
+            "held": self.is_held(job),
             "cap": bool(self.broken_caps(job, held)),
             "quota": held > self.quota(job, self.used()),
             "nodes": lacks_nodes,
@@ -828,7 +832,7 @@ class Reference(PoolState):
         again = copy.deepcopy(self)
         again.schedule()
         waits = again.by_number[job.number].state in (QUEUED, CLAIMING)
-        if waits and not self.those(PAUSED) and not self.held_back[job.group]:
+        if waits and not self.those(PAUSED) and not self.is_held(job):
             reasons["shadow"] = job.number in again.shadowed
             reasons["order"] = job.number not in again.tested
         return {reason for reason, applies in reasons.items() if applies}

@@ -74,12 +74,17 @@ def reference_of(case: Case) -> Reference:
     return Reference(setup, made)
 
 
+#: Jobs with less than this left of their estimate are held back, sometimes, or with eight times it.
+HOLD_NS = 1800 * S
+
+
 def both(case: Case, hours: int) -> tuple[list[Event], list[Event]]:
     """Everything that happened, by the kernel and by the reference; budgets change on the way."""
     pool, slow = kernel_of(case), reference_of(case)
     mine: list[Event] = []
     until = int(case.jobs["submit"][-1]) + hours * 3600 * S
     r = np.random.default_rng(len(case.jobs["submit"]))
+    keep = np.random.default_rng(len(case.jobs["submit"]) + 1)
     step = 0
     while pool.t_ns < until:
         if case.budget is not None and step % 8 == 5:
@@ -88,6 +93,10 @@ def both(case: Case, hours: int) -> tuple[list[Event], list[Event]]:
             slow.set_budget(budget)
         if step % 16 == 3:
             change_rules(case, pool, slow, r)
+        if step % 8 == 1:
+            held = np.where(keep.random(8) < 0.2, keep.choice([HOLD_NS, 8 * HOLD_NS, NEVER], 8), 0)
+            pool.hold(held)
+            slow.hold(held.tolist())
         if case.moves:
             move_some(pool, slow, r)
         pool.turn()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from recount import recount
 
 from gigafactory.kernel import FULL_SPEED, Kind, Pool, PoolSpec, Records
-from gigafactory.kernel.state import JobState
+from gigafactory.kernel.state import NEVER, JobState
 
 S = 1_000_000_000
 H = 3600 * S
@@ -248,7 +248,10 @@ STEPS = st.lists(
         st.tuples(st.just("budget"), st.none() | st.floats(0.0, 1.1)),
         st.tuples(st.just("service"), st.floats(0.0, 1.0)),
         st.tuples(st.just("speed"), st.dictionaries(st.integers(0, 4), st.integers(60, 128))),
-        st.tuples(st.just("hold"), st.sets(st.integers(0, 4))),
+        st.tuples(
+            st.just("hold"),
+            st.dictionaries(st.integers(0, 4), st.sampled_from([H // 2, 3 * H, NEVER])),
+        ),
     ),
     max_size=30,
 )
@@ -284,7 +287,7 @@ class Followed:
             throttle(pool, how)
             pool.set_budget(self.budget)
         else:
-            pool.hold(np.isin(np.arange(8), list(how)))
+            pool.hold(np.array([how.get(g, 0) for g in range(8)]))
             pool.set_budget(self.budget)
         recount(pool)
         v = pool.state.v[0]
@@ -323,7 +326,7 @@ class Followed:
         """Let all work end, then compare what was written down with what was metered."""
         pool = self.pool
         throttle(pool, {})
-        pool.hold(np.zeros(8, np.bool_))
+        pool.hold(np.zeros(8, np.int64))
         pool.set_service(self.nodes)
         pool.set_budget(None)
         while len(self.ended) < len(self.jobs):

@@ -10,7 +10,7 @@ from random_rules import ORIGIN, Case, S, kernel_of, random_case
 from recount import recount
 
 from gigafactory.kernel import Kind, Pool, Records
-from gigafactory.kernel.state import JobState
+from gigafactory.kernel.state import NEVER, JobState
 
 OPENS = (Kind.START, Kind.BACKFILL, Kind.RESUME)
 H = 3600 * S
@@ -70,7 +70,7 @@ class Followed:
     def settle(self) -> None:
         """Let all work end: every admissible job does, and what was metered is what was used."""
         pool = self.pool
-        pool.hold(np.zeros(8, np.bool_))
+        pool.hold(np.zeros(8, np.int64))
         pool.set_service(self.case.nodes)
         pool.set_groups(np.full(8, 128), np.array(self.case.power))
         pool.set_budget(None)
@@ -107,7 +107,7 @@ def shake(pool: Pool, followed: Followed, r: np.random.Generator) -> None:
         pool.set_service(int(r.integers(0, case.nodes + 1)))
         pool.set_budget(followed.budget)
     elif what == 3:
-        pool.hold(r.random(8) < 0.3)
+        pool.hold(np.where(r.random(8) < 0.3, r.choice([H // 2, 4 * H, NEVER], 8), 0))
         pool.set_budget(followed.budget)
     else:
         pool.turn()

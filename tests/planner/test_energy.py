@@ -158,11 +158,11 @@ def test_work_is_put_off_to_a_cheap_hour_only_when_that_pays() -> None:
         plan = EnergyPlanner(shape).plan(
             day_of(shape, price_eur_per_mwh=price, arrivals_gpu_h=work)
         )
-        assert bool(plan.defers[0, 10]) is defers
+        assert bool(plan.holds_h[0, 10] > 0) is defers
         assert plan.running[0, :48].max() == pytest.approx(0.0 if defers else 400.0, abs=1e-6)
         done = plan.running[0].sum() * 0.25
         assert done <= 400 * 24 + 1e-6
-        assert not plan.defers[0, 95]
+        assert plan.holds_h[0, 95] == 0
 
 
 def contracted(price: float, curtail: float) -> SiteShape:
@@ -218,7 +218,7 @@ def test_a_day_of_another_length_counts_its_own_hours(periods: int) -> None:
     plan = EnergyPlanner(PLAIN).plan(day)
     for values in (plan.it_mw, plan.charge_mw, plan.import_mw, plan.day_ahead_mw):
         assert len(values) == periods
-    assert plan.running.shape == plan.speed.shape == plan.defers.shape == (1, periods)
+    assert plan.running.shape == plan.speed.shape == plan.holds_h.shape == (1, periods)
     assert (plan.charge_mw * 0.25).sum() == pytest.approx(20 / 0.9)
     assert plan.running[0] == pytest.approx(np.full(periods, 1000.0))
     cycles(plan, PLAIN)
@@ -312,7 +312,7 @@ def test_without_a_plan_the_site_runs_within_its_limits() -> None:
     assert plan.status == "flat out"
     assert plan.charge_mw.max() == plan.discharge_mw.max() == 0.0
     assert plan.contract_share.min() == 1.0
-    assert not plan.defers.any()
+    assert not plan.holds_h.any()
     assert plan.speed.min() == 1.0
 
 

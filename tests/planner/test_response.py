@@ -15,7 +15,7 @@ GROUPS = 5
 IDLE = 300_000
 VICTIMS = (1, 2, 3, 0, 4)
 FLOOR = np.array([90, 77, 77, 77, 116])
-NO_WISH = Wish(np.full(GROUPS, FULL), np.zeros(GROUPS), np.zeros(GROUPS, np.bool_))
+NO_WISH = Wish(np.full(GROUPS, FULL), np.zeros(GROUPS), np.zeros(GROUPS))
 
 
 def powers(top: int = 1_000_000) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
@@ -54,7 +54,7 @@ def test_budgets_keep_the_envelope(
     pools: list[PoolView], envelope_mw: float, data: st.DataObject
 ) -> None:
     planned = np.array([data.draw(st.integers(int(f), FULL)) for f in FLOOR], np.int64)
-    wish = Wish(planned, NO_WISH.running, NO_WISH.defers)
+    wish = Wish(planned, NO_WISH.running, NO_WISH.holds_h)
     intent = Responder(FULL, VICTIMS, FLOOR).decide(envelope_mw, wish, pools)
     assert np.all(intent.speed <= planned), "nobody is sped up"
     assert np.all(intent.speed >= np.minimum(FLOOR, planned)), "nor slowed below the floor"
@@ -152,7 +152,7 @@ def test_only_what_the_plan_defers_and_has_enough_of_is_held() -> None:
     wish = Wish(
         NO_WISH.speed,
         np.array([100.0, 60.0, 0.0, 0.0, 0.0]),
-        np.array([True, True, True, False, False]),
+        np.array([4.0, 4.0, 0.5, 0.0, 0.0]),
     )
     intent = Responder(FULL, VICTIMS, FLOOR).decide(float("inf"), wish, [view])
-    assert intent.held.tolist() == [True, False, True, False, False]
+    assert intent.held_s.tolist() == [14_400, 0, 1_800, 0, 0]

@@ -69,7 +69,7 @@ def set_groups(s: State, speed: Any, power: Any) -> None:
 
 @compiled
 def hold_groups(s: State, held: Any) -> None:
-    """Keep queued jobs of some groups (1) from starting; what runs is not touched."""
+    """Keep queued jobs up to some run time, per group, from starting; what runs is not touched."""
     hold(s, held)
     s.v[0].shadow_valid = 0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from gigafactory.kernel.clocks import read_held
 from gigafactory.kernel.jit import compiled
 from gigafactory.kernel.nodes import first_on
-from gigafactory.kernel.queues import least_of
+from gigafactory.kernel.queues import is_held, least_of
 from gigafactory.kernel.quotas import see_tenant
 from gigafactory.kernel.running import (
     begin,
@@ -37,7 +37,7 @@ def _lacking(s: State) -> int:
     j = v.head
     ask = s.ask[j]
     group = s.group[ask.group]
-    if ask.nodes == 0 or group.speed == 0 or group.held == 1:
+    if ask.nodes == 0 or group.speed == 0 or is_held(s, j):
         return 0
     see_tenant(s, ask.tenant)
     if least_of(s, j) > min(s.tenant[ask.tenant].cap_room, s.tenant[ask.tenant].quota_room):

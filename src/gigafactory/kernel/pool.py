@@ -321,9 +321,12 @@ class Pool:
             self.state.group["checkpoint"] = checkpoint_ns
         self._obey(Order.GROUPS, 0, speed.astype(np.int64), power_mw.astype(np.int64))
 
-    def hold(self, held: npt.NDArray[np.bool_]) -> None:
-        """Keep the queued jobs of some groups from starting; call `set_budget` after it."""
-        self._obey(Order.HOLD, 0, held.astype(np.int64))
+    def hold(self, held_ns: Ints) -> None:
+        """Keep queued jobs with less than this left of their estimate from starting, per group.
+
+        Nought holds nobody, `NEVER` everybody. Call `set_budget` after it.
+        """
+        self._obey(Order.HOLD, 0, held_ns.astype(np.int64))
 
     def set_limits(self, limit_mw: Ints | None) -> None:
         """Set what the active accelerators of each class may draw at most, milliwatts, now.

@@ -41,9 +41,15 @@ def _count(s: State, j: int, step: int, t: int) -> None:
 
 
 @compiled
+def is_held(s: State, j: int) -> bool:
+    """Whether job `j` is held back for now: its class is, up to a run time it stays below."""
+    return s.ask[j].rest < s.group[s.ask[j].group].held
+
+
+@compiled
 def _line(s: State, j: int) -> int:
     """The line job `j` waits in: that of jobs that may start, or of those held back."""
-    return _HELD if s.group[s.ask[j].group].held == 1 else _OPEN
+    return _HELD if is_held(s, j) else _OPEN
 
 
 @compiled
@@ -109,7 +115,9 @@ def enqueue(s: State, j: int, t: int) -> None:
     else:
         queue.head = j
     queue.length += 1
-    if queue.length == 1 and line == _OPEN:
+    if line == _HELD:
+        s.group[ask.group].kept += ask.accelerators
+    elif queue.length == 1:
         _activate(s, p, q)
     job.state = _QUEUED
     _count(s, j, 1, t)
@@ -131,7 +139,9 @@ def dequeue(s: State, j: int, t: int) -> None:
     else:
         queue.tail = ask.prev
     queue.length -= 1
-    if queue.length == 0 and line == _OPEN:
+    if line == _HELD:
+        s.group[ask.group].kept -= ask.accelerators
+    elif queue.length == 0:
         _deactivate(s, p, q)
     ask.next = -1
     ask.prev = -1
@@ -164,7 +174,10 @@ def _deal(s: State, p: int, q: int) -> None:
             j, a = a, s.ask[a].next
         else:
             j, b = b, s.ask[b].next
-        _append(s, _line(s, j), p, q, j)
+        line = _line(s, j)
+        _append(s, line, p, q, j)
+        if line == _HELD:
+            s.group[s.ask[j].group].kept += s.ask[j].accelerators
     active = s.queue[_OPEN, p, q].place >= 0
     if active and s.queue[_OPEN, p, q].length == 0:
         _deactivate(s, p, q)
@@ -174,12 +187,18 @@ def _deal(s: State, p: int, q: int) -> None:
 
 @compiled
 def hold(s: State, held: Any) -> None:
-    """Keep queued jobs of some groups (1) from starting; what runs is not touched."""
+    """Keep queued jobs estimated to run for less than `held[g]` from starting, per group.
+
+    Zero holds nobody; what runs is not touched.
+    """
     changed = 0
     for g in range(GROUPS):
-        changed += abs(held[g] - s.group[g].held)
+        if held[g] != s.group[g].held:
+            changed += 1
         s.group[g].held = held[g]
     if changed > 0:
+        for g in range(GROUPS):
+            s.group[g].kept = 0
         for p in range(PRIORITIES):
             for q in range(s.tenant.shape[0]):
                 _deal(s, p, q)
@@ -225,8 +244,8 @@ def unclaim(s: State, j: int, t: int) -> None:
 
 @compiled
 def not_held(s: State, j: int) -> int:
-    """The first job from `j` on, along the claims, whose class is not held back; -1 when none."""
-    while j >= 0 and s.group[s.ask[j].group].held:
+    """The first job from `j` on, along the claims, that is not held back; -1 when none."""
+    while j >= 0 and is_held(s, j):
         j = s.ask[j].next
     return j
 

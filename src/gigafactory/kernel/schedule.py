@@ -16,6 +16,7 @@ from gigafactory.kernel.queues import (
     dequeue,
     enqueue,
     first_of_tenant,
+    is_held,
     least_of,
     not_held,
     open_merge,
@@ -603,11 +604,15 @@ def _would_differ(s: State) -> bool:
     """Whether a second pass, right after one in which something began, could decide otherwise.
 
     Because a shared node or a shadow is another now, somebody was let be, the head is not what it
-    was, or one of those tested would close a quota node or a class and let the pass look deeper.
+    was, a job that shut its class would be over a cap first and shut nothing, or one of those
+    tested would close a quota node or a class and let the pass look deeper.
     """
     v = s.v[0]
     if v.stale == 1 or (v.let_be >= 0 and v.let_be != v.version) or _head_changed(s, v.head):
         return True
+    for g in range(GROUPS):
+        if s.group[g].shut > 0:
+            return True
     if v.seen < v.depth:
         return False
     for k in range(v.seen):
@@ -687,7 +692,7 @@ def cannot_start(s: State, j: int, t: int) -> bool:
         return False
     if s.quota.shape[0] > 1 and first_of_tenant(s, ask.tenant) == j:
         return False  # it may have a right, or its tenant make way for it
-    if s.group[ask.group].held or _closed_before(s, j) or _shut_before(s, j):
+    if is_held(s, j) or _closed_before(s, j) or _shut_before(s, j):
         return True
     if v.held >= v.in_service * v.node_size:
         return True
@@ -733,7 +738,7 @@ def explain(s: State, j: int) -> int:
         return _ELSEWHERE
     if s.job[j].state != _QUEUED:
         return _NOTHING
-    if s.group[ask.group].held:
+    if is_held(s, j):
         return _HELD
     if v.paused_jobs > 0:
         return _PAUSED

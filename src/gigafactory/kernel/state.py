@@ -186,12 +186,16 @@ GROUP: Final = np.dtype(
         ("next_end", np.int64),  # instant the group's next job ends
         ("ends", np.int64),  # jobs in the heap
         ("checkpoint", np.int64),  # interval between checkpoints; 0: none, all is lost
-        ("held", np.int64),  # 1: its queued jobs do not start for now
+        (
+            "held",
+            np.int64,
+        ),  # jobs with less than this of their estimate to run do not start for now
         ("runtime_min", np.int64),  # run time before which a job is no victim
         ("grace", np.int64),  # between notice and stop
         ("save", np.int64),  # what saving takes
         ("restart", np.int64),  # what starting again takes
         ("asking", np.int64),  # accelerators that its queued jobs ask
+        ("kept", np.int64),  # of these, what jobs ask that do not start for now
         ("longest", np.int64),  # longest rest of an estimate that still ends by the shadow
         ("cost", np.int64),  # milliwatts an accelerator adds when it starts
         ("limit", np.int64),  # milliwatts its active accelerators may draw; NEVER: no limit

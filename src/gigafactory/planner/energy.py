@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gigafactory.planner.numbers import Numbers
+from gigafactory.planner.putting_off import longest_h
 from gigafactory.planner.shape import Horizon, SiteShape
 from gigafactory.planner.solving import LineSolver, Solution
 
@@ -76,8 +77,8 @@ class Plan:
         status: "optimal", or the name of the fallback ("flat out": no plan, run within limits).
         it_mw: IT power planned, [periods].
         running: accelerators planned to run per group, [groups, periods].
-        defers: where work of a group waits for money's sake, though nodes and connection have
-            room, [groups, periods].
+        holds_h: jobs of a group shorter than this wait for money's sake, though nodes and
+            connection have room, h, [groups, periods]; 0 where none does.
         speed: planned speed per group, [groups, periods].
         charge_mw: battery charge, [periods].
         discharge_mw: battery discharge, [periods].
@@ -92,7 +93,7 @@ class Plan:
     status: str
     it_mw: Array
     running: Array
-    defers: npt.NDArray[np.bool_]
+    holds_h: Array
     speed: Array
     charge_mw: Array
     discharge_mw: Array
@@ -206,10 +207,22 @@ class EnergyPlanner:
             running[i] = count
         used = running.sum(axis=0)
         room = (used < day.capacity[:n] * 0.98) & (flows["import"] < day.limit_mw[:n] * 0.98)
-        pace = (running, waits & room, speed)
+        pace = (running, np.where(waits & room, self._worth_waiting_h(day), 0.0), speed)
         return self._plan(
             "optimal", day, it, pace, flows, self._shares(day, x), found.objective_eur
         )
+
+    def _worth_waiting_h(self, day: DayInput) -> Array:
+        """Run time up to which jobs of each group gain by waiting, h, [groups, periods]."""
+        s, n = self.shape, day.periods
+        price = np.concatenate(
+            [day.price_eur_per_mwh[:n], day.price_eur_per_mwh[DAY_STEPS:].repeat(4)]
+        )
+        rows = [
+            longest_h(price, STEP_H, s.site_per_it * g.active_w[-1], g.delay_eur_per_gpu_h, n)
+            for g in s.groups
+        ]
+        return np.array(rows).reshape(len(s.groups), n)
 
     def _shares(self, day: DayInput, x: Array) -> Array:
         """Share of each contract's output that is taken, [contracts, periods]."""
@@ -228,7 +241,7 @@ class EnergyPlanner:
         status: str,
         day: DayInput,
         it: Array,
-        pace: tuple[Array, npt.NDArray[np.bool_], Array],
+        pace: tuple[Array, Array, Array],
         flows: dict[str, Array],
         share: Array,
         objective: float,
@@ -242,7 +255,7 @@ class EnergyPlanner:
             status=status,
             it_mw=it,
             running=pace[0],
-            defers=pace[1],
+            holds_h=pace[1],
             speed=pace[2],
             charge_mw=np.maximum(battery, 0.0),
             discharge_mw=np.maximum(-battery, 0.0),
@@ -263,7 +276,7 @@ class EnergyPlanner:
         )
         it = day.rest_mw[:n] + full
         groups = len(s.groups)
-        pace = (np.zeros((groups, n)), np.zeros((groups, n), bool), np.ones((groups, n)))
+        pace = (np.zeros((groups, n)), np.zeros((groups, n)), np.ones((groups, n)))
         flows = {name: np.zeros(n) for name in ("export", "beyond")}
         flows["import"] = day.offset_mw[:n] + s.site_per_it * it
         return self._plan("flat out", day, it, pace, flows, np.ones((s.contracts, n)), float("nan"))

@@ -50,12 +50,12 @@ class Wish:
     Attributes:
         speed: speed step, int64[groups].
         running: accelerators planned to run, float64[groups].
-        defers: whether work waits for money's sake, bool[groups].
+        holds_h: shorter jobs than this wait for money's sake, h, float64[groups]; 0 for none.
     """
 
     speed: Ints
     running: npt.NDArray[np.float64]
-    defers: npt.NDArray[np.bool_]
+    holds_h: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +67,14 @@ class Intent:
         nodes: nodes in service, per pool.
         speed: speed step per pool and group, int64[pools, groups].
         budget_mw: power budget per pool, milliwatts; None where no limit can be reached.
-        held: bool[groups], groups whose queued jobs do not start for now.
+        held_s: queued jobs with less left to run than this do not start for now, s, int64[groups].
     """
 
     envelope_mw: int  # units-ok: milliwatt, the kernel's integer unit
     nodes: tuple[int, ...]
     speed: Ints
     budget_mw: tuple[int | None, ...]  # units-ok: milliwatt, the kernel's integer unit
-    held: npt.NDArray[np.bool_]
+    held_s: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,8 @@ class Responder:
             nodes draw at rest, unless resting nodes alone exceed an envelope.
         """
         runs = np.sum([p.running for p in pools], axis=0)
-        held = wish.defers & (runs >= wish.running)
+        enough = runs >= wish.running
+        held_s = np.where(enough, np.rint(wish.holds_h * 3600.0), 0.0).astype(np.int64)
         told = self._within(envelope_mw, wish.speed, pools)
         tight: set[int] = set()
         for hall, limit_mw in (halls_mw or {}).items():
@@ -149,7 +150,7 @@ class Responder:
             nodes=tuple(one.nodes for one in told),
             speed=np.stack([one.speed for one in told]),
             budget_mw=tuple(one.budget_mw for one in told),
-            held=held,
+            held_s=held_s,
         )
 
     def _within(self, envelope_mw: float, planned: Ints, pools: list[PoolView]) -> list[_Told]:

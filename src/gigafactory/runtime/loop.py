@@ -28,7 +28,7 @@ from gigafactory.plant.battery import limits
 from gigafactory.runtime.desks import Desk
 from gigafactory.runtime.outlook import Outlook
 from gigafactory.runtime.wiring import CLASSES, REALTIME, World
-from gigafactory.units import NS_PER_H
+from gigafactory.units import NS_PER_H, NS_PER_S
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -39,8 +39,8 @@ GATE_HOUR = 12
 #: What an offer is made of, as a snapshot keeps it.
 _OFFER = ("position_mw", "charge_mw", "discharge_mw", "own_cost_eur", "soc_mwh")
 
-#: What a pool was last told: nodes in service, speed steps, groups held, limits, power budget.
-Told = tuple[int, tuple[int, ...], tuple[bool, ...], tuple[int, ...], int | None]
+#: What a pool was last told: nodes in service, speed steps, run times held, limits, power budget.
+Told = tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...], int | None]
 
 
 @dataclass(slots=True)
@@ -220,10 +220,10 @@ class Loop:
             intents.append(intent)
             orders.append(order)
             self.trace.speed[period, s] = intent.speed.min(axis=0)
-            self.trace.held[period, s] = intent.held
+            self.trace.held[period, s] = intent.held_s > 0
         said: dict[str, npt.NDArray[Any]] = {
             "speed": np.stack([i.speed.min(axis=0) for i in intents]).astype(np.int16),
-            "held": np.stack([i.held for i in intents]).astype(np.uint8),
+            "held": np.stack([i.held_s for i in intents]).astype(np.int32),
             "nodes": np.concatenate([np.array(i.nodes, np.int32) for i in intents]),
             "budget": np.concatenate(
                 [np.array([-1 if b is None else b for b in i.budget_mw]) for i in intents]
@@ -265,7 +265,7 @@ class Loop:
                 support = most  # battery first: before anybody is slowed down
         envelope = site.it_allowed_mw(period, limit + support)
         wanted = np.ceil(plan.speed[:, step] * FULL_SPEED - 1e-6).astype(np.int64)
-        wish = Wish(wanted, plan.running[:, step], plan.defers[:, step])
+        wish = Wish(wanted, plan.running[:, step], plan.holds_h[:, step])
         halls = {hall: float(limit[period]) for hall, limit in wire.halls_mw.items()}
         intent = world.responder.decide(envelope, wish, views, halls)
         share = np.full(len(world.twin.contract_site), np.nan)
@@ -298,9 +298,9 @@ class Loop:
 
     def _act(self, s: int, intent: Intent, period: int) -> None:
         """Tell the pools what they have not been told already."""
-        held = np.zeros(8, np.bool_)
-        held[: len(CLASSES)] = intent.held
-        hold = tuple(intent.held.tolist())
+        held = np.zeros(8, np.int64)
+        held[: len(CLASSES)] = intent.held_s * NS_PER_S
+        hold = tuple(intent.held_s.tolist())
         for k, i in enumerate(self.world.sites[s].pools):
             kernel = self.world.twin.pools[i].kernel
             speed, limits = intent.speed[k], self._limits(i, period)
@@ -354,8 +354,7 @@ class Loop:
         """
         for place in self.world.twin.pools:
             state = place.kernel.state
-            held = state.group["asking"] * state.group["held"]
-            asked = state.group["running"] + state.group["paused"] + held
+            asked = state.group["running"] + state.group["paused"] + state.group["kept"]
             self.demand[place.site, :, period] += asked[: len(CLASSES)]
 
     # --- snapshot -----------------------------------------------------------------------------

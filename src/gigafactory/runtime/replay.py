@@ -46,7 +46,7 @@ def account(journal: Path, book: Book, trace: Trace, until: int | None = None) -
         elif frame.kind == "intent":
             period += 1
             trace.speed[period] = frame.arrays["speed"]
-            trace.held[period] = frame.arrays["held"]
+            trace.held[period] = frame.arrays["held"] > 0
         elif frame.kind == "facts":
             trace.senses[period] = frame.arrays["sense"]
             book.tick(Facts.of(dict(frame.arrays)))
