@@ -191,6 +191,7 @@ class Twin:
         contract_guaranteed: whether guarantees of origin come with it.
         classes: how many of the kernel's groups are in use.
         home: pool of each job of the run; may be left out where every job is known to one alone.
+        contract_firm: whether each contract is taken as it comes; none where left out.
     """
 
     def __init__(
@@ -203,6 +204,7 @@ class Twin:
         contract_guaranteed: tuple[bool, ...],
         classes: int,
         home: npt.NDArray[np.int8] | None = None,
+        contract_firm: tuple[bool, ...] = (),
     ) -> None:
         if home is None:  # every job is known to one pool alone
             home = np.full(max(int(p.jobs.max(initial=-1)) for p in pools) + 1, -1, np.int8)
@@ -213,6 +215,7 @@ class Twin:
         self.pools, self.sites, self.edges_ns = pools, sites, edges_ns
         self.contract_mw, self.contract_site = contract_mw, contract_site
         self.contract_guaranteed, self.classes = contract_guaranteed, classes
+        self.contract_firm = contract_firm or (False,) * len(contract_site)
         self.contract_carries = [(Carry(), Carry()) for _ in contract_site]
         self._asked = [0] * len(pools)
         nodes = len(pools[0].kernel.spec.rules.parent)
@@ -305,7 +308,7 @@ class Twin:
         out = np.zeros((len(self.contract_site), 2), np.int64)
         for k, of in enumerate(self.contract_site):
             output_wh = float(self.contract_mw[k, period]) * hours * 1e6
-            share = float(orders[of].contract_share[k])
+            share = 1.0 if self.contract_firm[k] else float(orders[of].contract_share[k])
             taken, cut = self.contract_carries[k]
             out[k] = taken.take(output_wh * share), cut.take(output_wh * (1.0 - share))
         return out

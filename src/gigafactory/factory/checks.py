@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from gigafactory.engine.errors import Problem
 from gigafactory.factory.accesschecks import ACCESS_CHECKS, STRICT_ACCESS_CHECKS
 from gigafactory.factory.blocks import JobClassLabel
-from gigafactory.factory.contracts import Pool
+from gigafactory.factory.contracts import Pool, Ppa
 from gigafactory.factory.finding import SLACK, Found, View
 from gigafactory.factory.models import Factory
 from gigafactory.factory.provenance import (
@@ -341,6 +341,33 @@ def _energy(view: View) -> Iterator[Found]:
             why = f"the plant would only exist after the contract ends ({ppa.until})"
             yield Found((*path, "commissioned"), ppa.commissioned, why, ((*path, "until"),))
         yield from _same_contract(view, at, path)
+        yield from _parties(ppa, path)
+
+
+def _parties(ppa: Ppa, path: Path_) -> Iterator[Found]:
+    """Guarantees that are sold must come; shares add up to the whole, one party operates."""
+    if ppa.guarantees == "sold" and not ppa.guarantees_of_origin:
+        why = "the contract brings no guarantees of origin (guarantees_of_origin: false)"
+        yield Found((*path, "guarantees"), ppa.guarantees, why, ((*path, "guarantees_of_origin"),))
+    parties = ppa.parties
+    if not parties:
+        return
+    place = (*path, "parties")
+    for key, shares in (
+        ("finance", [p.finance_share for p in parties]),
+        ("benefit", [p.benefit_share for p in parties]),
+    ):
+        if abs(sum(shares) - 1.0) > SLACK:
+            why = f"the shares of {key} must add up to 100 %"
+            rests = tuple((*place, at, key) for at in range(len(parties)))
+            yield Found(place, f"{sum(shares):.4%}", why, rests)
+    operators = sum(p.operates for p in parties)
+    if operators != 1:
+        yield Found(place, operators, "exactly one party operates (operates: true)")
+    names = [p.name for p in parties]
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            yield Found((*place, at, "name"), name, "is the name of an earlier one; use another")
 
 
 def _same_contract(view: View, at: int, path: Path_) -> Iterator[Found]:

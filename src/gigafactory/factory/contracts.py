@@ -106,8 +106,17 @@ class Battery(SourcedBlock):
     wear_eur_per_mwh: CostEURPerMWh = setting("Wear cost per MWh discharged.", key="wear")
 
 
+class PpaParty(SourcedBlock):
+    """Who finances, operates or profits from a contract."""
+
+    name: Name = setting("Name of the party.")
+    finance_share: Share = setting("Share of the cost it carries.", key="finance")
+    benefit_share: Share = setting("Share of the benefit it gets.", key="benefit")
+    operates: Flag = setting("It runs the plant, for the operating fee. One party does.", False)
+
+
 class Ppa(SourcedBlock):
-    """A power purchase agreement, pay-as-produced."""
+    """A power purchase agreement."""
 
     name: Name = setting("Name of the contract.")
     site: Name = setting("Site whose use it covers.")
@@ -121,7 +130,36 @@ class Ppa(SourcedBlock):
         "Day the plant goes into operation; nothing is delivered before it."
     )
     curtail_eur_per_mwh: CostEURPerMWh = setting(
-        "Paid to the producer for each MWh the buyer asks not to be produced.", key="curtail"
+        "Paid to the producer for each MWh the buyer asks not to be produced; with baseload nothing "
+        "can be refused.",
+        key="curtail",
+    )
+    form: Literal["pay_as_produced", "baseload"] = setting(
+        "What the plant makes, or the contracted capacity in every hour: what the plant lacks is "
+        "then the seller's to buy.",
+        "pay_as_produced",
+    )
+    guarantees: Literal["kept", "sold"] = setting(
+        "What becomes of guarantees of origin that come with the energy: kept and retired, so that "
+        "they count for carbon, or sold on.",
+        "kept",
+    )
+    guarantee_eur_per_mwh: CostEURPerMWh = setting(
+        "Price of a guarantee of origin that is sold on, per MWh it stands for.",
+        0.0,
+        key="guarantee_price",
+        source="Our assumption, 2026, assumption: nothing, as none is sold",
+    )
+    parties: tuple[PpaParty, ...] = setting(
+        "Between whom cost and benefit are divided (finance and operate); empty for the factory "
+        "alone. The factory's books show the whole, the division stands beside them.",
+        (),
+    )
+    operating_fee_eur_per_mwh: CostEURPerMWh = setting(
+        "What the operating party gets per MWh taken, from those who finance.",
+        0.0,
+        key="operating_fee",
+        source="Our assumption, 2026, assumption: none",
     )
 
 
@@ -156,4 +194,4 @@ class Energy(SourcedBlock):
     market: Market = setting("What stands on top of the market price.")
 
 
-__all__ = ["Battery", "Delivery", "Energy", "FailureRates", "Market", "Pool", "Ppa"]
+__all__ = ["Battery", "Delivery", "Energy", "FailureRates", "Market", "Pool", "Ppa", "PpaParty"]

@@ -20,7 +20,16 @@ from gigafactory.factory.blocks import (
     Words,
     setting,
 )
-from gigafactory.factory.contracts import Battery, Delivery, Energy, FailureRates, Market, Pool, Ppa
+from gigafactory.factory.contracts import (
+    Battery,
+    Delivery,
+    Energy,
+    FailureRates,
+    Market,
+    Pool,
+    Ppa,
+    PpaParty,
+)
 from gigafactory.factory.demand import (
     Capex,
     Checkpoint,
@@ -104,6 +113,7 @@ __all__ = [
     "Pool",
     "PowerCostRange",
     "Ppa",
+    "PpaParty",
     "Programme",
     "QuotaGroup",
     "Range",

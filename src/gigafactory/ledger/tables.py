@@ -12,6 +12,7 @@ import pyarrow as pa
 from gigafactory.ledger.book import FATES, PAID, RECEIPT, Book
 from gigafactory.ledger.facts import EVICT, FAIL, FINISH, LIMIT, METERS, PAUSE, PREEMPT
 from gigafactory.ledger.integrals import SHARED
+from gigafactory.ledger.parties import party_columns
 
 Ints = npt.NDArray[np.int64]
 
@@ -61,6 +62,10 @@ def account_columns(book: Book, site: int) -> dict[str, Ints]:
     for g, label in enumerate(classes):
         columns[f"revenue.{label}_micro_eur"] = book.revenue[:n, site, g]
     columns["heat.delivered_wh"] = meter["heat_wh"]
+    for c, name in enumerate(book.header.contracts):
+        if book.header.contract_site[c] == site and book.header.parties:
+            for party, net in party_columns(book, c).items():
+                columns[f"party.{name}.{party}_micro_eur"] = net
     return columns
 
 

@@ -28,6 +28,7 @@ from gigafactory.plant.power import PowerCurve, curve_for
 from gigafactory.plant.thermal import CoolingDesign, Electrical, overhead, typical, wet_bulb_c
 from gigafactory.policy import Reason
 from gigafactory.runtime.limits import Limits, limits_of
+from gigafactory.runtime.power import contract_terms
 from gigafactory.runtime.rights import (
     pod_nodes_of,
     rack_nodes_of,
@@ -42,6 +43,8 @@ Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 CLASSES = tuple(c.label for c in JobClass)
+#: Form of a contract that no weather drives.
+BASELOAD = "baseload"
 REALTIME = int(JobClass.INFERENCE_REALTIME)
 #: Loads at which the plant's physics is tabulated, from none to full.
 GRID_POINTS = 13
@@ -96,7 +99,7 @@ class World:
         responder: turns envelopes into speeds and budgets.
         power_mw: per pool, int64[classes, FULL_SPEED + 1], milliwatts by speed step.
         overhead_ppm: per class, checkpointing share of run time.
-        contract_kind: signal that drives each power contract.
+        contract_kind: signal that drives each power contract; "baseload" where none does.
         contract_cap_mw: capacity in force per contract and period, [contracts, P].
         pool_hall: hall of each pool, a number at its site.
         limits: what may close projects and change shares.
@@ -174,6 +177,7 @@ def build(
         tuple(p.guarantees_of_origin for p in ppas),
         len(CLASSES),
         home,
+        contract_firm=tuple(k == BASELOAD for k in kinds),
     )
     ppm, checkpoint_ns = _checkpoints(factory)
     return World(
@@ -223,11 +227,14 @@ def _ppas(factory: Factory) -> tuple[list[Ppa], tuple[str, ...]]:
     """The power contracts, and the signal that drives each."""
     ppas = [
         Ppa(p.name, p.technology, p.capacity_mw, p.price_eur_per_mwh, p.from_, p.until,
-            p.commissioned, p.guarantees_of_origin, curtail_eur_per_mwh=p.curtail_eur_per_mwh)
+            p.commissioned, p.guarantees_of_origin and p.guarantees == "kept", p.form,
+            p.curtail_eur_per_mwh)
         for p in factory.energy.ppas
     ]  # fmt: skip
     winds = {"offshore_wind": "wind_offshore", "onshore_wind": "wind_onshore"}
-    return ppas, tuple(winds.get(p.technology, p.technology) for p in ppas)
+    return ppas, tuple(
+        BASELOAD if p.kind == BASELOAD else winds.get(p.technology, p.technology) for p in ppas
+    )
 
 
 def _contracts(
@@ -236,7 +243,8 @@ def _contracts(
     """Capacity in force of each power contract, and how much of it the weather lets it give."""
     whole = np.ones(calendar.periods)
     caps = np.array([p.available_mw(calendar, whole) for p in ppas]).reshape(-1, calendar.periods)
-    return caps, np.array([getattr(signals, k).values for k in kinds]).reshape(caps.shape)
+    factor = [whole if k == BASELOAD else getattr(signals, k).values for k in kinds]
+    return caps, np.array(factor).reshape(caps.shape)
 
 
 def _power_table(chip: Chip, fabric_w: float) -> Ints:
@@ -498,6 +506,7 @@ def _shape(
         levy_eur_per_mwh=market.supply_margin_eur_per_mwh + market.energy_tax_eur_per_mwh,
         export_margin_eur_per_mwh=market.export_margin_eur_per_mwh,
         site_per_it=1.0 + float(ends[1] - ends[0]) / design.it_design_mw,
+        contract_firm=tuple(p.form == BASELOAD for p in ppas if p.site == site),
     )
 
 
@@ -590,7 +599,7 @@ def _header(
         contract_site=tuple(names.index(p.site) for p in ppas),
         contract_price=tuple(micro(p.price_eur_per_mwh) for p in ppas),
         contract_curtail=tuple(micro(p.curtail_eur_per_mwh) for p in ppas),
-        contract_guaranteed=tuple(p.guarantees_of_origin for p in ppas),
+        contract_guaranteed=tuple(p.guarantees_of_origin and p.guarantees == "kept" for p in ppas),
         levy=micro(levy),
         export_margin=micro(market.export_margin_eur_per_mwh),
         wear=tuple(micro(b.wear_eur_per_mwh) if b else 0 for b in batteries),
@@ -606,4 +615,5 @@ def _header(
         refused=tuple(np.flatnonzero(judged.refused >= 0).tolist()),
         refused_by=tuple(judged.refused[judged.refused >= 0].tolist()),
         shares=quota_tree(factory, factory.fleet[0], catalogue, table.tenants).names,
+        **contract_terms(ppas),
     )
