@@ -332,6 +332,7 @@ def _energy(view: View) -> Iterator[Found]:
             why = f"must be below soc_max ({battery.soc_max:.0%})"
             path: Path_ = ("energy", "batteries", at, "soc_min")
             yield Found(path, f"{battery.soc_min:.0%}", why)
+    yield from _mix(view)
     for at, ppa in enumerate(view.factory.energy.ppas):
         path = ("energy", "ppas", at)
         start = ((*path, "from"),)
@@ -342,6 +343,31 @@ def _energy(view: View) -> Iterator[Found]:
             yield Found((*path, "commissioned"), ppa.commissioned, why, ((*path, "until"),))
         yield from _same_contract(view, at, path)
         yield from _parties(ppa, path)
+
+
+def _mix(view: View) -> Iterator[Found]:
+    mix = view.factory.energy.mix
+    if mix is not None and abs(sum(mix.shares.values()) - 1.0) > SLACK:
+        why = "the shares of the sources must add up to 100 %"
+        rests: tuple[Path_, ...] = tuple(("energy", "mix", name) for name in mix.shares)
+        yield Found(("energy", "mix"), f"{sum(mix.shares.values()):.4%}", why, rests)
+
+
+def _heat_and_water(view: View) -> Iterator[Found]:
+    """Blocks that fit the cooling they stand beside, and sensors named once."""
+    for name, site in view.factory.sites.items():
+        technology = site.cooling.technology
+        path: Path_ = ("sites", name)
+        if site.cooling.surface_water is not None and technology != "seawater":
+            why = f"belongs to seawater cooling; this site has {technology} cooling"
+            yield Found((*path, "cooling", "surface_water"), None, why)
+        if site.monitoring is None:
+            continue
+        names = [sensor.name for sensor in site.monitoring.sensors]
+        for at, sensor in enumerate(names):
+            if sensor in names[:at]:
+                place = (*path, "monitoring", "sensors", at, "name")
+                yield Found(place, sensor, "is the name of an earlier one; use another")
 
 
 def _parties(ppa: Ppa, path: Path_) -> Iterator[Found]:
@@ -459,6 +485,7 @@ CHECKS: Final[tuple[Callable[[View], Iterator[Found]], ...]] = (
     _connections,
     _timezones,
     _energy,
+    _heat_and_water,
     _policy,
     _ranges,
     _citations,

@@ -130,8 +130,8 @@ class Ppa(SourcedBlock):
         "Day the plant goes into operation; nothing is delivered before it."
     )
     curtail_eur_per_mwh: CostEURPerMWh = setting(
-        "Paid to the producer for each MWh the buyer asks not to be produced; with baseload nothing "
-        "can be refused.",
+        "Paid to the producer for each MWh the buyer asks not to be produced; with baseload "
+        "nothing can be refused.",
         key="curtail",
     )
     form: Literal["pay_as_produced", "baseload"] = setting(
@@ -186,12 +186,47 @@ class Market(SourcedBlock):
     )
 
 
+class EnergyMix(SourcedBlock):
+    """What the grid's electricity is made of; imports count as what made them."""
+
+    wind: Share = setting("Share of wind.", 0.0, source="None, 2026, assumption")
+    solar: Share = setting("Share of sun.", 0.0, source="None, 2026, assumption")
+    gas: Share = setting("Share of gas.", 0.0, source="None, 2026, assumption")
+    coal: Share = setting("Share of coal.", 0.0, source="None, 2026, assumption")
+    oil: Share = setting("Share of oil.", 0.0, source="None, 2026, assumption")
+    nuclear: Share = setting("Share of nuclear power.", 0.0, source="None, 2026, assumption")
+    biomass: Share = setting("Share of biomass.", 0.0, source="None, 2026, assumption")
+    waste: Share = setting("Share of waste.", 0.0, source="None, 2026, assumption")
+    hydro: Share = setting("Share of water power.", 0.0, source="None, 2026, assumption")
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of each source, by its name in the water factors."""
+        names = ("wind", "solar", "gas", "coal", "oil", "nuclear", "biomass", "waste", "hydro")
+        return {name: float(getattr(self, name)) for name in names}
+
+
 class Energy(SourcedBlock):
     """Batteries, contracts and the market."""
 
     batteries: tuple[Battery, ...] = setting("Batteries behind the connections.", ())
     ppas: tuple[Ppa, ...] = setting("Power purchase agreements.", ())
     market: Market = setting("What stands on top of the market price.")
+    mix: EnergyMix | None = setting(
+        "What the grid's electricity is made of, for the water that making it takes; empty where "
+        "it is not known.",
+        None,
+    )
 
 
-__all__ = ["Battery", "Delivery", "Energy", "FailureRates", "Market", "Pool", "Ppa", "PpaParty"]
+__all__ = [
+    "Battery",
+    "Delivery",
+    "Energy",
+    "EnergyMix",
+    "FailureRates",
+    "Market",
+    "Pool",
+    "Ppa",
+    "PpaParty",
+]

@@ -103,6 +103,7 @@ class Header:
         party_finance_ppm: millionths of the cost it carries.
         party_benefit_ppm: millionths of the benefit it gets.
         party_operates: whether it gets the fee.
+        heat_pump_own: per site, whether the heat pump is its own; empty stands for none.
     """
 
     sites: tuple[str, ...]
@@ -136,6 +137,7 @@ class Header:
     party_finance_ppm: tuple[int, ...] = ()
     party_benefit_ppm: tuple[int, ...] = ()
     party_operates: tuple[bool, ...] = ()
+    heat_pump_own: tuple[bool, ...] = ()
 
     def fields(self) -> dict[str, Any]:
         """The header as the fields of a journal frame."""
@@ -360,7 +362,7 @@ class Book:
             self._priced(site, 5, meter["export_wh"], h.export_margin),
             self._priced(site, 6, meter["discharge_wh"], h.wear[site]),
             self._priced(site, 7, meter["water_ml"], h.water_price[site]),
-            -self._priced(site, 8, meter["heat_wh"], h.heat_price[site]),
+            -self._priced(site, 8, meter[self._heat_sold(site)], h.heat_price[site]),
             self._priced(site, 9, meter["data_mb"], h.data_price[site] if h.data_price else 0),
             self._priced(site, 10, meter["intraday_wh"], meter["intraday_price_micro_eur"]),
             resold,
@@ -377,6 +379,11 @@ class Book:
             ],
             axis=1,
         )
+
+    def _heat_sold(self, site: int) -> str:
+        """Meter of the heat that is paid for: behind the heat pump where that is the site's own."""
+        own = self.header.heat_pump_own
+        return "heat_network_wh" if own and own[site] else "heat_wh"
 
     def _post_contract(self, now: slice, site: int, c: int, price: Ints) -> None:
         """What a power contract costs and brings, micro-euro, in the order of `CONTRACT_MONEY`."""

@@ -25,7 +25,7 @@ from gigafactory.planner.gate import Gate
 from gigafactory.plant import Chip
 from gigafactory.plant.battery import Battery
 from gigafactory.plant.power import PowerCurve, curve_for
-from gigafactory.plant.thermal import CoolingDesign, Electrical, overhead, typical, wet_bulb_c
+from gigafactory.plant.thermal import CoolingDesign, Electrical, overhead, wet_bulb_c
 from gigafactory.policy import Reason
 from gigafactory.runtime.limits import Limits, limits_of
 from gigafactory.runtime.power import contract_terms
@@ -36,6 +36,7 @@ from gigafactory.runtime.rights import (
     span_rate_of,
     urgent_of,
 )
+from gigafactory.runtime.thermal import design_mw_of, design_of, lift_of, sea_c, water_guard
 from gigafactory.runtime.workload import Judged, Routed, judge_jobs, route
 from gigafactory.units import NS_PER_S
 
@@ -73,6 +74,8 @@ class SiteWires:
         export_mw: export right.
         halls_mw: IT power allowed per hall number and period, [P]; halls never short are left out.
         signals: prices and weather as they are there.
+        heat_peak_mw: yearly peak of what its heat network takes; 0 without one.
+        heat_mw_max: most that is delivered to it.
     """
 
     name: str
@@ -86,6 +89,8 @@ class SiteWires:
     export_mw: float
     halls_mw: dict[int, Array]
     signals: Signals
+    heat_peak_mw: float = 0.0
+    heat_mw_max: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,25 +316,6 @@ def _victims(factory: Factory) -> tuple[int, ...]:
     return tuple(named + [g for g in range(len(CLASSES)) if g not in named])
 
 
-def _design(site: Site, it_design_mw: float) -> tuple[CoolingDesign, Electrical]:
-    c = site.cooling
-    changes = {
-        "approach_k": c.approach_k,
-        "chiller_cop_max": c.chiller_cop,
-        "fan_fraction": c.fan_fraction,
-        "pump_fraction": c.pump_fraction,
-        "cycles": c.cycles_of_concentration,
-        "indoor_fraction": c.indoor_fraction,
-        "delta_t_k": c.delta_t_k,
-        "drift_fraction": c.drift_fraction,
-    }
-    design = typical(c.technology, it_design_mw, c.supply_c, **changes)
-    electrical = Electrical(
-        c.ups_efficiency, c.transformer_loss_fraction, c.distribution_loss_fraction
-    )
-    return design, electrical
-
-
 def _site(
     factory: Factory,
     name: str,
@@ -342,15 +328,21 @@ def _site(
 ) -> tuple[TwinSite, SiteWires]:
     fleet = [factory.fleet[i] for i in pools]
     fabric_w = site.network.watt_per_accelerator_w
-    full_w = sum(
-        p.accelerators * (max(catalogue[p.chip].work_w.values()) + fabric_w) for p in fleet
-    )
-    design_mw = full_w / 1e6
-    design, electrical = _design(site, design_mw)
+    design_mw = design_mw_of(factory, name, catalogue)
+    design, electrical = design_of(site, design_mw)
     grid = np.linspace(0.0, design_mw, GRID_POINTS)
     air = signals.temperature.values + line.temperature_add_k[name]
     damp = wet_bulb_c(air, _same_moisture(signals.humidity.values, signals.temperature.values, air))
-    over = overhead(design, electrical, grid[None, :], air[:, None], damp[:, None])
+    sea = sea_c(site, calendar)
+    over = overhead(
+        design,
+        electrical,
+        grid[None, :],
+        air[:, None],
+        damp[:, None],
+        None if sea is None else sea[:, None],
+    )
+    guard, dry = water_guard(site, calendar, design, electrical, over, (air, damp), grid)
     demand = np.zeros(calendar.periods)
     if site.heat is not None:
         wanted = site.heat.peak_demand_mw * signals.heat_demand.values
@@ -375,6 +367,9 @@ def _site(
         wet_bulb_c=damp,
         carbon_kg_per_mwh=signals.carbon.values,
         intraday_spread_eur_per_mwh=factory.energy.market.intraday_spread_eur_per_mwh,
+        lift=lift_of(site),
+        guard=guard,
+        dry=dry,
     )
     shape = _shape(factory, fleet, catalogue, design, electrical, battery, name)
     wire = SiteWires(
@@ -393,6 +388,8 @@ def _site(
             if (name, hall) in line.hall_limit_mw
         },
         signals=signals,
+        heat_peak_mw=site.heat.peak_demand_mw if site.heat else 0.0,
+        heat_mw_max=site.heat.power_mw_max if site.heat else 0.0,
     )
     return twin, wire
 
@@ -527,8 +524,9 @@ def _energise(
     over = factory.policy.oversubscription
     full_mw = sum(pools[i].installed * (float(powers[i][:, -1].max()) / 1e9) for i in mine)
     hot = overhead(
-        wire.design, wire.electrical, plant.it_grid_mw, DESIGN_TEMPERATURE_C, DESIGN_WET_BULB_C
-    )
+        wire.design, wire.electrical, plant.it_grid_mw, DESIGN_TEMPERATURE_C, DESIGN_WET_BULB_C,
+        _warmest_sea_c(factory.sites[wire.name], wire.design),
+    )  # fmt: skip
     load = plant.it_grid_mw + hot.overhead_mw
     room = np.interp(wire.base_limit_mw - plant.auxiliary_mw, load, plant.it_grid_mw)
     room = np.where(wire.base_limit_mw >= load[-1] + plant.auxiliary_mw, np.inf, room)
@@ -540,6 +538,11 @@ def _energise(
             place.usable,
             np.floor(place.installed / place.kernel.spec.node_size * share + 1e-9).astype(np.int64),
         )
+
+
+def _warmest_sea_c(site: Site, design: CoolingDesign) -> float:
+    water = site.cooling.surface_water
+    return design.sea_c if water is None else water.mean_c + water.swing_k
 
 
 def _class_share(line: Timeline, names: list[str], periods: int) -> Array | None:
@@ -616,4 +619,5 @@ def _header(
         refused_by=tuple(judged.refused[judged.refused >= 0].tolist()),
         shares=quota_tree(factory, factory.fleet[0], catalogue, table.tenants).names,
         **contract_terms(ppas),
+        heat_pump_own=tuple(bool(lift and lift.inside) for lift in map(lift_of, sites)),
     )
