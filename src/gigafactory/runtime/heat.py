@@ -71,7 +71,7 @@ def _site(
         "covered_mwh": check.covered_mwh,
         "covered_share": check.covered_share if math.isfinite(check.covered_share) else None,
         "short_h": check.short_hours,
-        "summer_unused_mwh": sum(m["unused_mwh"] for m in summer),
+        "summer_unused_mwh": float(sum(m["unused_mwh"] for m in summer)),
     }
     return row, months
 

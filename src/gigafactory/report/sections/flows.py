@@ -15,6 +15,7 @@ from gigafactory.report.figures.cost import CostPart, cost_figure
 from gigafactory.report.figures.sankey import Flow, sankey_figure
 from gigafactory.report.frames import lookup
 from gigafactory.report.sections.power import it_layers
+from gigafactory.report.sections.surroundings import add_contracts, add_cooling, add_heat
 from gigafactory.report.sections.tell import Picture, Section, Table, Teller
 
 Floats = npt.NDArray[np.float64]
@@ -31,6 +32,7 @@ def energy_section(tell: Teller) -> Section:
         _add_flows(tell, section, "physical", *_physical(tell))
     if not tell.left_out(section, "ppa_mw", "day_ahead_mw", "imbalance_mw", "import_mw"):
         _add_flows(tell, section, "contracts", *_contracts(tell))
+    add_contracts(tell, section)
     _add_yardstick(tell, section)
     return section
 
@@ -86,7 +88,8 @@ def _physical(tell: Teller) -> tuple[list[Flow], list[Flow]]:
         )
         for name, (column, power) in it_layers(tell).items()
     ]
-    rest = ("cooling", "auxiliary", "losses", "charge", "export")
+    pump = ("heat_pump",) if series.has("heat_pump_mw") else ()
+    rest = ("cooling", "auxiliary", "losses", *pump, "charge", "export")
     return into, [*out, *(flow(name, f"{name}_mw") for name in rest)]
 
 
@@ -260,6 +263,8 @@ def footprint_section(tell: Teller) -> Section:
         svg = pairs_figure(panels, tell.bins, caption, voice)
         section.pictures.append(Picture(svg, voice.markup("figure.footprint.caption"), held))
         section.tables.append(_footprint_table(tell, columns))
+    add_cooling(tell, section)
+    add_heat(tell, section)
     return section
 
 
