@@ -229,20 +229,20 @@ def test_a_cap_is_reached_and_not_passed(tmp_path: Path) -> None:
 
 
 def test_a_years_water_is_kept_for_hours_that_need_it_more(tmp_path: Path) -> None:
-    """Far too little for a year: the hours that get it save more than most of those that do not."""
+    """About half of what a year needs: two days of July get it in their warm quarters alone."""
     changes = {
         "sites.site0.cooling.technology": "adiabatic",
         "sites.site0.cooling.supply": "24 °C",
-        "sites.site0.water.cap": "3 m3",
+        "sites.site0.water.cap": "24 m3",
     }
     folder = ran(tmp_path, changes, days=2, start=HOT_DAY)
     told, s = summary_of(folder)["cooling"][0], columns(folder, "series")
     dry, wet = s["water_short_mw"] > 0, s["water_m3"] > 0
-    assert told["water_m3"] <= 3.0
+    assert 0.0 < told["water_m3"] <= 24.0
     assert dry.any()
-    assert wet.any()
-    assert s["temperature_c"][wet].min() > s["temperature_c"][dry].min()
-    assert s["temperature_c"][wet].mean() > s["temperature_c"][dry].mean()
+    # the air decides, and a little its moisture: warmer quarters get the water
+    assert s["temperature_c"][wet].min() > s["temperature_c"][dry].max() - 1.0
+    assert s["temperature_c"][wet].mean() > s["temperature_c"][dry].mean() + 2.0
 
 
 @settings(max_examples=5)

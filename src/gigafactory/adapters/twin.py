@@ -438,14 +438,10 @@ class Twin:
         discharge_wh -= over_wh
         net = sum(values.values()) - discharge_wh
         site.limit_missed_wh += max(net - int(site.limit_mw[period] * wh) - 2, 0)
-        intraday_wh = c["intraday"].take(order.intraday_mw * wh)
         water_ml = c["water"].take(water * hours * 1e6)
         short = site.short_mw(period, it_mw)
         if site.guard is not None:
             site.guard.take(water_ml)
-        spread = site.intraday_spread_eur_per_mwh
-        traded_eur_per_mwh = site.price_eur_per_mwh[period]
-        traded_eur_per_mwh += spread if intraday_wh > 0 else -spread
         return values | {
             "discharge_wh": discharge_wh,
             "import_wh": max(net, 0),
@@ -458,6 +454,17 @@ class Twin:
             "water_ml": water_ml,
             "water_short_s": round(hours * 3600) if short else 0,
             "water_short_wh": c["water_short"].take(short * wh),
+            **self._read_market(site, period, order, wh),
+        }
+
+    @staticmethod
+    def _read_market(site: TwinSite, period: int, order: SiteOrder, wh: float) -> dict[str, int]:
+        """Positions held in a period, and prices and intensity there are."""
+        c, spread = site.carries, site.intraday_spread_eur_per_mwh
+        intraday_wh = c["intraday"].take(order.intraday_mw * wh)
+        traded_eur_per_mwh = site.price_eur_per_mwh[period]
+        traded_eur_per_mwh += spread if intraday_wh > 0 else -spread
+        return {
             "day_ahead_wh": c["day_ahead"].take(order.day_ahead_mw * wh),
             "intraday_wh": intraday_wh,
             "planned_it_wh": round(order.planned_it_mw * wh),

@@ -144,7 +144,7 @@ class Ppa(SourcedBlock):
         "they count for carbon, or sold on.",
         "kept",
     )
-    guarantee_eur_per_mwh: CostEURPerMWh = setting(
+    guarantee_price_eur_per_mwh: CostEURPerMWh = setting(
         "Price of a guarantee of origin that is sold on, per MWh it stands for.",
         0.0,
         key="guarantee_price",

@@ -271,10 +271,10 @@ class Water(SourcedBlock):
     cap_m3_per_y: VolumeM3 | None = setting(
         "Largest volume in one calendar year; empty for none.", None, key="cap"
     )
-    cap_m3_per_month: VolumeM3 | None = setting(
+    cap_month_m3: VolumeM3 | None = setting(
         "Largest volume in each calendar month; empty for none.", None, key="cap_month"
     )
-    cap_m3_per_day: VolumeM3 | None = setting(
+    cap_day_m3: VolumeM3 | None = setting(
         "Largest volume in each local day; empty for none.", None, key="cap_day"
     )
     stress: Literal["low", "medium", "high"] = setting("Water stress of the area.", "low")

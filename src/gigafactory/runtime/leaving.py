@@ -143,8 +143,8 @@ def cooling_rows(told: Told, book: Book, made: list[SiteCourse]) -> list[dict[st
                 "technology": site.cooling.technology,
                 "water_m3": water,
                 "cap_year_m3": site.water.cap_m3_per_y,
-                "cap_month_m3": site.water.cap_m3_per_month,
-                "cap_day_m3": site.water.cap_m3_per_day,
+                "cap_month_m3": site.water.cap_month_m3,
+                "cap_day_m3": site.water.cap_day_m3,
                 "fullest_share": _fullest(told, site, c),
                 "short_h": float(book.meter[:n, s, _M["water_short_s"]].sum()) / _S_PER_H,
                 "short_mwh": float(book.meter[:n, s, _M["water_short_wh"]].sum()) / 1e6,
@@ -176,8 +176,8 @@ def _fullest(told: Told, site: Site, c: SiteCourse) -> float | None:
     day = told.calendar.day_of[:n]
     spans = (
         (site.water.cap_m3_per_y, [d.year for d in dates]),
-        (site.water.cap_m3_per_month, [d.year * 12 + d.month for d in dates]),
-        (site.water.cap_m3_per_day, list(range(len(dates)))),
+        (site.water.cap_month_m3, [d.year * 12 + d.month for d in dates]),
+        (site.water.cap_day_m3, list(range(len(dates)))),
     )
     most = [
         float(np.bincount(np.array(of)[day] - of[0], c.water_m3).max()) / cap

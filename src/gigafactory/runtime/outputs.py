@@ -233,10 +233,7 @@ def summarise(
 ) -> dict[str, Any]:
     """The summary: stable, documented keys (`docs/reference/summary.md`)."""
     hours, energy, money = _hours(book), _energy(book, limit_missed_wh), _money(book)
-    it, site = energy["it_mwh"], energy["site_mwh"]
     n = book.periods
-    reused = float(book.meter[:n, :, _M["heat_wh"]].sum()) / 1e6
-    water = float(book.meter[:n, :, _M["water_ml"]].sum()) / 1e6
     equivalents = fleet_h100_equivalents(told.factory, told.catalogue)
     problems, rounding = conservation(book)
     table, calendar = told.table, told.calendar
@@ -269,15 +266,7 @@ def summarise(
         "not_recorded": _not_recorded(shares is not None, len(trace.plans) == calendar.days),
         "energy": energy,
         "yardstick": yardstick,
-        "pue": site / it if it else None,
-        "wue_l_per_kwh": water / it if it else None,
-        "erf": reused / site if site else None,
-        "water_m3": water,
-        "heat_mwh": reused,
-        "co2_kg": {
-            "location": float(book.shared_total[:n, :, 1].sum()) / 1e6,
-            "market": float(book.shared_total[:n, :, 2].sum()) / 1e6,
-        },
+        **_footprint(book, energy),
         **_left(told, book, trace),
         "money": money,
         **_cost(told, book, hours["sold"], money),
@@ -293,6 +282,24 @@ def summarise(
             "shared": list(SHARED),
         },
         "notes": list(told.notes),
+    }
+
+
+def _footprint(book: Book, energy: Mapping[str, float]) -> dict[str, Any]:
+    """Ratios over the whole run, water, heat handed over, and carbon by the ledger."""
+    n, it, site = book.periods, energy["it_mwh"], energy["site_mwh"]
+    reused = float(book.meter[:n, :, _M["heat_wh"]].sum()) / 1e6
+    water = float(book.meter[:n, :, _M["water_ml"]].sum()) / 1e6
+    return {
+        "pue": site / it if it else None,
+        "wue_l_per_kwh": water / it if it else None,
+        "erf": reused / site if site else None,
+        "water_m3": water,
+        "heat_mwh": reused,
+        "co2_kg": {
+            "location": float(book.shared_total[:n, :, 1].sum()) / 1e6,
+            "market": float(book.shared_total[:n, :, 2].sum()) / 1e6,
+        },
     }
 
 

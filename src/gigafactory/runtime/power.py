@@ -23,7 +23,7 @@ def contract_terms(ppas: Sequence[Ppa]) -> dict[str, Any]:
     parties = [(k, party) for k, ppa in enumerate(ppas) for party in ppa.parties]
     return {
         "contract_resale": tuple(
-            micro(p.guarantee_eur_per_mwh)
+            micro(p.guarantee_price_eur_per_mwh)
             if p.guarantees_of_origin and p.guarantees == "sold"
             else 0
             for p in ppas

@@ -165,8 +165,8 @@ def _caps(site: Site, calendar: MarketCalendar) -> tuple[RunCap, ...]:
     year_end = np.full(calendar.periods, _DAYS - 1, np.int64)
     spans = (
         ("year", water.cap_m3_per_y, year, year_end, True),
-        ("month", water.cap_m3_per_month, month, ends[day], True),
-        ("day", water.cap_m3_per_day, day, _year_day(calendar), False),
+        ("month", water.cap_month_m3, month, ends[day], True),
+        ("day", water.cap_day_m3, day, _year_day(calendar), False),
     )
     return tuple(
         RunCap(name, int(most * _ML_PER_M3), span, last, kept)
@@ -190,7 +190,7 @@ def _usual(
     site: Site, design: CoolingDesign, without: CoolingDesign, electrical: Electrical
 ) -> UsualNeed:
     """Water a usual year needs, hour by hour: the mean of synthetic years that nobody runs."""
-    if site.water.cap_m3_per_y is None and site.water.cap_m3_per_month is None:
+    if site.water.cap_m3_per_y is None and site.water.cap_month_m3 is None:
         nothing = np.zeros(0)
         return UsualNeed(np.zeros(0, np.int64), nothing, nothing)
     calendar = MarketCalendar.of(dt.date(_USUAL_YEAR, 1, 1), _DAYS, site.timezone)

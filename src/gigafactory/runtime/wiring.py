@@ -152,15 +152,14 @@ def build(
         seed: of the run; failures are drawn by it.
     """
     line = compile_timeline(factory, calendar.start_ns, scenario, catalogue)
-    through = verdicts_through(
-        factory, catalogue, calendar.local_dates[0], calendar.local_dates[-1]
-    )
+    days = calendar.local_dates
+    through = verdicts_through(factory, catalogue, days[0], days[-1])
     judged = judge_jobs(table, factory, catalogue, calendar, through)
     table = replace(table, priority=judged.priority)
     limits = limits_of(factory, catalogue, calendar, table, judged.refused, through)
     routed, home = route(table, factory, catalogue, source, judged)
     names = list(factory.sites)
-    fabric_w = {name: site.network.watt_per_accelerator_w for name, site in factory.sites.items()}
+    fabric_w = {n: site.network.watt_per_accelerator_w for n, site in factory.sites.items()}
     powers = [_power_table(catalogue[p.chip], fabric_w[p.site]) for p in factory.fleet]
     pools = _pools(factory, catalogue, calendar, line, table, routed, powers, seed, limits.lost[0])
     ppas, kinds = _ppas(factory)
@@ -182,7 +181,7 @@ def build(
         tuple(p.guarantees_of_origin for p in ppas),
         len(CLASSES),
         home,
-        contract_firm=tuple(k == BASELOAD for k in kinds),
+        tuple(k == BASELOAD for k in kinds),
     )
     ppm, checkpoint_ns = _checkpoints(factory)
     return World(
@@ -334,19 +333,9 @@ def _site(
     air = signals.temperature.values + line.temperature_add_k[name]
     damp = wet_bulb_c(air, _same_moisture(signals.humidity.values, signals.temperature.values, air))
     sea = sea_c(site, calendar)
-    over = overhead(
-        design,
-        electrical,
-        grid[None, :],
-        air[:, None],
-        damp[:, None],
-        None if sea is None else sea[:, None],
-    )
+    column = None if sea is None else sea[:, None]
+    over = overhead(design, electrical, grid[None, :], air[:, None], damp[:, None], column)
     guard, dry = water_guard(site, calendar, design, electrical, over, (air, damp), grid)
-    demand = np.zeros(calendar.periods)
-    if site.heat is not None:
-        wanted = site.heat.peak_demand_mw * signals.heat_demand.values
-        demand = np.minimum(wanted, site.heat.power_mw_max)
     battery = _battery(factory, name)
     twin = TwinSite(
         it_grid_mw=grid,
@@ -355,7 +344,7 @@ def _site(
         water_m3_per_h=over.water_m3_per_h,
         heat_mw=over.heat_rejected_mw,
         auxiliary_mw=site.auxiliary_mw,
-        heat_demand_mw=demand,
+        heat_demand_mw=_heat_demand(site, signals),
         limit_mw=line.connection_limit_mw[name],
         export_mw=site.connection.export_mw,
         fabric_w=fabric_w,
@@ -392,6 +381,14 @@ def _site(
         heat_mw_max=site.heat.power_mw_max if site.heat else 0.0,
     )
     return twin, wire
+
+
+def _heat_demand(site: Site, signals: Signals) -> Array:
+    """What a heat network takes at most, per period; 0 without one."""
+    if site.heat is None:
+        return np.zeros(len(signals))
+    wanted = site.heat.peak_demand_mw * signals.heat_demand.values
+    return np.asarray(np.minimum(wanted, site.heat.power_mw_max))
 
 
 def seen_from(signals: Signals, outside: Outside | None) -> Signals:
