@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gigafactory.engine.errors import BadInput
+from gigafactory.report import write_report
 from gigafactory.runtime.replay import replay, verify
 from gigafactory.runtime.run import Outcome, RunOptions, resume_run, start_run
 from gigafactory.testing.factories import (
@@ -67,7 +68,7 @@ def options(
 
 def ran(place: Path, changes: dict[str, Any], days: int = 1, **more: Any) -> Path:
     """A run that proves itself, and its folder."""
-    start_run(options(place, changes, days, **more), out=place / "run")
+    start_run(options(place, changes, days, **more), out=place / "run", reporter=write_report)
     folder = place / "run"
     assert run_problems(folder) == []
     assert not replay(folder)[1]
@@ -383,6 +384,38 @@ def test_sensors_show_their_gaps_and_judge_measured_time(tmp_path: Path) -> None
     dust = np.array([r["value"] for r in table if r["sensor"] == "dust"])
     # drift is in proportion to heat, so dust above the background follows the load
     assert np.corrcoef(dust - 16, s["it_mw"])[0, 1] > 0.99
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", "not shown"), ("nl", "niet aangetoond")])
+def test_the_report_tells_gaps_caps_contracts_and_carbon(
+    tmp_path: Path, lang: str, words: str
+) -> None:
+    """Every new chapter of one run, in both languages; numbers stand there as in the summary."""
+    gappy = NOISE | {"limit": 90, "allowed_h": 0, "coverage": "60 %", "gap_h": 3}
+    changes = TOWER | {
+        "sites.site0.water.cap_day": "1 m3",
+        "sites.site0.water.stress_factor": 2.0,
+        "sites.site0.heat": HEAT | {"pump": {"owner": "site"}},
+        "sites.site0.monitoring": {"sensors": [gappy]},
+        "energy.ppas": [PPA],
+        "energy.mix": {"gas": "100 %"},
+    }
+    folder = ran(tmp_path, changes, start=HOT_DAY)
+    page = write_report(folder, lang).read_text("utf-8")
+    told = summary_of(folder)
+    assert words in page
+    for key in (
+        "carbon.cfe_share",
+        "contracts.0.cost_eur",
+        "cooling.0.short_h",
+        "cooling.0.stress_weighted_m3",
+        "heat.sites.0.pump_mwh",
+        "monitoring.0.gap_h",
+    ):
+        value: Any = told
+        for step in key.split("."):
+            value = value[int(step)] if isinstance(value, list) else value[step]
+        assert f'<data value="{value:.12g}" data-source="summary:{key}">' in page, key
 
 
 def test_a_limit_cannot_be_shown_within_while_a_gap_is_open(tmp_path: Path) -> None:

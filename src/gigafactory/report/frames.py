@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -251,11 +252,8 @@ def _read_monitored(path: Path) -> tuple[Readings, ...]:
     words = (table[name].to_pylist() for name in ("site", "sensor", "kind", "unit"))
     keys: list[tuple[str, str, str, str]] = list(zip(*words, strict=True))
     values = np.asarray(table["value"].to_numpy(zero_copy_only=False), np.float64)
-    starts = [k for k, key in enumerate(keys) if k == 0 or key != keys[k - 1]]
-    ends = [*starts[1:], len(keys)]
-    return tuple(
-        Readings(*keys[begin], values[begin:end]) for begin, end in zip(starts, ends, strict=True)
-    )
+    edges = [k for k, key in enumerate(keys) if k == 0 or key != keys[k - 1]] + [len(keys)]
+    return tuple(Readings(*keys[k], values[k:end]) for k, end in pairwise(edges))
 
 
 def _timezone(summary: Mapping[str, Any], factory: Mapping[str, Any]) -> str:
