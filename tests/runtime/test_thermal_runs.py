@@ -336,6 +336,10 @@ def test_homes_by_the_rule_and_by_the_hour_stand_side_by_side(tmp_path: Path) ->
     assert row["covered_mwh"] <= row["need_mwh"]
     assert row["covered_mwh"] == pytest.approx(row["into_network_mwh"], abs=1e-4)
     assert month["short_mwh"] == pytest.approx(row["need_mwh"] - row["covered_mwh"])
+    # 40 kW at the yearly peak and 30 kW at most: a back-up runs in the quarters that want more
+    s = columns(folder, "series")
+    assert row["short_h"] == float((s["heat_demand_mw"] > 0.03 - 1e-9).sum()) / 4
+    assert row["short_h"] < 24
 
 
 def test_a_pump_yields_to_work_where_the_connection_is_full(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ Array = npt.NDArray[np.float64]
 
 _M = {name: i for i, name in enumerate(METERS)}
 _YEAR_H = 8766.0
+_METER_MWH = 2e-6
 #: Months whose surplus is told apart: the half of the year in which homes want little.
 SUMMER = (4, 9)
 
@@ -41,12 +42,15 @@ def _site(
     block = site.heat
     assert block is not None
     hours = course.hours
-    over, network, own = (
+    over, metered, own = (
         book.meter[:n, s, _M[k]] / 1e6 for k in ("heat_wh", "heat_network_wh", "heat_pump_wh")
     )
     lift = lift_of(site)
     have = np.where(course.it_mw > 0.0, course.plant.heat_rejected_mw, 0.0) * hours
     wanted = block.peak_demand_mw * told.signals.heat_demand.values[:n]
+    # a meter counts whole units: what lacks less than two of them lacks nothing
+    asked = wanted * hours
+    network = np.where(np.abs(metered - asked) <= _METER_MWH, asked, metered)
     # the homes' demand is the network's: scaled so that it is what was wanted hour by hour
     total = float(wanted.sum()) * hours
     need = total / block.homes * _YEAR_H / (n * hours) if block.homes and total else 0.0
@@ -57,10 +61,10 @@ def _site(
     row = {
         "site": name,
         "handed_over_mwh": float(over.sum()),
-        "into_network_mwh": float(network.sum()),
+        "into_network_mwh": float(metered.sum()),
         "pump_owner": block.pump.owner if block.pump else None,
         "cop": lift.cop if lift and math.isfinite(lift.cop) else None,
-        "pump_mwh": float((network - over).sum()),
+        "pump_mwh": float((metered - over).sum()),
         "pump_own_mwh": float(own.sum()),
         "unused_mwh": float((have - over).sum()),
         "homes": block.homes,

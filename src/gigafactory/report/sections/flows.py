@@ -271,9 +271,11 @@ def footprint_section(tell: Teller) -> Section:
 def _footprint_columns(tell: Teller) -> dict[str, tuple[str, Floats]]:
     """By name, the series column and its monthly sum in MWh, m3 or t."""
     series = tell.frame.series
+    # demand is the network's, so what meets it is counted behind the heat pump as well
+    met = "heat_network_mw" if series.has("heat_network_mw", "heat_mw") else "heat_mw"
     wanted = {
         "heat_demand": ("heat_demand_mw", series.hours),
-        "heat": ("heat_mw", series.hours),
+        "heat": (met, series.hours),
         "water": ("water_m3", np.ones(len(series.start_ns))),
         "co2_location": ("co2_location_kg", np.full(len(series.start_ns), 1e-3)),
         "co2_market": ("co2_market_kg", np.full(len(series.start_ns), 1e-3)),
