@@ -296,24 +296,23 @@ def monitored_table(
     """What sensors would have shown: one row per sensor and period, null in its gaps."""
     first, _, step = book.header.edges_ns
     start = first + step * np.arange(book.periods, dtype=np.int64)
-    columns: dict[str, list[Any]] = {k: [] for k in ("site", "sensor", "kind", "unit")}
-    values, starts = [np.zeros(0)], [np.zeros(0, np.int64)]
+    words: list[tuple[str, ...]] = []
+    values = [np.zeros(0)]
     for s, (name, site) in enumerate(factory.sites.items()):
         if site.monitoring is None:
             continue
-        for sensor, series in monitored(
-            site, name, site_course(factory, catalogue, book, trace, s)
-        ):
-            for key, word in zip(
-                columns, (name, sensor.name, sensor.kind, series.unit), strict=True
-            ):
-                columns[key] += [word] * len(series.values)
+        course = site_course(factory, catalogue, book, trace, s)
+        for sensor, series in monitored(site, name, course):
+            words.append((name, sensor.name, sensor.kind, series.unit))
             values.append(np.asarray(series.values))
-            starts.append(start)
-    begin = np.concatenate(starts)
+    number = np.repeat(np.arange(len(words), dtype=np.int32), book.periods)
+    begin = np.tile(start, len(words))
     return pa.table(
         {
-            **{key: pa.array(words, pa.string()) for key, words in columns.items()},
+            **{
+                key: pa.array([row[k] for row in words], pa.string()).take(pa.array(number))
+                for k, key in enumerate(("site", "sensor", "kind", "unit"))
+            },
             "start_ns": begin,
             "end_ns": begin + step,
             "value": pa.array(np.concatenate(values), pa.float64(), from_pandas=True),

@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from gigafactory.adapters.twin import DryPlant, Lift
 from gigafactory.factory.models import Factory, Site
-from gigafactory.grid import MarketCalendar, synthetic_signals
+from gigafactory.grid import MarketCalendar
+from gigafactory.grid.noise import YearNoise
+from gigafactory.grid.weather import generate_weather
 from gigafactory.plant import Chip
 from gigafactory.plant.heat import heat_pump_cop
 from gigafactory.plant.rationing import RunCap, UsualNeed, WaterGuard
@@ -198,9 +200,12 @@ def _usual(
     load = np.array([USUAL_LOAD_SHARE * design.it_design_mw])
     days, needs, reliefs = [], [], []
     for seed in range(_USUAL_YEARS):
-        weather = synthetic_signals(calendar, seed, site.place.latitude, site.place.longitude)
-        air = weather.temperature.values.reshape(-1, 4).mean(axis=1) + warmer
-        damp = wet_bulb_c(air, weather.humidity.values.reshape(-1, 4).mean(axis=1))
+        noise = YearNoise(seed, _USUAL_YEAR, calendar.periods, calendar.periods)
+        weather = generate_weather(
+            noise, calendar.start_ns[:-1], site.place.latitude, site.place.longitude
+        )
+        air = weather.temperature_c.reshape(-1, 4).mean(axis=1) + warmer
+        damp = wet_bulb_c(air, weather.humidity_percent.reshape(-1, 4).mean(axis=1))
         wet, dry = (
             overhead(d, electrical, load[None, :], air[:, None], damp[:, None])
             for d in (design, without)
