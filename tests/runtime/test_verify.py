@@ -18,6 +18,7 @@ from tests.runtime.conftest import SmallRun
 
 FILES = {
     "accounts.parquet",
+    "monitored.parquet",
     "factory.yaml",
     "jobs.parquet",
     "journal.gfj",

@@ -45,6 +45,20 @@ FACTORY = SmallFactory(
     changes={
         "policy.migration": "full",
         "sites.site1.outside": {"price_times": 3.0, "temperature_add": "-2 K"},
+        # towers with too little water for the year, and a heat pump of the site's own
+        "sites.site0.cooling.technology": "evaporative",
+        "sites.site0.water.cap": "150 m3",
+        "sites.site0.water.cap_day": "2 m3",
+        "sites.site0.heat": {
+            "power_max": "0.03 MW",
+            "source": "42 °C",
+            "network": "70 °C",
+            "cop_quality": "50 %",
+            "price": "15 EUR/MWh",
+            "peak_demand": "0.04 MW",
+            "homes": 20,
+            "pump": {"owner": "site"},
+        },
     },
 )
 

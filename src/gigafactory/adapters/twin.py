@@ -19,6 +19,7 @@ from gigafactory.adapters.placement import Placement
 from gigafactory.kernel import GroupReading, Kind, Pool, PoolReading, Records, Why
 from gigafactory.ledger import GROUP_COLUMNS, METERS, SHARE_COLUMNS, Carry, Facts
 from gigafactory.plant.battery import Battery, fit, step
+from gigafactory.plant.rationing import WaterGuard
 from gigafactory.units import NS_PER_H, NS_PER_S
 
 Array = npt.NDArray[np.float64]
@@ -41,6 +42,9 @@ _CARRIED = (
     "network",
     "day_ahead",
     "intraday",
+    "heat_pump",
+    "heat_network",
+    "water_short",
 )
 
 #: Real numbers that describe a period of a site, beside what the ledger counts.
@@ -55,6 +59,46 @@ SENSES = (
     "heat_demand_mw",
     "envelope_mw",
 )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DryPlant:
+    """The plant of a site when it is cooled without water, in the form of `TwinSite`."""
+
+    cooling_mw: Array
+    losses_mw: Array
+    water_m3_per_h: Array
+    heat_mw: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """The heat pump between a site and its network.
+
+    Attributes:
+        cop: of the pump; infinite where the heat is warm enough without.
+        inside: whether its electricity is the site's own.
+    """
+
+    cop: float
+    inside: bool
+
+    def of(self, have_mw: float, wanted_mw: float, room_mw: float) -> tuple[float, float]:
+        """Heat handed over and the pump's electricity, MW.
+
+        Args:
+            have_mw: waste heat there is.
+            wanted_mw: what the network would take of the pump's output.
+            room_mw: power the connection leaves for a pump of the site's own.
+        """
+        taken = min(have_mw, wanted_mw * (1.0 - 1.0 / self.cop))
+        if self.cop == float("inf"):
+            return taken, 0.0
+        work = taken / (self.cop - 1.0)
+        if self.inside and work > room_mw:  # work on accelerators goes before the homes' heat
+            work = max(room_mw, 0.0)
+            taken = work * (self.cop - 1.0)
+        return taken, work
 
 
 @dataclass(slots=True)
@@ -78,6 +122,9 @@ class TwinSite:
         carbon_kg_per_mwh: location-based intensity, [P].
         intraday_spread_eur_per_mwh: what buying after the day-ahead auction costs above its price,
             and selling brings below it.
+        lift: the heat pump; without one the network takes all it wants from the waste heat.
+        guard: decides when water is saved; none without a cap.
+        dry: the plant when it is; given with a guard.
     """
 
     it_grid_mw: Array
@@ -98,15 +145,24 @@ class TwinSite:
     wet_bulb_c: Array
     carbon_kg_per_mwh: Array
     intraday_spread_eur_per_mwh: float = 0.0
+    lift: Lift | None = None
+    guard: WaterGuard | None = None
+    dry: DryPlant | None = None
     carries: dict[str, Carry] = field(default_factory=lambda: {n: Carry() for n in _CARRIED})
     it_rest_uwh: int = 0
     idle_rest: int = 0
     limit_missed_wh: int = 0
 
+    def plant(self, period: int) -> TwinSite | DryPlant:
+        """The tables that hold in a period: with water, or without where it is saved."""
+        if self.guard is not None and self.dry is not None and self.guard.dry(period):
+            return self.dry
+        return self
+
     def it_allowed_mw(self, period: int, room_mw: float) -> float:
         """Largest IT load whose site power stays within `room_mw`, in a period; not below 0."""
-        grid = self.it_grid_mw
-        load = grid + self.cooling_mw[period] + self.losses_mw[period] + self.auxiliary_mw
+        grid, plant = self.it_grid_mw, self.plant(period)
+        load = grid + plant.cooling_mw[period] + plant.losses_mw[period] + self.auxiliary_mw
         room_mw -= METER_MW
         if room_mw <= load[0]:
             return 0.0
@@ -121,14 +177,28 @@ class TwinSite:
         """
         if it_mw <= 0.0 and self.limit_mw[period] <= 0.0:
             return 0.0, 0.0, 0.0, 0.0
+        return self._read_off(self.plant(period), period, it_mw)
+
+    def _read_off(
+        self, plant: TwinSite | DryPlant, period: int, it_mw: float
+    ) -> tuple[float, float, float, float]:
         grid = self.it_grid_mw
         at = min(int(np.searchsorted(grid, it_mw, side="right")) - 1, len(grid) - 2)
         share = (it_mw - grid[at]) / (grid[at + 1] - grid[at])
         cooling, losses, heat, water = (
             float(t[period, at] + share * (t[period, at + 1] - t[period, at]))
-            for t in (self.cooling_mw, self.losses_mw, self.heat_mw, self.water_m3_per_h)
+            for t in (plant.cooling_mw, plant.losses_mw, plant.heat_mw, plant.water_m3_per_h)
         )
         return cooling, losses, heat, water if it_mw > 0.0 else 0.0
+
+    def short_mw(self, period: int, it_mw: float) -> float:
+        """Power that saving water costs now, MW; 0 where none is saved, or none would be used."""
+        plant = self.plant(period)
+        if plant is self or it_mw <= 0.0:
+            return 0.0
+        cooling, losses, _, _ = self._read_off(plant, period, it_mw)
+        wet_cooling, wet_losses, _, _ = self._read_off(self, period, it_mw)
+        return cooling + losses - wet_cooling - wet_losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +261,7 @@ class Twin:
         contract_guaranteed: whether guarantees of origin come with it.
         classes: how many of the kernel's groups are in use.
         home: pool of each job of the run; may be left out where every job is known to one alone.
+        contract_firm: whether each contract is taken as it comes; none where left out.
     """
 
     def __init__(
@@ -203,6 +274,7 @@ class Twin:
         contract_guaranteed: tuple[bool, ...],
         classes: int,
         home: npt.NDArray[np.int8] | None = None,
+        contract_firm: tuple[bool, ...] = (),
     ) -> None:
         if home is None:  # every job is known to one pool alone
             home = np.full(max(int(p.jobs.max(initial=-1)) for p in pools) + 1, -1, np.int8)
@@ -213,6 +285,7 @@ class Twin:
         self.pools, self.sites, self.edges_ns = pools, sites, edges_ns
         self.contract_mw, self.contract_site = contract_mw, contract_site
         self.contract_guaranteed, self.classes = contract_guaranteed, classes
+        self.contract_firm = contract_firm or (False,) * len(contract_site)
         self.contract_carries = [(Carry(), Carry()) for _ in contract_site]
         self._asked = [0] * len(pools)
         nodes = len(pools[0].kernel.spec.rules.parent)
@@ -305,7 +378,7 @@ class Twin:
         out = np.zeros((len(self.contract_site), 2), np.int64)
         for k, of in enumerate(self.contract_site):
             output_wh = float(self.contract_mw[k, period]) * hours * 1e6
-            share = float(orders[of].contract_share[k])
+            share = 1.0 if self.contract_firm[k] else float(orders[of].contract_share[k])
             taken, cut = self.contract_carries[k]
             out[k] = taken.take(output_wh * share), cut.take(output_wh * (1.0 - share))
         return out
@@ -341,8 +414,10 @@ class Twin:
         cooling, losses, heat, water = site.overheads(period, it_mw)
         auxiliary = site.auxiliary_mw if site.limit_mw[period] > 0 or it_mw > 0 else 0.0
         load = it_mw + cooling + losses + auxiliary
-        charge, discharge = self._battery(site, period, load, order, hours)
         wanted = float(site.heat_demand_mw[period])
+        reuse, work, pumped = self._heat(site, period, heat, load)
+        load += work
+        charge, discharge = self._battery(site, period, load, order, hours)
         c = site.carries
         values = {
             "it_wh": it_wh,
@@ -350,6 +425,7 @@ class Twin:
             "auxiliary_wh": c["auxiliary"].take(auxiliary * wh),
             "losses_wh": c["losses"].take(losses * wh),
             "charge_wh": c["charge"].take(charge * wh),
+            "heat_pump_wh": c["heat_pump"].take(work * wh),
         }
         discharge_wh = c["discharge"].take(discharge * wh)
         # rounding must not carry anything over a cable that may not export
@@ -362,19 +438,33 @@ class Twin:
         discharge_wh -= over_wh
         net = sum(values.values()) - discharge_wh
         site.limit_missed_wh += max(net - int(site.limit_mw[period] * wh) - 2, 0)
-        intraday_wh = c["intraday"].take(order.intraday_mw * wh)
-        spread = site.intraday_spread_eur_per_mwh
-        traded_eur_per_mwh = site.price_eur_per_mwh[period]
-        traded_eur_per_mwh += spread if intraday_wh > 0 else -spread
+        water_ml = c["water"].take(water * hours * 1e6)
+        short = site.short_mw(period, it_mw)
+        if site.guard is not None:
+            site.guard.take(water_ml)
         return values | {
             "discharge_wh": discharge_wh,
             "import_wh": max(net, 0),
             "export_wh": max(-net, 0),
             "it_idle_uwh": idle_uwh,
             "network_wh": c["network"].take(service_ns / NS_PER_H * site.fabric_w),
-            "heat_wh": c["heat"].take(min(heat, wanted) * wh),
+            "heat_wh": c["heat"].take(reuse * wh),
+            "heat_network_wh": c["heat_network"].take(pumped * wh),
             "heat_demand_wh": round(wanted * wh),
-            "water_ml": c["water"].take(water * hours * 1e6),
+            "water_ml": water_ml,
+            "water_short_s": round(hours * 3600) if short else 0,
+            "water_short_wh": c["water_short"].take(short * wh),
+            **self._read_market(site, period, order, wh),
+        }
+
+    @staticmethod
+    def _read_market(site: TwinSite, period: int, order: SiteOrder, wh: float) -> dict[str, int]:
+        """Positions held in a period, and prices and intensity there are."""
+        c, spread = site.carries, site.intraday_spread_eur_per_mwh
+        intraday_wh = c["intraday"].take(order.intraday_mw * wh)
+        traded_eur_per_mwh = site.price_eur_per_mwh[period]
+        traded_eur_per_mwh += spread if intraday_wh > 0 else -spread
+        return {
             "day_ahead_wh": c["day_ahead"].take(order.day_ahead_mw * wh),
             "intraday_wh": intraday_wh,
             "planned_it_wh": round(order.planned_it_mw * wh),
@@ -383,6 +473,19 @@ class Twin:
             "imbalance_price_micro_eur": round(site.imbalance_eur_per_mwh[period] * 1e6),
             "carbon_mg": round(site.carbon_kg_per_mwh[period] * 1e6),
         }
+
+    @staticmethod
+    def _heat(
+        site: TwinSite, period: int, heat_mw: float, load_mw: float
+    ) -> tuple[float, float, float]:
+        """Heat handed over, electricity of a pump of the site's own, heat in the network, MW."""
+        wanted = float(site.heat_demand_mw[period])
+        if site.lift is None:
+            taken = min(heat_mw, wanted)
+            return taken, 0.0, taken
+        room = float(site.limit_mw[period]) - load_mw - METER_MW
+        taken, work = site.lift.of(heat_mw, wanted, room)
+        return taken, work if site.lift.inside else 0.0, taken + work
 
     def _sense(self, s: int, period: int, order: SiteOrder) -> tuple[float, ...]:
         """What the site's instruments show beside the meters, in the order of `SENSES`."""
@@ -489,6 +592,7 @@ class Twin:
                     "idle_rest": s.idle_rest,
                     "missed": s.limit_missed_wh,
                     "carries": {n: c.rest for n, c in s.carries.items()},
+                    "water": [s.guard.used_ml, s.guard.span] if s.guard else None,
                 }
                 for s in self.sites
             ],
@@ -512,5 +616,7 @@ class Twin:
             site.idle_rest, site.limit_missed_wh = saved["idle_rest"], saved["missed"]
             for name, rest in saved["carries"].items():
                 site.carries[name].rest = rest
+            if site.guard is not None:
+                site.guard.used_ml, site.guard.span = map(list, saved["water"])
         for (a, b), (x, y) in zip(self.contract_carries, fields["contracts"], strict=True):
             a.rest, b.rest = x, y

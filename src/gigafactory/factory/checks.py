@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from gigafactory.engine.errors import Problem
 from gigafactory.factory.accesschecks import ACCESS_CHECKS, STRICT_ACCESS_CHECKS
 from gigafactory.factory.blocks import JobClassLabel
-from gigafactory.factory.contracts import Pool
+from gigafactory.factory.contracts import Pool, Ppa
 from gigafactory.factory.finding import SLACK, Found, View
 from gigafactory.factory.models import Factory
 from gigafactory.factory.provenance import (
@@ -332,6 +332,7 @@ def _energy(view: View) -> Iterator[Found]:
             why = f"must be below soc_max ({battery.soc_max:.0%})"
             path: Path_ = ("energy", "batteries", at, "soc_min")
             yield Found(path, f"{battery.soc_min:.0%}", why)
+    yield from _mix(view)
     for at, ppa in enumerate(view.factory.energy.ppas):
         path = ("energy", "ppas", at)
         start = ((*path, "from"),)
@@ -341,6 +342,58 @@ def _energy(view: View) -> Iterator[Found]:
             why = f"the plant would only exist after the contract ends ({ppa.until})"
             yield Found((*path, "commissioned"), ppa.commissioned, why, ((*path, "until"),))
         yield from _same_contract(view, at, path)
+        yield from _parties(ppa, path)
+
+
+def _mix(view: View) -> Iterator[Found]:
+    mix = view.factory.energy.mix
+    if mix is not None and abs(sum(mix.shares.values()) - 1.0) > SLACK:
+        why = "the shares of the sources must add up to 100 %"
+        rests: tuple[Path_, ...] = tuple(("energy", "mix", name) for name in mix.shares)
+        yield Found(("energy", "mix"), f"{sum(mix.shares.values()):.4%}", why, rests)
+
+
+def _heat_and_water(view: View) -> Iterator[Found]:
+    """Blocks that fit the cooling they stand beside, and sensors named once."""
+    for name, site in view.factory.sites.items():
+        technology = site.cooling.technology
+        path: Path_ = ("sites", name)
+        if site.cooling.surface_water is not None and technology != "seawater":
+            why = f"belongs to seawater cooling; this site has {technology} cooling"
+            yield Found((*path, "cooling", "surface_water"), None, why)
+        if site.monitoring is None:
+            continue
+        names = [sensor.name for sensor in site.monitoring.sensors]
+        for at, sensor in enumerate(names):
+            if sensor in names[:at]:
+                place = (*path, "monitoring", "sensors", at, "name")
+                yield Found(place, sensor, "is the name of an earlier one; use another")
+
+
+def _parties(ppa: Ppa, path: Path_) -> Iterator[Found]:
+    """Guarantees that are sold must come; shares add up to the whole, one party operates."""
+    if ppa.guarantees == "sold" and not ppa.guarantees_of_origin:
+        why = "the contract brings no guarantees of origin (guarantees_of_origin: false)"
+        yield Found((*path, "guarantees"), ppa.guarantees, why, ((*path, "guarantees_of_origin"),))
+    parties = ppa.parties
+    if not parties:
+        return
+    place = (*path, "parties")
+    for key, shares in (
+        ("finance", [p.finance_share for p in parties]),
+        ("benefit", [p.benefit_share for p in parties]),
+    ):
+        if abs(sum(shares) - 1.0) > SLACK:
+            why = f"the shares of {key} must add up to 100 %"
+            rests = tuple((*place, at, key) for at in range(len(parties)))
+            yield Found(place, f"{sum(shares):.4%}", why, rests)
+    operators = sum(p.operates for p in parties)
+    if operators != 1:
+        yield Found(place, operators, "exactly one party operates (operates: true)")
+    names = [p.name for p in parties]
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            yield Found((*place, at, "name"), name, "is the name of an earlier one; use another")
 
 
 def _same_contract(view: View, at: int, path: Path_) -> Iterator[Found]:
@@ -432,6 +485,7 @@ CHECKS: Final[tuple[Callable[[View], Iterator[Found]], ...]] = (
     _connections,
     _timezones,
     _energy,
+    _heat_and_water,
     _policy,
     _ranges,
     _citations,

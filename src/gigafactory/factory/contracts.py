@@ -106,8 +106,17 @@ class Battery(SourcedBlock):
     wear_eur_per_mwh: CostEURPerMWh = setting("Wear cost per MWh discharged.", key="wear")
 
 
+class PpaParty(SourcedBlock):
+    """Who finances, operates or profits from a contract."""
+
+    name: Name = setting("Name of the party.")
+    finance_share: Share = setting("Share of the cost it carries.", key="finance")
+    benefit_share: Share = setting("Share of the benefit it gets.", key="benefit")
+    operates: Flag = setting("It runs the plant, for the operating fee. One party does.", False)
+
+
 class Ppa(SourcedBlock):
-    """A power purchase agreement, pay-as-produced."""
+    """A power purchase agreement."""
 
     name: Name = setting("Name of the contract.")
     site: Name = setting("Site whose use it covers.")
@@ -121,7 +130,36 @@ class Ppa(SourcedBlock):
         "Day the plant goes into operation; nothing is delivered before it."
     )
     curtail_eur_per_mwh: CostEURPerMWh = setting(
-        "Paid to the producer for each MWh the buyer asks not to be produced.", key="curtail"
+        "Paid to the producer for each MWh the buyer asks not to be produced; with baseload "
+        "nothing can be refused.",
+        key="curtail",
+    )
+    form: Literal["pay_as_produced", "baseload"] = setting(
+        "What the plant makes, or the contracted capacity in every hour: what the plant lacks is "
+        "then the seller's to buy.",
+        "pay_as_produced",
+    )
+    guarantees: Literal["kept", "sold"] = setting(
+        "What becomes of guarantees of origin that come with the energy: kept and retired, so that "
+        "they count for carbon, or sold on.",
+        "kept",
+    )
+    guarantee_price_eur_per_mwh: CostEURPerMWh = setting(
+        "Price of a guarantee of origin that is sold on, per MWh it stands for.",
+        0.0,
+        key="guarantee_price",
+        source="Our assumption, 2026, assumption: nothing, as none is sold",
+    )
+    parties: tuple[PpaParty, ...] = setting(
+        "Between whom cost and benefit are divided (finance and operate); empty for the factory "
+        "alone. The factory's books show the whole, the division stands beside them.",
+        (),
+    )
+    operating_fee_eur_per_mwh: CostEURPerMWh = setting(
+        "What the operating party gets per MWh taken, from those who finance.",
+        0.0,
+        key="operating_fee",
+        source="Our assumption, 2026, assumption: none",
     )
 
 
@@ -148,12 +186,47 @@ class Market(SourcedBlock):
     )
 
 
+class EnergyMix(SourcedBlock):
+    """What the grid's electricity is made of; imports count as what made them."""
+
+    wind: Share = setting("Share of wind.", 0.0, source="None, 2026, assumption")
+    solar: Share = setting("Share of sun.", 0.0, source="None, 2026, assumption")
+    gas: Share = setting("Share of gas.", 0.0, source="None, 2026, assumption")
+    coal: Share = setting("Share of coal.", 0.0, source="None, 2026, assumption")
+    oil: Share = setting("Share of oil.", 0.0, source="None, 2026, assumption")
+    nuclear: Share = setting("Share of nuclear power.", 0.0, source="None, 2026, assumption")
+    biomass: Share = setting("Share of biomass.", 0.0, source="None, 2026, assumption")
+    waste: Share = setting("Share of waste.", 0.0, source="None, 2026, assumption")
+    hydro: Share = setting("Share of water power.", 0.0, source="None, 2026, assumption")
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of each source, by its name in the water factors."""
+        names = ("wind", "solar", "gas", "coal", "oil", "nuclear", "biomass", "waste", "hydro")
+        return {name: float(getattr(self, name)) for name in names}
+
+
 class Energy(SourcedBlock):
     """Batteries, contracts and the market."""
 
     batteries: tuple[Battery, ...] = setting("Batteries behind the connections.", ())
     ppas: tuple[Ppa, ...] = setting("Power purchase agreements.", ())
     market: Market = setting("What stands on top of the market price.")
+    mix: EnergyMix | None = setting(
+        "What the grid's electricity is made of, for the water that making it takes; empty where "
+        "it is not known.",
+        None,
+    )
 
 
-__all__ = ["Battery", "Delivery", "Energy", "FailureRates", "Market", "Pool", "Ppa"]
+__all__ = [
+    "Battery",
+    "Delivery",
+    "Energy",
+    "EnergyMix",
+    "FailureRates",
+    "Market",
+    "Pool",
+    "Ppa",
+    "PpaParty",
+]

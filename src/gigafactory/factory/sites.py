@@ -28,12 +28,16 @@ from gigafactory.factory.quantities import (
     DataPB,
     DriftShare,
     EnergyMWh,
+    FlowM3PerS,
     Latitude,
     Longitude,
     LossShare,
     NetworkC,
+    PinchK,
     PositiveCount,
     PositivePowerMW,
+    PositiveRatio,
+    PositiveShare,
     PowerFactor,
     PowerKW,
     PowerMW,
@@ -43,12 +47,15 @@ from gigafactory.factory.quantities import (
     Ratio,
     SmallShare,
     SupplyC,
+    SurfaceC,
     TemperatureC,
     TemperatureChangeK,
+    TemperatureK,
     UpsEfficiency,
     VoltageKV,
     VolumeM3,
     WaterRangeK,
+    YearDay,
 )
 
 HallCooling = Literal["air", "liquid", "immersion"]
@@ -128,6 +135,32 @@ class Hall(SourcedBlock):
     area_m2: AreaM2 = setting("Floor area of the computer room.", key="area")
 
 
+class SurfaceWater(SourcedBlock):
+    """The sea or river that once-through cooling takes from and gives back to."""
+
+    mean_c: SurfaceC = setting("Mean temperature over the year.", key="mean")
+    swing_k: TemperatureK = setting(
+        "By how much the warmest day is above the mean, and the coldest below it.",
+        0.0,
+        key="swing",
+        source="No swing, 2026, assumption",
+    )
+    warmest_day: YearDay = setting(
+        "Number of the warmest day in the year.",
+        227,
+        source="Our assumption, 2026, assumption: mid August, after the warmest air",
+    )
+    flow_m3_per_s: FlowM3PerS = setting("Flow through the plant.", key="flow")
+    discharge_c_max: SurfaceC | None = setting(
+        "Highest temperature that may be given back; empty for no limit.",
+        None,
+        key="discharge_max",
+    )
+    rise_k_max: TemperatureK | None = setting(
+        "Largest warming over the intake; empty for no limit.", None, key="rise_max"
+    )
+
+
 class Cooling(SourcedBlock):
     """The site's cooling plant and its power chain."""
 
@@ -174,6 +207,25 @@ class Cooling(SourcedBlock):
         key="drift",
         source="Lei and Masanet, 2022, published: range 0.005 to 0.5 %",
     )
+    surface_water: SurfaceWater | None = setting(
+        "The water of once-through cooling; without it the sea is 15 °C all year.", None
+    )
+
+
+class HeatPump(SourcedBlock):
+    """The heat pump between the waste heat and the network."""
+
+    owner: Literal["site", "network"] = setting(
+        "Who owns it: the site, which then pays for its electricity and sells what comes out, or "
+        "the network, outside the site's boundary."
+    )
+    pinch_k: PinchK = setting(
+        "A source this much warmer than the network needs no pump; it lifts the heat by this "
+        "much more than the network asks.",
+        3.0,
+        key="pinch",
+        source="Our assumption, 2026, assumption: usual plate heat exchangers",
+    )
 
 
 class Heat(SourcedBlock):
@@ -196,6 +248,11 @@ class Heat(SourcedBlock):
         key="home_demand",
         source="Our assumption, 2026, assumption: a new or insulated Dutch home",
     )
+    pump: HeatPump | None = setting(
+        "The heat pump, whose work then counts as part of what is delivered. Without it the whole "
+        "of what is delivered is taken from the waste heat, and no pump is counted.",
+        None,
+    )
 
 
 class Fabric(SourcedBlock):
@@ -214,7 +271,18 @@ class Water(SourcedBlock):
     cap_m3_per_y: VolumeM3 | None = setting(
         "Largest volume in one calendar year; empty for none.", None, key="cap"
     )
+    cap_month_m3: VolumeM3 | None = setting(
+        "Largest volume in each calendar month; empty for none.", None, key="cap_month"
+    )
+    cap_day_m3: VolumeM3 | None = setting(
+        "Largest volume in each local day; empty for none.", None, key="cap_day"
+    )
     stress: Literal["low", "medium", "high"] = setting("Water stress of the area.", "low")
+    stress_factor: PositiveRatio | None = setting(
+        "Scarcity of a cubic metre here, in cubic metres of world average (AWARE: 0.1 to 100); "
+        "empty where it is not known.",
+        None,
+    )
     source_kind: Literal["potable", "industrial", "surface", "recycled"] = setting(
         "Kind of water used.", "industrial"
     )
@@ -273,6 +341,55 @@ class Transfer(SourcedBlock):
     )
 
 
+class Sensor(SourcedBlock):
+    """A sensor at the fence, and the limit its readings are held against."""
+
+    name: Name = setting("Name of the sensor.")
+    kind: Literal["noise", "air", "plume"] = setting(
+        "What it measures: sound level, dB(A); fine dust (PM10), µg/m3; water that a visible plume "
+        "condenses, g per kg of air."
+    )
+    full: Ratio = setting(
+        "What the plant alone would give at full fans (noise), or per gram a second of salts "
+        "drifting from towers (air); no meaning for a plume.",
+        0.0,
+        source="Nothing, 2026, assumption",
+    )
+    background: Ratio = setting(
+        "What is there without the plant, in the unit of the kind.",
+        0.0,
+        source="Nothing, 2026, assumption",
+    )
+    limit: Ratio = setting("Value that may not be passed, in the unit of the kind.")
+    allowed_h: Ratio = setting(
+        "Hours of a year in which it may be passed all the same; of a shorter run its part.",
+        0.0,
+        source="None, 2026, assumption",
+    )
+    coverage: PositiveShare = setting(
+        "Share of the time in which the sensor gives a value.",
+        0.97,
+        source="Our assumption, 2026, assumption: common for unattended sensors",
+    )
+    gap_h: PositiveRatio = setting(
+        "Mean length of a gap, hours.",
+        8.0,
+        source="Our assumption, 2026, assumption: until somebody comes by",
+    )
+
+
+class Monitoring(SourcedBlock):
+    """What is monitored around the site. Readings are made by a model; a run has no sensors."""
+
+    sensors: tuple[Sensor, ...] = setting("Sensors at the fence.")
+    dissolved_kg_per_m3: Ratio = setting(
+        "Salts dissolved in the make-up water, kg per m3, for what towers let drift.",
+        0.5,
+        key="dissolved",
+        source="Our assumption, 2026, assumption: fresh surface water has 0.2 to 0.8",
+    )
+
+
 class Site(SourcedBlock):
     """One site: everything behind one connection."""
 
@@ -293,3 +410,4 @@ class Site(SourcedBlock):
     )
     transfer: Transfer = setting("What moving data away takes.", Transfer())
     assets: tuple[Asset, ...] = setting("What the site is made of, with its suppliers.", ())
+    monitoring: Monitoring | None = setting("Sensors around the site; empty for none.", None)

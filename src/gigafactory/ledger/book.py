@@ -58,7 +58,12 @@ PAID: Final = (
     "heat",
     "data",
     "intraday",
+    "guarantees",
 )
+#: What a power contract costs (positive) and brings (negative): energy and refused energy at the
+#: contract's price, guarantees of origin sold on, and the energy's worth at the day-ahead price.
+#: The last is no payment: it is what the energy would have cost otherwise.
+CONTRACT_MONEY: Final = ("energy", "curtailed", "guarantees", "worth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,15 @@ class Header:
         rules: ids of the rules that refuse jobs.
         refused: numbers of the jobs refused.
         refused_by: the rule of each, an index into `rules`.
+        contract_resale: micro-euro per MWh for guarantees of origin sold on; 0 where they are kept
+            or do not come. Empty stands for none.
+        contract_fee: micro-euro per MWh taken that the operating party gets; likewise.
+        parties: names of the parties between whom contracts are divided, contract by contract.
+        party_contract: contract of each.
+        party_finance_ppm: millionths of the cost it carries.
+        party_benefit_ppm: millionths of the benefit it gets.
+        party_operates: whether it gets the fee.
+        heat_pump_own: per site, whether the heat pump is its own; empty stands for none.
     """
 
     sites: tuple[str, ...]
@@ -116,6 +130,14 @@ class Header:
     rules: tuple[str, ...] = ()
     refused: tuple[int, ...] = ()
     refused_by: tuple[int, ...] = ()
+    contract_resale: tuple[int, ...] = ()
+    contract_fee: tuple[int, ...] = ()
+    parties: tuple[str, ...] = ()
+    party_contract: tuple[int, ...] = ()
+    party_finance_ppm: tuple[int, ...] = ()
+    party_benefit_ppm: tuple[int, ...] = ()
+    party_operates: tuple[bool, ...] = ()
+    heat_pump_own: tuple[bool, ...] = ()
 
     def fields(self) -> dict[str, Any]:
         """The header as the fields of a journal frame."""
@@ -167,6 +189,7 @@ class Book:
         self.periods = 0
         self.meter = np.zeros((periods, sites, len(METERS)), np.int64)
         self.contract = np.zeros((periods, len(h.contracts), 2), np.int64)
+        self.contract_money = np.zeros((periods, len(h.contracts), len(CONTRACT_MONEY)), np.int64)
         self.group = np.zeros((periods, pools, classes, len(GROUP_COLUMNS)), np.int64)
         self.pool = np.zeros((periods, pools, len(POOL_COLUMNS)), np.int64)
         # accounts, filled as days close
@@ -183,7 +206,8 @@ class Book:
         self.integrals = Integrals(periods, pools, classes)
         self._hours_rest = np.zeros((sites, len(FATES) + 2 * classes), np.int64)
         self._it_rest = np.zeros((sites, classes + 1), np.int64)
-        self._money_rest = np.zeros((sites + 1, len(PAID) + len(h.contracts) * 2 + 2), np.int64)
+        of_contracts = len(h.contracts) * len(CONTRACT_MONEY)
+        self._money_rest = np.zeros((sites + 1, len(PAID) + of_contracts + 2), np.int64)
         named = [i for i, label in enumerate(h.classes) if label == "inference_realtime"]
         self._realtime = named[0] if named else -1
         # jobs
@@ -319,16 +343,13 @@ class Book:
         meter = {name: self.meter[now, site, i] for name, i in _M.items()}
         taken = np.zeros(len(meter["it_wh"]), np.int64)
         guaranteed = np.zeros_like(taken)
-        ppa, curtailed = np.zeros_like(taken), np.zeros_like(taken)
-        extra = len(PAID)
-        for c, of in enumerate(h.contract_site):
-            if of != site:
-                continue
-            wh, cut = self.contract[now, c, 0], self.contract[now, c, 1]
+        mine = [c for c, of in enumerate(h.contract_site) if of == site]
+        for c in mine:
+            wh = self.contract[now, c, 0]
             taken += wh
             guaranteed += wh if h.contract_guaranteed[c] else 0
-            ppa += self._priced(site, extra + 2 * c, wh, h.contract_price[c])
-            curtailed += self._priced(site, extra + 2 * c + 1, cut, h.contract_curtail[c])
+            self._post_contract(now, site, c, meter["price_micro_eur"])
+        ppa, curtailed, resold, _ = self.contract_money[now][:, mine].sum(axis=1).T
         net = meter["import_wh"] - meter["export_wh"]
         off = net - taken - meter["day_ahead_wh"] - meter["intraday_wh"]
         self.imbalance_wh[now, site] = off
@@ -341,9 +362,10 @@ class Book:
             self._priced(site, 5, meter["export_wh"], h.export_margin),
             self._priced(site, 6, meter["discharge_wh"], h.wear[site]),
             self._priced(site, 7, meter["water_ml"], h.water_price[site]),
-            -self._priced(site, 8, meter["heat_wh"], h.heat_price[site]),
+            -self._priced(site, 8, meter[self._heat_sold(site)], h.heat_price[site]),
             self._priced(site, 9, meter["data_mb"], h.data_price[site] if h.data_price else 0),
             self._priced(site, 10, meter["intraday_wh"], meter["intraday_price_micro_eur"]),
+            resold,
         )
         self.paid[now, site] = np.stack(paid, axis=1)
         last = self._money_rest.shape[1] - 2
@@ -357,6 +379,24 @@ class Book:
             ],
             axis=1,
         )
+
+    def _heat_sold(self, site: int) -> str:
+        """Meter of the heat that is paid for: behind the heat pump where that is the site's own."""
+        own = self.header.heat_pump_own
+        return "heat_network_wh" if own and own[site] else "heat_wh"
+
+    def _post_contract(self, now: slice, site: int, c: int, price: Ints) -> None:
+        """What a power contract costs and brings, micro-euro, in the order of `CONTRACT_MONEY`."""
+        h, first = self.header, len(PAID) + c * len(CONTRACT_MONEY)
+        wh, cut = self.contract[now, c, 0], self.contract[now, c, 1]
+        resale = h.contract_resale[c] if h.contract_resale else 0
+        each = (
+            self._priced(site, first, wh, h.contract_price[c]),
+            self._priced(site, first + 1, cut, h.contract_curtail[c]),
+            -self._priced(site, first + 2, wh, resale),
+            -self._priced(site, first + 3, wh, price),
+        )
+        self.contract_money[now, c] = np.stack(each, axis=1)
 
     def _share_out(self, now: slice) -> None:
         """Spread what a site paid, emitted and drank over its IT energy, and run the integrals.
@@ -527,4 +567,4 @@ class Book:
         self._write(job, kind, self.open_width[job], none, none, pool, ends)
 
 
-__all__ = ["FATES", "PAID", "RECEIPT", "Book", "Header"]
+__all__ = ["CONTRACT_MONEY", "FATES", "PAID", "RECEIPT", "Book", "Header"]

@@ -12,7 +12,10 @@ Ints = npt.NDArray[np.int64]
 
 #: Readings of a site over the tick, int64. Energy in Wh (IT at rest in micro-watt-hours), water in
 #: mL, data that left the site with moved jobs in MB, prices in micro-euro per MWh, carbon
-#: intensities in mg per MWh.
+#: intensities in mg per MWh. `heat_wh` is handed over at the site's heat exchanger,
+#: `heat_network_wh` what a heat pump makes of it, `heat_pump_wh` the electricity of a pump of the
+#: site's own. `water_short_s` is the time cooled without water for want of it, `water_short_wh`
+#: what that took more than cooling with it.
 METERS: Final = (
     "import_wh",
     "export_wh",
@@ -36,6 +39,10 @@ METERS: Final = (
     "carbon_mg",
     "guaranteed_wh",
     "data_mb",
+    "heat_pump_wh",
+    "heat_network_wh",
+    "water_short_s",
+    "water_short_wh",
 )
 
 #: Readings of a group of a pool over the tick, int64.

@@ -12,6 +12,7 @@ import pyarrow as pa
 from gigafactory.ledger.book import FATES, PAID, RECEIPT, Book
 from gigafactory.ledger.facts import EVICT, FAIL, FINISH, LIMIT, METERS, PAUSE, PREEMPT
 from gigafactory.ledger.integrals import SHARED
+from gigafactory.ledger.parties import party_columns
 
 Ints = npt.NDArray[np.int64]
 
@@ -37,7 +38,8 @@ def account_columns(book: Book, site: int) -> dict[str, Ints]:
     columns["hours.rounding_gpu_s"] = columns["hours.installed_gpu_s"] - sum(
         (v for k, v in columns.items() if k != "hours.installed_gpu_s"), np.zeros(n, np.int64)
     )
-    for name in ("import", "export", "charge", "discharge", "cooling", "auxiliary", "losses"):
+    for name in ("import", "export", "charge", "discharge", "cooling", "auxiliary", "losses",
+                 "heat_pump"):  # fmt: skip
         columns[f"energy.{name}_wh"] = meter[f"{name}_wh"]
     for g, label in enumerate((*classes, "idle")):
         columns[f"energy.it.{label}_wh"] = book.it_wh[:n, site, g]
@@ -61,6 +63,11 @@ def account_columns(book: Book, site: int) -> dict[str, Ints]:
     for g, label in enumerate(classes):
         columns[f"revenue.{label}_micro_eur"] = book.revenue[:n, site, g]
     columns["heat.delivered_wh"] = meter["heat_wh"]
+    columns["heat.network_wh"] = meter["heat_network_wh"]
+    for c, name in enumerate(book.header.contracts):
+        if book.header.contract_site[c] == site and book.header.parties:
+            for party, net in party_columns(book, c).items():
+                columns[f"party.{name}.{party}_micro_eur"] = net
     return columns
 
 

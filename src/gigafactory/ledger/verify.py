@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gigafactory.engine.errors import Problem
-from gigafactory.ledger.book import RECEIPT, Book
+from gigafactory.ledger.book import PAID, RECEIPT, Book
 from gigafactory.ledger.facts import GROUP_COLUMNS, METERS
 from gigafactory.ledger.integrals import SHARED
+from gigafactory.ledger.parties import contract_result, party_columns
 from gigafactory.ledger.tables import account_columns
 
 Ints = npt.NDArray[np.int64]
@@ -19,7 +20,8 @@ def conservation(book: Book) -> tuple[list[Problem], dict[str, int]]:
 
     Per site and period: accelerator-seconds sum to those installed; energy in equals energy out;
     the contractual position equals import less export; what was shared out, with its rounding,
-    equals what was paid, emitted and drunk. Over the run: receipts plus rounding equal the totals
+    equals what was paid, emitted and drunk; power contracts add up to what was paid for them, and
+    the parties of a contract to what it left. Over the run: receipts plus rounding equal the totals
     of active work, and rounding is less than one unit per segment and per period's share.
 
     Returns:
@@ -67,8 +69,32 @@ def conservation(book: Book) -> tuple[list[Problem], dict[str, int]]:
         if off > len(columns):
             why = f"rounding of {off} accelerator-seconds in one period is no rounding"
             problems.append(Problem(f"ledger, site {name}", "hours.rounding", str(off), why))
+    problems += _contracts(book)
     problems += _receipts(book, rounding)
     return problems, rounding
+
+
+def _contracts(book: Book) -> list[Problem]:
+    """Contracts add up to what their sites paid for them, and parties to their contract."""
+    problems: list[Problem] = []
+    n = book.periods
+    for site, name in enumerate(book.header.sites):
+        mine = [c for c, of in enumerate(book.header.contract_site) if of == site]
+        booked = book.contract_money[:n, mine].sum(axis=1)
+        for k, account in enumerate(("ppa", "ppa_curtailed", "guarantees")):
+            off = book.paid[:n, site, PAID.index(account)] - booked[:, k]
+            if np.any(off):
+                why = f"contracts and paid differ by up to {int(np.abs(off).max())} micro-euro"
+                problems.append(Problem(f"ledger, site {name}", f"paid.{account}", "", why))
+    for c, name in enumerate(book.header.contracts):
+        parts = party_columns(book, c)
+        if parts:
+            cost, benefit, _ = contract_result(book, c)
+            left = benefit - cost - sum(parts.values(), np.zeros(n, np.int64))
+            if np.any(left):
+                why = f"its parties are off by up to {int(np.abs(left).max())} micro-euro"
+                problems.append(Problem("ledger, contracts", name, "", why))
+    return problems
 
 
 def _receipts(book: Book, rounding: dict[str, int]) -> list[Problem]:

@@ -234,6 +234,7 @@ class EnergyPlanner:
             worth = (s.taking_eur_per_mwh[c] < day.price_eur_per_mwh[:n]).astype(np.float64)
             used_mw = np.clip(x[:n, self._at[f"contract.{c}"]], 0.0, given)
             share[c] = np.where(given > 1e-6, used_mw / np.maximum(given, 1e-6), worth)
+        share[s.firm] = 1.0
         return share
 
     def _plan(

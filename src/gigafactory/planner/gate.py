@@ -195,7 +195,11 @@ def operate(
         What was done, the battery empty at its beginning.
     """
     bare = replace(
-        shape, contracts=0, contract_price_eur_per_mwh=(), contract_curtail_eur_per_mwh=()
+        shape,
+        contracts=0,
+        contract_price_eur_per_mwh=(),
+        contract_curtail_eur_per_mwh=(),
+        contract_firm=(),
     )
     gate = Gate(bare, day_steps, day_steps // 2, step_h)
     n, soc = len(price_eur_per_mwh), 0.0

@@ -191,6 +191,8 @@ def _columns(program: Program, s: int, x: Numbers, steps: Ints, out: Filled) -> 
     for k in range(shape.contracts):
         out.cost[:, at[f"contract.{k}"]] = x.contract_eur_per_mwh[k, steps] * h
         out.upper[:, at[f"contract.{k}"]] = x.contract_mw[k, steps]
+        if shape.firm[k]:
+            out.lower[:, at[f"contract.{k}"]] = x.contract_mw[k, steps]
     for k in range(shape.generators):
         out.cost[:, at[f"generator.{k}"]] = x.generator_eur_per_mwh[k, steps] * h
         out.upper[:, at[f"generator.{k}"]] = np.where(on, x.generator_mw[k, steps], 0.0)

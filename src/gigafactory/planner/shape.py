@@ -92,6 +92,8 @@ class SiteShape:
             has its own bound alone.
         intraday: whether what was bought day-ahead is given and the rest is traded after it:
             import - export - contracts = bought day-ahead + bought since - sold since.
+        contract_firm: whether each contract is taken as it comes (baseload), so that nothing of it
+            can be refused; empty where none is.
     """
 
     groups: tuple[GroupShape, ...]
@@ -111,6 +113,12 @@ class SiteShape:
     peaks: bool = False
     shares: bool = True
     intraday: bool = False
+    contract_firm: tuple[bool, ...] = ()
+
+    @property
+    def firm(self) -> npt.NDArray[np.bool_]:
+        """Whether each contract is taken as it comes, [contracts]."""
+        return np.array(self.contract_firm or (False,) * self.contracts, np.bool_)
 
     @property
     def taking_eur_per_mwh(self) -> Array:

@@ -193,13 +193,14 @@ def threshold(shape: SiteShape, course: Course, hours: float) -> Course:
                 discharge[t] = max(0.0, min(shape.battery_mw, able))
             soc += (charge[t] * into - discharge[t] / out_of) * hours
     net = load + charge - discharge
+    wanted = shape.taking_eur_per_mwh[:, None] <= price
     return replace(
         rest,
         import_mw=np.maximum(net, 0.0),
         export_mw=np.maximum(-net, 0.0),
         charge_mw=charge,
         discharge_mw=discharge,
-        taken_mw=np.where(shape.taking_eur_per_mwh[:, None] <= price, course.contract_mw, 0.0),
+        taken_mw=np.where(wanted | shape.firm[:, None], course.contract_mw, 0.0),
         soc_end_mwh=soc,
     )
 

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,7 +52,7 @@ FATES: Final = (
 _POWERS: Final = (
     *("limit", "it", "network", "it_idle", "cooling", "auxiliary", "losses", "import", "export"),
     *("charge", "discharge", "ppa", "day_ahead", "intraday", "imbalance"),
-    *("heat", "heat_demand", "envelope"),
+    *("heat", "heat_demand", "heat_pump", "heat_network", "envelope"),
 )
 _COLUMNS: Final = frozenset(f"{name}_mw" for name in _POWERS) | {
     *("start_ns", "end_ns", "price_eur_per_mwh", "water_m3", "co2_location_kg", "co2_market_kg"),
@@ -106,6 +107,25 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Readings:
+    """What a sensor showed.
+
+    Attributes:
+        site: where it stands.
+        sensor: its name.
+        kind: what it measures.
+        unit: of every value.
+        values: per period, in that unit; NaN in its gaps.
+    """
+
+    site: str
+    sensor: str
+    kind: str
+    unit: str
+    values: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """Everything the report reads from a run folder.
 
@@ -117,6 +137,7 @@ class Frame:
         series: the site series.
         receipts: the job receipts, summed by tenant, class, mission and state.
         sources: rows of `sources.parquet` as dictionaries.
+        monitored: what sensors showed, in the order of the factory file.
     """
 
     folder: str
@@ -126,6 +147,7 @@ class Frame:
     series: Series
     receipts: Receipts
     sources: tuple[Mapping[str, Any], ...]
+    monitored: tuple[Readings, ...] = ()
 
     def value(self, key: str) -> float | None:
         """A number of the summary by its dotted key; None where absent, null or not finite."""
@@ -194,6 +216,8 @@ def read_run(folder: Path) -> Frame:
     series = attempt("series.parquet", _read_series)
     receipts = attempt("jobs.parquet", lambda path: read_receipts(path, CLASSES))
     sources = attempt("sources.parquet", lambda path: tuple(pq.read_table(path).to_pylist()))
+    held = (folder / "monitored.parquet").is_file()
+    monitored = attempt("monitored.parquet", _read_monitored) if held else ()
     if problems:
         raise BadInput(problems)
     return Frame(
@@ -204,6 +228,7 @@ def read_run(folder: Path) -> Frame:
         series=series,
         receipts=receipts,
         sources=sources,
+        monitored=monitored,
     )
 
 
@@ -219,6 +244,16 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("it should hold one mapping")
     return found
+
+
+def _read_monitored(path: Path) -> tuple[Readings, ...]:
+    """Sensors in the order of their rows; runs without one hold an empty table."""
+    table = pq.read_table(path)
+    words = (table[name].to_pylist() for name in ("site", "sensor", "kind", "unit"))
+    keys: list[tuple[str, str, str, str]] = list(zip(*words, strict=True))
+    values = np.asarray(table["value"].to_numpy(zero_copy_only=False), np.float64)
+    edges = [k for k, key in enumerate(keys) if k == 0 or key != keys[k - 1]] + [len(keys)]
+    return tuple(Readings(*keys[k], values[k:end]) for k, end in pairwise(edges))
 
 
 def _timezone(summary: Mapping[str, Any], factory: Mapping[str, Any]) -> str:

@@ -66,6 +66,7 @@ COLOURS: Final[Mapping[str, tuple[str, str]]] = {
     "water": ("#3c7fa6", "#6aaed4"),
     "co2_location": ("#55606e", "#a2adba"),
     "co2_market": ("#9aa88a", "#b5c4a4"),
+    "heat_pump": ("#c98a6d", "#b5785c"),
     # cost
     "cost": ("#4a6d8c", "#7ea4c6"),
     "range": ("#1a1f26", "#e8eaed"),

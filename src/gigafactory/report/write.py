@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from gigafactory.report.frames import Frame, read_run
 from gigafactory.report.palette import stylesheet
+from gigafactory.report.sections.carbon import carbon_section
 from gigafactory.report.sections.compute import asked_section, hours_section, waits_section
 from gigafactory.report.sections.flexibility import flexibility_section
 from gigafactory.report.sections.flows import cost_section, energy_section, footprint_section
@@ -26,6 +27,7 @@ from gigafactory.report.sections.people import tenants_section
 from gigafactory.report.sections.power import week_section, year_section
 from gigafactory.report.sections.services import services_section
 from gigafactory.report.sections.shares import shares_section
+from gigafactory.report.sections.surroundings import surroundings_section
 from gigafactory.report.sections.tell import Section, Teller
 from gigafactory.report.voice import Voice
 
@@ -101,6 +103,8 @@ def _sections(tell: Teller, public: bool) -> list[Section]:
         services_section(tell, public),
         tenants_section(tell, public),
         footprint_section(tell),
+        carbon_section(tell),
+        surroundings_section(tell),
         asked_section(tell),
         sources_section(tell),
         terms_section(tell),

@@ -15,7 +15,7 @@ from gigafactory.grid import MarketCalendar
 from gigafactory.planner import Information, forecast
 from gigafactory.planner.gate import PROFILES, Offer, past_paths
 from gigafactory.plant.thermal import overhead
-from gigafactory.runtime.wiring import CLASSES, GATE_DAY, GATE_TAIL, SiteWires, World
+from gigafactory.runtime.wiring import BASELOAD, CLASSES, GATE_DAY, GATE_TAIL, SiteWires, World
 
 Array = npt.NDArray[np.float64]
 
@@ -102,14 +102,19 @@ class Outlook:
         demand = np.array([of(f"demand_{label}", load_method) for label in CLASSES])
         contracts = [k for k, at in enumerate(world.twin.contract_site) if at == s]
         output = [
-            of(world.contract_kind[k])
+            (1.0 if world.contract_kind[k] == BASELOAD else of(world.contract_kind[k]))
             * _long(world.contract_cap_mw[k][begin : begin + count], count)
             for k in contracts
         ]
+        offset_mw = _offset(wire, of("temperature"), of("wet_bulb"), rest_mw)
+        if twin.lift is not None and twin.lift.inside:
+            # a pump of the site's own follows what the network is expected to take
+            wanted = np.minimum(of("heat_demand") * wire.heat_peak_mw, wire.heat_mw_max)
+            offset_mw = offset_mw + wanted / twin.lift.cop
         return Expected(
             price_eur_per_mwh=of("price"),
             limit_mw=base * (present / usual if usual > 0 else 1.0),
-            offset_mw=_offset(wire, of("temperature"), of("wet_bulb"), rest_mw),
+            offset_mw=offset_mw,
             rest_mw=rest_mw,
             usable=float(sum(sizes)),
             contract_mw=np.array(output).reshape(len(contracts), count),

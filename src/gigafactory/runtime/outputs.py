@@ -23,13 +23,17 @@ from gigafactory.ledger.book import FATES, PAID, RECEIPT
 from gigafactory.ledger.facts import GROUP_COLUMNS, POOL_COLUMNS
 from gigafactory.ledger.integrals import SHARED
 from gigafactory.ledger.tables import job_states
-from gigafactory.plant import Chip
+from gigafactory.plant import Chip, load_catalogue
 from gigafactory.runtime.access import access
+from gigafactory.runtime.carbon import carbon
 from gigafactory.runtime.contribution import statements
 from gigafactory.runtime.goodput import fragmentation, goodput
+from gigafactory.runtime.heat import heat
+from gigafactory.runtime.leaving import cooling_rows, courses, monitored_table, monitoring_rows
 from gigafactory.runtime.limits import budget_rows, storage_rows
 from gigafactory.runtime.loop import Trace
 from gigafactory.runtime.origins import source_table
+from gigafactory.runtime.power import contract_rows
 from gigafactory.runtime.serving import services_of
 from gigafactory.runtime.shares import NO_SHARES, need_gpu_h, read_shares, share_rows, share_totals
 from gigafactory.runtime.told import Told
@@ -48,7 +52,13 @@ def _write(table: pa.Table, path: Path) -> None:
 
 
 #: Tables that follow from the journal alone.
-DERIVED = ("accounts.parquet", "jobs.parquet", "series.parquet", "transfers.parquet")
+DERIVED = (
+    "accounts.parquet",
+    "jobs.parquet",
+    "monitored.parquet",
+    "series.parquet",
+    "transfers.parquet",
+)
 
 
 def write_derived(folder: Path, book: Book, trace: Trace, factory: Factory) -> None:
@@ -59,6 +69,8 @@ def write_derived(folder: Path, book: Book, trace: Trace, factory: Factory) -> N
     _write(job_table(book, missions, chips), folder / "jobs.parquet")
     _write(account_table(book), folder / "accounts.parquet")
     _write(transfer_table(book), folder / "transfers.parquet")
+    sensors = monitored_table(factory, load_catalogue(), book, trace)
+    _write(sensors, folder / "monitored.parquet")
 
 
 def write_tables(folder: Path, told: Told, book: Book, trace: Trace) -> None:
@@ -92,6 +104,8 @@ def series_table(book: Book, trace: Trace) -> pa.Table:
         for name_ in ("cooling", "auxiliary", "losses", "import", "export", "charge", "discharge"):
             columns[f"{name_}_mw"] = meter[f"{name_}_wh"]
         columns["heat_mw"] = meter["heat_wh"]
+        for name_ in ("heat_pump", "heat_network", "water_short"):
+            columns[f"{name_}_mw"] = meter[f"{name_}_wh"]
         columns["ppa_mw"] = book.contract[:n, taken, 0].sum(axis=1) / (1e6 * hours)
         columns["day_ahead_mw"] = meter["day_ahead_wh"]
         columns["intraday_mw"] = meter["intraday_wh"]
@@ -255,6 +269,7 @@ def summarise(
         "yardstick": yardstick,
         **statements(told, book, trace, yardstick),
         **_footprint(book, energy),
+        **_left(told, book, trace),
         "money": money,
         **_cost(told, book, hours["sold"], money),
         "plans": {
@@ -269,6 +284,36 @@ def summarise(
             "shared": list(SHARED),
         },
         "notes": list(told.notes),
+    }
+
+
+def _footprint(book: Book, energy: Mapping[str, float]) -> dict[str, Any]:
+    """Ratios over the whole run, water, heat handed over, and carbon by the ledger."""
+    n, it, site = book.periods, energy["it_mwh"], energy["site_mwh"]
+    reused = float(book.meter[:n, :, _M["heat_wh"]].sum()) / 1e6
+    water = float(book.meter[:n, :, _M["water_ml"]].sum()) / 1e6
+    return {
+        "pue": site / it if it else None,
+        "wue_l_per_kwh": water / it if it else None,
+        "erf": reused / site if site else None,
+        "water_m3": water,
+        "heat_mwh": reused,
+        "co2_kg": {
+            "location": float(book.shared_total[:n, :, 1].sum()) / 1e6,
+            "market": float(book.shared_total[:n, :, 2].sum()) / 1e6,
+        },
+    }
+
+
+def _left(told: Told, book: Book, trace: Trace) -> dict[str, Any]:
+    """Carbon by the hour, power contracts, and what left the sites: water, heat, noise and air."""
+    made = courses(told, book, trace)
+    return {
+        "carbon": carbon(told, book),
+        "contracts": contract_rows(told.factory, book),
+        "cooling": cooling_rows(told, book, made),
+        "heat": heat(told, book, made),
+        "monitoring": monitoring_rows(told, made),
     }
 
 
@@ -301,9 +346,9 @@ def _energy(book: Book, limit_missed_wh: int) -> dict[str, float]:
     metered = {
         key: float(book.meter[:n, :, _M[f"{key}_wh"]].sum()) / 1e6
         for key in ("it", "import", "export", "cooling", "losses", "auxiliary", "charge",
-                    "discharge", "day_ahead", "intraday", "network")
+                    "discharge", "day_ahead", "intraday", "network", "heat_pump")
     }  # fmt: skip
-    site = sum(metered[k] for k in ("it", "cooling", "losses", "auxiliary"))
+    site = sum(metered[k] for k in ("it", "cooling", "losses", "auxiliary", "heat_pump"))
     return {
         "it_mwh": metered.pop("it"),
         "site_mwh": site,
@@ -312,24 +357,6 @@ def _energy(book: Book, limit_missed_wh: int) -> dict[str, float]:
         "ppa_curtailed_mwh": float(book.contract[:n, :, 1].sum()) / 1e6,
         "imbalance_mwh": float(book.imbalance_wh[:n].sum()) / 1e6,
         "beyond_limit_mwh": limit_missed_wh / 1e6,
-    }
-
-
-def _footprint(book: Book, energy: Mapping[str, float]) -> dict[str, Any]:
-    """Heat, water and carbon, and the ratios of a data centre; null without energy."""
-    n, it, site = book.periods, energy["it_mwh"], energy["site_mwh"]
-    heat = float(book.meter[:n, :, _M["heat_wh"]].sum()) / 1e6
-    water = float(book.meter[:n, :, _M["water_ml"]].sum()) / 1e6
-    return {
-        "pue": site / it if it else None,
-        "wue_l_per_kwh": water / it if it else None,
-        "erf": heat / site if site else None,
-        "water_m3": water,
-        "heat_mwh": heat,
-        "co2_kg": {
-            "location": float(book.shared_total[:n, :, 1].sum()) / 1e6,
-            "market": float(book.shared_total[:n, :, 2].sum()) / 1e6,
-        },
     }
 
 

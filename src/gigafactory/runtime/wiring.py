@@ -25,9 +25,10 @@ from gigafactory.planner.gate import Gate
 from gigafactory.plant import Chip
 from gigafactory.plant.battery import Battery
 from gigafactory.plant.power import PowerCurve, curve_for
-from gigafactory.plant.thermal import CoolingDesign, Electrical, overhead, typical, wet_bulb_c
+from gigafactory.plant.thermal import CoolingDesign, Electrical, overhead, wet_bulb_c
 from gigafactory.policy import Reason
 from gigafactory.runtime.limits import Limits, limits_of
+from gigafactory.runtime.power import contract_terms
 from gigafactory.runtime.rights import (
     pod_nodes_of,
     rack_nodes_of,
@@ -35,6 +36,7 @@ from gigafactory.runtime.rights import (
     span_rate_of,
     urgent_of,
 )
+from gigafactory.runtime.thermal import design_mw_of, design_of, lift_of, sea_c, water_guard
 from gigafactory.runtime.workload import Judged, Routed, judge_jobs, route
 from gigafactory.units import NS_PER_S
 
@@ -42,6 +44,8 @@ Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 CLASSES = tuple(c.label for c in JobClass)
+#: Form of a contract that no weather drives.
+BASELOAD = "baseload"
 REALTIME = int(JobClass.INFERENCE_REALTIME)
 #: Loads at which the plant's physics is tabulated, from none to full.
 GRID_POINTS = 13
@@ -70,6 +74,8 @@ class SiteWires:
         export_mw: export right.
         halls_mw: IT power allowed per hall number and period, [P]; halls never short are left out.
         signals: prices and weather as they are there.
+        heat_peak_mw: yearly peak of what its heat network takes; 0 without one.
+        heat_mw_max: most that is delivered to it.
     """
 
     name: str
@@ -83,6 +89,8 @@ class SiteWires:
     export_mw: float
     halls_mw: dict[int, Array]
     signals: Signals
+    heat_peak_mw: float = 0.0
+    heat_mw_max: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ class World:
         responder: turns envelopes into speeds and budgets.
         power_mw: per pool, int64[classes, FULL_SPEED + 1], milliwatts by speed step.
         overhead_ppm: per class, checkpointing share of run time.
-        contract_kind: signal that drives each power contract.
+        contract_kind: signal that drives each power contract; "baseload" where none does.
         contract_cap_mw: capacity in force per contract and period, [contracts, P].
         pool_hall: hall of each pool, a number at its site.
         limits: what may close projects and change shares.
@@ -144,15 +152,14 @@ def build(
         seed: of the run; failures are drawn by it.
     """
     line = compile_timeline(factory, calendar.start_ns, scenario, catalogue)
-    through = verdicts_through(
-        factory, catalogue, calendar.local_dates[0], calendar.local_dates[-1]
-    )
+    days = calendar.local_dates
+    through = verdicts_through(factory, catalogue, days[0], days[-1])
     judged = judge_jobs(table, factory, catalogue, calendar, through)
     table = replace(table, priority=judged.priority)
     limits = limits_of(factory, catalogue, calendar, table, judged.refused, through)
     routed, home = route(table, factory, catalogue, source, judged)
     names = list(factory.sites)
-    fabric_w = {name: site.network.watt_per_accelerator_w for name, site in factory.sites.items()}
+    fabric_w = {n: site.network.watt_per_accelerator_w for n, site in factory.sites.items()}
     powers = [_power_table(catalogue[p.chip], fabric_w[p.site]) for p in factory.fleet]
     pools = _pools(factory, catalogue, calendar, line, table, routed, powers, seed, limits.lost[0])
     ppas, kinds = _ppas(factory)
@@ -174,6 +181,7 @@ def build(
         tuple(p.guarantees_of_origin for p in ppas),
         len(CLASSES),
         home,
+        tuple(k == BASELOAD for k in kinds),
     )
     ppm, checkpoint_ns = _checkpoints(factory)
     return World(
@@ -223,11 +231,14 @@ def _ppas(factory: Factory) -> tuple[list[Ppa], tuple[str, ...]]:
     """The power contracts, and the signal that drives each."""
     ppas = [
         Ppa(p.name, p.technology, p.capacity_mw, p.price_eur_per_mwh, p.from_, p.until,
-            p.commissioned, p.guarantees_of_origin, curtail_eur_per_mwh=p.curtail_eur_per_mwh)
+            p.commissioned, p.guarantees_of_origin and p.guarantees == "kept", p.form,
+            p.curtail_eur_per_mwh)
         for p in factory.energy.ppas
     ]  # fmt: skip
     winds = {"offshore_wind": "wind_offshore", "onshore_wind": "wind_onshore"}
-    return ppas, tuple(winds.get(p.technology, p.technology) for p in ppas)
+    return ppas, tuple(
+        BASELOAD if p.kind == BASELOAD else winds.get(p.technology, p.technology) for p in ppas
+    )
 
 
 def _contracts(
@@ -236,7 +247,8 @@ def _contracts(
     """Capacity in force of each power contract, and how much of it the weather lets it give."""
     whole = np.ones(calendar.periods)
     caps = np.array([p.available_mw(calendar, whole) for p in ppas]).reshape(-1, calendar.periods)
-    return caps, np.array([getattr(signals, k).values for k in kinds]).reshape(caps.shape)
+    factor = [whole if k == BASELOAD else getattr(signals, k).values for k in kinds]
+    return caps, np.array(factor).reshape(caps.shape)
 
 
 def _power_table(chip: Chip, fabric_w: float) -> Ints:
@@ -303,25 +315,6 @@ def _victims(factory: Factory) -> tuple[int, ...]:
     return tuple(named + [g for g in range(len(CLASSES)) if g not in named])
 
 
-def _design(site: Site, it_design_mw: float) -> tuple[CoolingDesign, Electrical]:
-    c = site.cooling
-    changes = {
-        "approach_k": c.approach_k,
-        "chiller_cop_max": c.chiller_cop,
-        "fan_fraction": c.fan_fraction,
-        "pump_fraction": c.pump_fraction,
-        "cycles": c.cycles_of_concentration,
-        "indoor_fraction": c.indoor_fraction,
-        "delta_t_k": c.delta_t_k,
-        "drift_fraction": c.drift_fraction,
-    }
-    design = typical(c.technology, it_design_mw, c.supply_c, **changes)
-    electrical = Electrical(
-        c.ups_efficiency, c.transformer_loss_fraction, c.distribution_loss_fraction
-    )
-    return design, electrical
-
-
 def _site(
     factory: Factory,
     name: str,
@@ -334,19 +327,15 @@ def _site(
 ) -> tuple[TwinSite, SiteWires]:
     fleet = [factory.fleet[i] for i in pools]
     fabric_w = site.network.watt_per_accelerator_w
-    full_w = sum(
-        p.accelerators * (max(catalogue[p.chip].work_w.values()) + fabric_w) for p in fleet
-    )
-    design_mw = full_w / 1e6
-    design, electrical = _design(site, design_mw)
+    design_mw = design_mw_of(factory, name, catalogue)
+    design, electrical = design_of(site, design_mw)
     grid = np.linspace(0.0, design_mw, GRID_POINTS)
     air = signals.temperature.values + line.temperature_add_k[name]
     damp = wet_bulb_c(air, _same_moisture(signals.humidity.values, signals.temperature.values, air))
-    over = overhead(design, electrical, grid[None, :], air[:, None], damp[:, None])
-    demand = np.zeros(calendar.periods)
-    if site.heat is not None:
-        wanted = site.heat.peak_demand_mw * signals.heat_demand.values
-        demand = np.minimum(wanted, site.heat.power_mw_max)
+    sea = sea_c(site, calendar)
+    column = None if sea is None else sea[:, None]
+    over = overhead(design, electrical, grid[None, :], air[:, None], damp[:, None], column)
+    guard, dry = water_guard(site, calendar, design, electrical, over, (air, damp), grid)
     battery = _battery(factory, name)
     twin = TwinSite(
         it_grid_mw=grid,
@@ -355,7 +344,7 @@ def _site(
         water_m3_per_h=over.water_m3_per_h,
         heat_mw=over.heat_rejected_mw,
         auxiliary_mw=site.auxiliary_mw,
-        heat_demand_mw=demand,
+        heat_demand_mw=_heat_demand(site, signals),
         limit_mw=line.connection_limit_mw[name],
         export_mw=site.connection.export_mw,
         fabric_w=fabric_w,
@@ -367,6 +356,9 @@ def _site(
         wet_bulb_c=damp,
         carbon_kg_per_mwh=signals.carbon.values,
         intraday_spread_eur_per_mwh=factory.energy.market.intraday_spread_eur_per_mwh,
+        lift=lift_of(site),
+        guard=guard,
+        dry=dry,
     )
     shape = _shape(factory, fleet, catalogue, design, electrical, battery, name)
     wire = SiteWires(
@@ -385,8 +377,18 @@ def _site(
             if (name, hall) in line.hall_limit_mw
         },
         signals=signals,
+        heat_peak_mw=site.heat.peak_demand_mw if site.heat else 0.0,
+        heat_mw_max=site.heat.power_mw_max if site.heat else 0.0,
     )
     return twin, wire
+
+
+def _heat_demand(site: Site, signals: Signals) -> Array:
+    """What a heat network takes at most, per period; 0 without one."""
+    if site.heat is None:
+        return np.zeros(len(signals))
+    wanted = site.heat.peak_demand_mw * signals.heat_demand.values
+    return np.asarray(np.minimum(wanted, site.heat.power_mw_max))
 
 
 def seen_from(signals: Signals, outside: Outside | None) -> Signals:
@@ -498,6 +500,7 @@ def _shape(
         levy_eur_per_mwh=market.supply_margin_eur_per_mwh + market.energy_tax_eur_per_mwh,
         export_margin_eur_per_mwh=market.export_margin_eur_per_mwh,
         site_per_it=1.0 + float(ends[1] - ends[0]) / design.it_design_mw,
+        contract_firm=tuple(p.form == BASELOAD for p in ppas if p.site == site),
     )
 
 
@@ -518,8 +521,9 @@ def _energise(
     over = factory.policy.oversubscription
     full_mw = sum(pools[i].installed * (float(powers[i][:, -1].max()) / 1e9) for i in mine)
     hot = overhead(
-        wire.design, wire.electrical, plant.it_grid_mw, DESIGN_TEMPERATURE_C, DESIGN_WET_BULB_C
-    )
+        wire.design, wire.electrical, plant.it_grid_mw, DESIGN_TEMPERATURE_C, DESIGN_WET_BULB_C,
+        _warmest_sea_c(factory.sites[wire.name], wire.design),
+    )  # fmt: skip
     load = plant.it_grid_mw + hot.overhead_mw
     room = np.interp(wire.base_limit_mw - plant.auxiliary_mw, load, plant.it_grid_mw)
     room = np.where(wire.base_limit_mw >= load[-1] + plant.auxiliary_mw, np.inf, room)
@@ -531,6 +535,11 @@ def _energise(
             place.usable,
             np.floor(place.installed / place.kernel.spec.node_size * share + 1e-9).astype(np.int64),
         )
+
+
+def _warmest_sea_c(site: Site, design: CoolingDesign) -> float:
+    water = site.cooling.surface_water
+    return design.sea_c if water is None else water.mean_c + water.swing_k
 
 
 def _class_share(line: Timeline, names: list[str], periods: int) -> Array | None:
@@ -590,7 +599,7 @@ def _header(
         contract_site=tuple(names.index(p.site) for p in ppas),
         contract_price=tuple(micro(p.price_eur_per_mwh) for p in ppas),
         contract_curtail=tuple(micro(p.curtail_eur_per_mwh) for p in ppas),
-        contract_guaranteed=tuple(p.guarantees_of_origin for p in ppas),
+        contract_guaranteed=tuple(p.guarantees_of_origin and p.guarantees == "kept" for p in ppas),
         levy=micro(levy),
         export_margin=micro(market.export_margin_eur_per_mwh),
         wear=tuple(micro(b.wear_eur_per_mwh) if b else 0 for b in batteries),
@@ -606,4 +615,6 @@ def _header(
         refused=tuple(np.flatnonzero(judged.refused >= 0).tolist()),
         refused_by=tuple(judged.refused[judged.refused >= 0].tolist()),
         shares=quota_tree(factory, factory.fleet[0], catalogue, table.tenants).names,
+        **contract_terms(ppas),
+        heat_pump_own=tuple(bool(lift and lift.inside) for lift in map(lift_of, sites)),
     )

@@ -66,7 +66,8 @@ def _series(folder: Path, factory: Factory) -> Iterator[str]:
         yield from _beyond(site, "export above the right", c["export_mw"] - export, slack)
         into = c["import_mw"] + c["discharge_mw"]
         out = sum(
-            c[f"{n}_mw"] for n in ("it", "cooling", "auxiliary", "losses", "charge", "export")
+            c[f"{n}_mw"]
+            for n in ("it", "cooling", "auxiliary", "losses", "heat_pump", "charge", "export")
         )
         yield from _beyond(site, "energy made or lost", np.abs(into - out), slack / 1000)
         both = np.minimum(c["import_mw"], c["export_mw"])

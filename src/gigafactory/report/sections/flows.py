@@ -15,6 +15,7 @@ from gigafactory.report.figures.cost import CostPart, cost_figure
 from gigafactory.report.figures.sankey import Flow, sankey_figure
 from gigafactory.report.frames import lookup
 from gigafactory.report.sections.power import it_layers
+from gigafactory.report.sections.surroundings import add_contracts, add_cooling, add_heat
 from gigafactory.report.sections.tell import Picture, Section, Table, Teller
 
 Floats = npt.NDArray[np.float64]
@@ -31,6 +32,7 @@ def energy_section(tell: Teller) -> Section:
         _add_flows(tell, section, "physical", *_physical(tell))
     if not tell.left_out(section, "ppa_mw", "day_ahead_mw", "imbalance_mw", "import_mw"):
         _add_flows(tell, section, "contracts", *_contracts(tell))
+    add_contracts(tell, section)
     _add_yardstick(tell, section)
     return section
 
@@ -86,7 +88,8 @@ def _physical(tell: Teller) -> tuple[list[Flow], list[Flow]]:
         )
         for name, (column, power) in it_layers(tell).items()
     ]
-    rest = ("cooling", "auxiliary", "losses", "charge", "export")
+    pump = ("heat_pump",) if series.has("heat_pump_mw") else ()
+    rest = ("cooling", "auxiliary", "losses", *pump, "charge", "export")
     return into, [*out, *(flow(name, f"{name}_mw") for name in rest)]
 
 
@@ -260,15 +263,19 @@ def footprint_section(tell: Teller) -> Section:
         svg = pairs_figure(panels, tell.bins, caption, voice)
         section.pictures.append(Picture(svg, voice.markup("figure.footprint.caption"), held))
         section.tables.append(_footprint_table(tell, columns))
+    add_cooling(tell, section)
+    add_heat(tell, section)
     return section
 
 
 def _footprint_columns(tell: Teller) -> dict[str, tuple[str, Floats]]:
     """By name, the series column and its monthly sum in MWh, m3 or t."""
     series = tell.frame.series
+    # demand is the network's, so what meets it is counted behind the heat pump as well
+    met = "heat_network_mw" if series.has("heat_network_mw", "heat_mw") else "heat_mw"
     wanted = {
         "heat_demand": ("heat_demand_mw", series.hours),
-        "heat": ("heat_mw", series.hours),
+        "heat": (met, series.hours),
         "water": ("water_m3", np.ones(len(series.start_ns))),
         "co2_location": ("co2_location_kg", np.full(len(series.start_ns), 1e-3)),
         "co2_market": ("co2_market_kg", np.full(len(series.start_ns), 1e-3)),

@@ -47,8 +47,11 @@ def week_section(tell: Teller) -> Section:
     price = series.mean("price_eur_per_mwh") if series.has("price_eur_per_mwh") else None
     week = pick_week(tell.local, price, tell.bound())
     layers = it_layers(tell)
-    for name in ("cooling", "auxiliary", "losses"):
-        if series.has(f"{name}_mw"):
+    for name in ("cooling", "auxiliary", "losses", "heat_pump"):
+        used = series.has(f"{name}_mw") and (
+            name != "heat_pump" or series.total("heat_pump_mw").any()
+        )
+        if used:
             layers[name] = (f"{name}_mw", series.total(f"{name}_mw"))
     shown = _shown(tell, week, layers, price)
     columns = [column for column, _ in layers.values()]
