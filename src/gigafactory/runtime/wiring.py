@@ -13,7 +13,13 @@ from gigafactory.factory.models import Factory, Outside, Site
 from gigafactory.factory.models import Pool as FleetPool
 from gigafactory.factory.rights import quota_tree, verdicts_through
 from gigafactory.factory.scenario import Scenario
-from gigafactory.factory.timeline import Timeline, compile_timeline, connection_limit_mw
+from gigafactory.factory.timeline import (
+    GridOutage,
+    Timeline,
+    compile_timeline,
+    connection_limit_mw,
+    grid_outages,
+)
 from gigafactory.grid import MarketCalendar, Signals
 from gigafactory.grid.ppa import Ppa
 from gigafactory.grid.series import Series
@@ -27,6 +33,7 @@ from gigafactory.plant.battery import Battery
 from gigafactory.plant.power import PowerCurve, curve_for
 from gigafactory.plant.thermal import CoolingDesign, Electrical, overhead, typical, wet_bulb_c
 from gigafactory.policy import Reason
+from gigafactory.runtime.islanding import Policy, policy_of
 from gigafactory.runtime.limits import Limits, limits_of
 from gigafactory.runtime.rights import (
     pod_nodes_of,
@@ -35,6 +42,7 @@ from gigafactory.runtime.rights import (
     span_rate_of,
     urgent_of,
 )
+from gigafactory.runtime.supply import OwnWires, header_fields, market_count, own_of
 from gigafactory.runtime.workload import Judged, Routed, judge_jobs, route
 from gigafactory.units import NS_PER_S
 
@@ -70,6 +78,8 @@ class SiteWires:
         export_mw: export right.
         halls_mw: IT power allowed per hall number and period, [P]; halls never short are left out.
         signals: prices and weather as they are there.
+        own: what a plan must know of own generators, or none.
+        outages: outages of the grid in the run.
     """
 
     name: str
@@ -83,6 +93,8 @@ class SiteWires:
     export_mw: float
     halls_mw: dict[int, Array]
     signals: Signals
+    own: OwnWires | None = None
+    outages: tuple[GridOutage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +116,7 @@ class World:
         reason_of: the reason of each of them, an index into `reasons`, in order of job number.
         class_share: share of a pool's largest IT power that a class may draw, [P, sites, classes];
             None where no class has a limit.
+        islanding: what holds in outages of the grid.
     """
 
     twin: Twin
@@ -119,6 +132,7 @@ class World:
     reason_of: tuple[int, ...]
     pool_hall: tuple[int, ...] = ()
     class_share: Array | None = None
+    islanding: Policy | None = None
 
 
 def build(
@@ -155,13 +169,14 @@ def build(
     fabric_w = {name: site.network.watt_per_accelerator_w for name, site in factory.sites.items()}
     powers = [_power_table(catalogue[p.chip], fabric_w[p.site]) for p in factory.fleet]
     pools = _pools(factory, catalogue, calendar, line, table, routed, powers, seed, limits.lost[0])
+    dark = grid_outages(factory, scenario, calendar.start_ns)
     ppas, kinds = _ppas(factory)
     caps, factor = _contracts(ppas, kinds, calendar, signals)
     sites, wires = [], []
     for name, site in factory.sites.items():
         mine = tuple(i for i, p in enumerate(factory.fleet) if p.site == name)
         seen = seen_from(signals, site.outside)
-        plant, wire = _site(factory, name, site, mine, catalogue, calendar, seen, line)
+        plant, wire = _site(factory, name, site, mine, catalogue, calendar, seen, line, dark)
         sites.append(plant)
         wires.append(wire)
         _energise(factory, pools, mine, plant, wire, powers)
@@ -178,7 +193,7 @@ def build(
     ppm, checkpoint_ns = _checkpoints(factory)
     return World(
         twin=twin,
-        header=_header(factory, catalogue, calendar, table, names, ppm, judged, limits),
+        header=_header(factory, catalogue, calendar, table, names, ppm, judged, limits, dark),
         limits=limits,
         reasons=judged.reasons,
         reason_of=judged.reason,
@@ -190,6 +205,7 @@ def build(
         contract_cap_mw=caps,
         pool_hall=tuple(list(factory.sites[p.site].halls).index(p.hall) for p in factory.fleet),
         class_share=_class_share(line, names, calendar.periods),
+        islanding=policy_of(factory, tuple(w.planner.shape.site_per_it for w in wires)),
     )
 
 
@@ -331,6 +347,7 @@ def _site(
     calendar: MarketCalendar,
     signals: Signals,
     line: Timeline,
+    dark: tuple[GridOutage, ...],
 ) -> tuple[TwinSite, SiteWires]:
     fleet = [factory.fleet[i] for i in pools]
     fabric_w = site.network.watt_per_accelerator_w
@@ -348,6 +365,8 @@ def _site(
         wanted = site.heat.peak_demand_mw * signals.heat_demand.values
         demand = np.minimum(wanted, site.heat.power_mw_max)
     battery = _battery(factory, name)
+    own = own_of(factory, name, calendar, signals)
+    outages = tuple(one for one in dark if one.site == name)
     twin = TwinSite(
         it_grid_mw=grid,
         cooling_mw=over.cooling_mw,
@@ -367,6 +386,8 @@ def _site(
         wet_bulb_c=damp,
         carbon_kg_per_mwh=signals.carbon.values,
         intraday_spread_eur_per_mwh=factory.energy.market.intraday_spread_eur_per_mwh,
+        own=own[0] if own else None,
+        outage=_outage(outages, calendar.periods),
     )
     shape = _shape(factory, fleet, catalogue, design, electrical, battery, name)
     wire = SiteWires(
@@ -385,8 +406,20 @@ def _site(
             if (name, hall) in line.hall_limit_mw
         },
         signals=signals,
+        own=own[1] if own else None,
+        outages=outages,
     )
     return twin, wire
+
+
+def _outage(outages: tuple[GridOutage, ...], periods: int) -> npt.NDArray[np.bool_] | None:
+    """Periods without a grid, bool[P]; None when there is none."""
+    if not outages:
+        return None
+    dark = np.zeros(periods, np.bool_)
+    for one in outages:
+        dark[one.first : one.last] = True
+    return dark
 
 
 def seen_from(signals: Signals, outside: Outside | None) -> Signals:
@@ -498,6 +531,7 @@ def _shape(
         levy_eur_per_mwh=market.supply_margin_eur_per_mwh + market.energy_tax_eur_per_mwh,
         export_margin_eur_per_mwh=market.export_margin_eur_per_mwh,
         site_per_it=1.0 + float(ends[1] - ends[0]) / design.it_design_mw,
+        generators=market_count(factory, site),
     )
 
 
@@ -571,6 +605,7 @@ def _header(
     overhead_ppm: tuple[int, ...],
     judged: Judged,
     limits: Limits,
+    dark: tuple[GridOutage, ...],
 ) -> Header:
     def micro(value: float) -> int:
         return round(value * 1e6)
@@ -606,4 +641,8 @@ def _header(
         refused=tuple(np.flatnonzero(judged.refused >= 0).tolist()),
         refused_by=tuple(judged.refused[judged.refused >= 0].tolist()),
         shares=quota_tree(factory, factory.fleet[0], catalogue, table.tenants).names,
+        **header_fields(factory, names),
+        outage_site=tuple(names.index(one.site) for one in dark),
+        outage_first=tuple(one.first for one in dark),
+        outage_last=tuple(one.last for one in dark),
     )
