@@ -27,6 +27,7 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 _S_PER_H = 3600.0
+_DELIVERED, _STOCK = (GENERATOR_COLUMNS.index(name) for name in ("delivered_wh", "stock_wh"))
 #: Least that is asked of a unit without a least load, so that it runs at all, MW.
 _RUNS_MW = 1e-9
 
@@ -172,6 +173,12 @@ class OwnPlant:
             int64[G, len(GENERATOR_COLUMNS)].
         """
         rows = np.zeros((len(self.fleet), len(GENERATOR_COLUMNS)), np.int64)
+        if self.reach is None:  # all stand still; fuel that was ordered may come
+            for k in range(len(self.fleet)):
+                rows[k, _DELIVERED] = self._deliver(k, period, 0)
+                rows[k, _STOCK] = self.stock_wh[k]
+            self._count(period)
+            return rows
         burnt, ran, starts = self._mix(made_mw)
         for k, g in enumerate(self.fleet.generators):
             c = self.carries[k]
@@ -194,9 +201,7 @@ class OwnPlant:
     def _mix(self, made_mw: Array) -> tuple[Array, Array, Array]:
         """Move the state to where the output leads; fuel burnt, hours run, starts, each [G]."""
         r = self.reach
-        if r is None:  # nothing was ordered: nothing moves
-            none = np.zeros(len(self.fleet))
-            return none, none, none
+        assert r is not None
         span = r.high_mw - r.low_mw
         part = np.divide(made_mw - r.low_mw, span, out=np.zeros_like(span), where=span > 1e-12)
         part = np.clip(part, 0.0, 1.0)

@@ -3,9 +3,9 @@
 When the grid fails, `plant.island.plan_shedding` says until when each class of work may run, most
 vital first: the site itself, then the classes against the order of victims, real-time inference
 before all. What is shed leaves its nodes, which leave service, so that they draw nothing; it goes
-back to its last checkpoint. The plan is made again twice a day with the fuel there is then; what
-was shed stays shed until the grid is back. Whatever the plan says, IT power stays within what the
-generators and the battery can give in each period.
+back to its last checkpoint. The plan is made again with the fuel there is then: twice a day, every
+hour of the last day, and before a class falls. What was shed stays shed until the grid is back.
+Whatever the plan says, IT power stays within what generators and battery can give in each period.
 
 When the grid is back, `plant.restoration.restart` says in which order and how fast; import stays
 below its course, read at the beginning of each period. How long an outage lasts nobody knows,
@@ -42,8 +42,9 @@ Ints = npt.NDArray[np.int64]
 
 REALTIME = int(JobClass.INFERENCE_REALTIME)
 LABELS = tuple(c.label for c in JobClass)
-#: Hours between two plans of shedding.
-REPLAN_H = 12.0
+#: Hours between two plans of shedding, and in the last so many hours, when what classes draw by day
+#: and by night no longer evens out.
+REPLAN_H, LAST_REPLAN_H, LAST_H = 12.0, 1.0, 24.0
 #: Shortest stretch worth keeping a class on for, minutes (assumption).
 _RUN_MIN = 60.0
 #: Nodes kept in service beyond those that the work kept needs: small jobs do not pack exactly.
@@ -167,7 +168,7 @@ class Islanding:
         if site.islanded(period):
             if course is None or course.back >= 0:
                 course = self.courses[s] = self._begin(s, period, views, asking, known)
-            elif self._elapsed_h(course, period) - course.planned_at_h >= REPLAN_H - 1e-9:
+            elif self._is_due(s, course, period):
                 self._replan(s, period, course, views, known)
             return self._island(s, period, course, views, asking)
         if course is None:
@@ -192,6 +193,15 @@ class Islanding:
         self._plan(s, period, course, views, every, known)
         return course
 
+    def _is_due(self, s: int, course: _Course, period: int) -> bool:
+        """Whether to plan again: after some hours, and before a class falls that was to run."""
+        elapsed = self._elapsed_h(course, period)
+        since = elapsed - course.planned_at_h
+        last = self._ahead_h(s, period, elapsed) <= LAST_H
+        falls = len(self._kept(course, period)) < len(self._kept(course, period - 1))
+        soonest = LAST_REPLAN_H if last or falls else REPLAN_H
+        return since >= soonest - 1e-9
+
     def _replan(
         self,
         s: int,
@@ -200,7 +210,7 @@ class Islanding:
         views: list[PoolView],
         known: Callable[[], Information],
     ) -> None:
-        kept = self._kept(course, period)
+        kept = self._kept(course, period - 1)
         before = list(course.until_h)
         self._plan(s, period, course, views, kept, known)
         for g in range(len(LABELS)):

@@ -29,6 +29,7 @@ from gigafactory.runtime.goodput import fragmentation, goodput
 from gigafactory.runtime.limits import budget_rows, storage_rows
 from gigafactory.runtime.loop import Trace
 from gigafactory.runtime.origins import source_table
+from gigafactory.runtime.outages import outage_rows, own_generation
 from gigafactory.runtime.serving import services_of
 from gigafactory.runtime.shares import NO_SHARES, need_gpu_h, read_shares, share_rows, share_totals
 from gigafactory.runtime.told import Told
@@ -90,6 +91,8 @@ def series_table(book: Book, trace: Trace) -> pa.Table:
         columns |= _it_columns(book, s, group, hours)
         for name_ in ("cooling", "auxiliary", "losses", "import", "export", "charge", "discharge"):
             columns[f"{name_}_mw"] = meter[f"{name_}_wh"]
+        columns["generation_mw"] = meter["generation_wh"]
+        columns["dumped_mw"] = meter["dumped_wh"]
         columns["heat_mw"] = meter["heat_wh"]
         columns["ppa_mw"] = book.contract[:n, taken, 0].sum(axis=1) / (1e6 * hours)
         columns["day_ahead_mw"] = meter["day_ahead_wh"]
@@ -98,6 +101,7 @@ def series_table(book: Book, trace: Trace) -> pa.Table:
         columns["water_m3"] = book.meter[:n, s, _M["water_ml"]] / 1e6
         columns["co2_location_kg"] = book.shared_total[:n, s, 1] / 1e6
         columns["co2_market_kg"] = book.shared_total[:n, s, 2] / 1e6
+        columns["co2_stack_kg"] = book.shared_total[:n, s, SHARED.index("co2_stack_mg")] / 1e6
         energy = [i for i, p in enumerate(PAID) if p not in _NOT_ENERGY]
         columns["energy_eur"] = book.paid[:n, s][:, energy].sum(axis=1) / 1e6
         for g, label in enumerate(CLASSES):
@@ -226,7 +230,8 @@ def summarise(
     equivalents = fleet_h100_equivalents(told.factory, told.catalogue)
     problems, rounding = conservation(book)
     table, calendar = told.table, told.calendar
-    shares = read_shares(told, book)
+    shares, own = read_shares(told, book), own_generation(told, book)
+    cooling_m3 = water - own["water_m3"]  # a generator's own water is no cooling of IT
     return {
         "name": told.factory.name,
         "seed": told.seed,
@@ -256,14 +261,17 @@ def summarise(
         "energy": energy,
         "yardstick": yardstick,
         "pue": site / it if it else None,
-        "wue_l_per_kwh": water / it if it else None,
+        "wue_l_per_kwh": cooling_m3 / it if it else None,
         "erf": heat / site if site else None,
         "water_m3": water,
         "heat_mwh": heat,
         "co2_kg": {
             "location": float(book.shared_total[:n, :, 1].sum()) / 1e6,
             "market": float(book.shared_total[:n, :, 2].sum()) / 1e6,
+            "stack": float(book.shared_total[:n, :, SHARED.index("co2_stack_mg")].sum()) / 1e6,
         },
+        "own_generation": own,
+        "outages": outage_rows(book, trace),
         "money": money,
         **_cost(told, book, hours["sold"], money),
         "plans": {
@@ -310,7 +318,7 @@ def _energy(book: Book, limit_missed_wh: int) -> dict[str, float]:
     metered = {
         key: float(book.meter[:n, :, _M[f"{key}_wh"]].sum()) / 1e6
         for key in ("it", "import", "export", "cooling", "losses", "auxiliary", "charge",
-                    "discharge", "day_ahead", "intraday", "network")
+                    "discharge", "day_ahead", "intraday", "network", "generation", "dumped")
     }  # fmt: skip
     site = sum(metered[k] for k in ("it", "cooling", "losses", "auxiliary"))
     return {
