@@ -505,7 +505,8 @@ class Twin:
         allowed_wh = int(min(site.export_mw, max(float(site.limit_mw[period]), 0.0)) * wh)
         made_wh = int(rows[:, _MADE_WH].sum())
         excess = discharge_wh + made_wh - sum(values.values()) - allowed_wh
-        over_wh = min(max(excess, 0), discharge_wh)
+        # in an island it is burnt there and then: the battery has given it
+        over_wh = 0 if site.islanded(period) else min(max(excess, 0), discharge_wh)
         if site.battery is not None:  # nor show what was held back as more than its power
             most_wh = int(site.battery.power_mw * wh) - values["charge_wh"]
             over_wh = max(over_wh, discharge_wh - max(most_wh, 0))

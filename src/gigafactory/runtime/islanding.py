@@ -275,9 +275,7 @@ class Islanding:
         loads = [Load(SITE, max(site.least_mw(period), 1e-6), 1, protected=True)]
         counts = course.onset if period == course.began else [v.running.tolist() for v in views]
         for g in classes:
-            power = sum(
-                n[g] * int(v.power_mw[g, FULL_SPEED]) for n, v in zip(counts, views, strict=True)
-            )
+            power = sum(_with_nodes(n[g], v, g) for n, v in zip(counts, views, strict=True))
             if power > 0:
                 save = self.policy.checkpoint_min[g]
                 loads.append(
@@ -478,7 +476,8 @@ class Islanding:
             if one.first <= period < one.last and one.known_ns is not None and one.known_ns <= now:
                 end = int(self.calendar.start_ns[one.last])
                 return max((end - now) / NS_PER_H, 0.25)
-        return max(self.policy.planned_h - elapsed_h, REPLAN_H)
+        left_h = self.policy.planned_h - elapsed_h
+        return left_h if left_h > 0.0 else REPLAN_H  # it lasts longer than anybody planned for
 
     def _say(self, kind: str, period: int, fields: dict[str, Any]) -> None:
         self.told.append({"kind": kind, "period": period, **fields})
@@ -504,6 +503,13 @@ class Islanding:
                 continue
             until = [np.inf if h is None else h for h in fields["until_h"]]
             self.courses[s] = _Course(**{**fields, "until_h": until})
+
+
+def _with_nodes(count: int, view: PoolView, g: int) -> int:
+    """Milliwatts of accelerators at work, and of those that rest on the nodes kept for them."""
+    nodes = int(np.ceil(count * (1.0 + _SPARE_SHARE) / view.node_size))
+    rests = max(nodes * view.node_size - count, 0)
+    return count * int(view.power_mw[g, FULL_SPEED]) + rests * view.idle_mw
 
 
 __all__ = ["Islanding", "Order", "Policy", "policy_of"]
