@@ -128,6 +128,11 @@ class TwinSite:
             return float("inf")
         return float(np.interp(room_mw, load, grid))
 
+    def traded_eur_per_mwh(self, period: int, intraday_wh: int) -> float:
+        """Price after the auction: bought above the day-ahead price, sold below it."""
+        spread = self.intraday_spread_eur_per_mwh
+        return float(self.price_eur_per_mwh[period] + (spread if intraday_wh > 0 else -spread))
+
     def islanded(self, period: int) -> bool:
         """Whether there is no grid in a period."""
         return self.outage is not None and bool(self.outage[period])
@@ -412,9 +417,6 @@ class Twin:
             generators[list(site.own.number)] = rows
         site.limit_missed_wh += max(net - int(site.limit_mw[period] * wh) - 2, 0)
         intraday_wh = c["intraday"].take(order.intraday_mw * wh)
-        spread = site.intraday_spread_eur_per_mwh
-        traded_eur_per_mwh = site.price_eur_per_mwh[period]
-        traded_eur_per_mwh += spread if intraday_wh > 0 else -spread
         return values | {
             "discharge_wh": discharge_wh,
             "generation_wh": int(rows[:, _MADE_WH].sum()),
@@ -429,7 +431,7 @@ class Twin:
             "intraday_wh": intraday_wh,
             "planned_it_wh": round(order.planned_it_mw * wh),
             "price_micro_eur": round(site.price_eur_per_mwh[period] * 1e6),
-            "intraday_price_micro_eur": round(traded_eur_per_mwh * 1e6),
+            "intraday_price_micro_eur": round(site.traded_eur_per_mwh(period, intraday_wh) * 1e6),
             "imbalance_price_micro_eur": round(site.imbalance_eur_per_mwh[period] * 1e6),
             "carbon_mg": round(site.carbon_kg_per_mwh[period] * 1e6),
         }

@@ -49,6 +49,8 @@ REPLAN_H, LAST_REPLAN_H, LAST_H = 12.0, 1.0, 24.0
 _RUN_MIN = 60.0
 #: Nodes kept in service beyond those that the work kept needs: small jobs do not pack exactly.
 _SPARE_SHARE = 0.1
+#: What the site itself may need beyond its needs of now, as the weather turns (assumption).
+_WEATHER_SHARE = 0.05
 #: Name of the site's own needs in a plan: offices, safety, networks' losses, cooling at rest.
 SITE, RESTING = "site", "resting nodes"
 _MW = 1e9  # milliwatts
@@ -272,7 +274,8 @@ class Islanding:
         """The site as `plant.island` sees it, with the fuel and the charge it has now."""
         site, own = self.sites[s], self.sites[s].own
         per_it = self.policy.site_per_it[s] - 1.0
-        loads = [Load(SITE, max(site.least_mw(period), 1e-6), 1, protected=True)]
+        own_needs = site.least_mw(period) * (1.0 + _WEATHER_SHARE)
+        loads = [Load(SITE, max(own_needs, 1e-6), 1, protected=True)]
         counts = course.onset if period == course.began else [v.running.tolist() for v in views]
         for g in classes:
             power = sum(_with_nodes(n[g], v, g) for n, v in zip(counts, views, strict=True))

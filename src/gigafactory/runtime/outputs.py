@@ -265,11 +265,7 @@ def summarise(
         "erf": heat / site if site else None,
         "water_m3": water,
         "heat_mwh": heat,
-        "co2_kg": {
-            "location": float(book.shared_total[:n, :, 1].sum()) / 1e6,
-            "market": float(book.shared_total[:n, :, 2].sum()) / 1e6,
-            "stack": float(book.shared_total[:n, :, SHARED.index("co2_stack_mg")].sum()) / 1e6,
-        },
+        "co2_kg": _co2_kg(book),
         "own_generation": own,
         "outages": outage_rows(book, trace),
         "money": money,
@@ -287,6 +283,13 @@ def summarise(
         },
         "notes": list(told.notes),
     }
+
+
+def _co2_kg(book: Book) -> dict[str, float]:
+    """Emitted for what was imported (scope 2, two ways), and at own stacks (scope 1)."""
+    names = {"location": "co2_location_mg", "market": "co2_market_mg", "stack": "co2_stack_mg"}
+    total = book.shared_total[: book.periods]
+    return {key: float(total[:, :, SHARED.index(n)].sum()) / 1e6 for key, n in names.items()}
 
 
 def _not_recorded(has_shares: bool, complete: bool) -> list[str]:

@@ -166,11 +166,9 @@ def build(
     limits = limits_of(factory, catalogue, calendar, table, judged.refused, through)
     routed, home = route(table, factory, catalogue, source, judged)
     names = list(factory.sites)
-    fabric_w = {name: site.network.watt_per_accelerator_w for name, site in factory.sites.items()}
-    powers = [_power_table(catalogue[p.chip], fabric_w[p.site]) for p in factory.fleet]
+    powers = _powers(factory, catalogue)
     pools = _pools(factory, catalogue, calendar, line, table, routed, powers, seed, limits.lost[0])
-    dark = grid_outages(factory, scenario, calendar.start_ns)
-    ppas, kinds = _ppas(factory)
+    dark, (ppas, kinds) = grid_outages(factory, scenario, calendar.start_ns), _ppas(factory)
     caps, factor = _contracts(ppas, kinds, calendar, signals)
     sites, wires = [], []
     for name, site in factory.sites.items():
@@ -253,6 +251,12 @@ def _contracts(
     whole = np.ones(calendar.periods)
     caps = np.array([p.available_mw(calendar, whole) for p in ppas]).reshape(-1, calendar.periods)
     return caps, np.array([getattr(signals, k).values for k in kinds]).reshape(caps.shape)
+
+
+def _powers(factory: Factory, catalogue: Mapping[str, Chip]) -> list[Ints]:
+    """The power table of every pool."""
+    fabric_w = {name: site.network.watt_per_accelerator_w for name, site in factory.sites.items()}
+    return [_power_table(catalogue[p.chip], fabric_w[p.site]) for p in factory.fleet]
 
 
 def _power_table(chip: Chip, fabric_w: float) -> Ints:
@@ -400,16 +404,21 @@ def _site(
         base_limit_mw=connection_limit_mw(name, site, None, calendar.start_ns),
         rest_w=tuple(catalogue[p.chip].idle_w + fabric_w for p in fleet),
         export_mw=site.connection.export_mw,
-        halls_mw={
-            h: line.hall_limit_mw[name, hall]
-            for h, hall in enumerate(site.halls)
-            if (name, hall) in line.hall_limit_mw
-        },
+        halls_mw=_short_halls(name, site, line),
         signals=signals,
         own=own[1] if own else None,
         outages=outages,
     )
     return twin, wire
+
+
+def _short_halls(name: str, site: Site, line: Timeline) -> dict[int, Array]:
+    """IT power allowed in the halls of a site that are ever short, by number."""
+    return {
+        h: line.hall_limit_mw[name, hall]
+        for h, hall in enumerate(site.halls)
+        if (name, hall) in line.hall_limit_mw
+    }
 
 
 def _outage(outages: tuple[GridOutage, ...], periods: int) -> npt.NDArray[np.bool_] | None:

@@ -77,6 +77,8 @@ def _physical(tell: Teller) -> tuple[list[Flow], list[Flow]]:
         return Flow(name, voice.say(f"layer.{name}"), energy, f"series:{column}")
 
     into = [flow("import", "import_mw"), flow("discharge", "discharge_mw")]
+    own = flow("generation", "generation_mw")
+    into += [own] if own.energy_mwh else []
     out = [
         Flow(
             name,
@@ -86,7 +88,9 @@ def _physical(tell: Teller) -> tuple[list[Flow], list[Flow]]:
         )
         for name, (column, power) in it_layers(tell).items()
     ]
-    rest = ("cooling", "auxiliary", "losses", "charge", "export")
+    rest: tuple[str, ...] = ("cooling", "auxiliary", "losses", "charge", "export")
+    if own.energy_mwh:
+        rest = (*rest, "dumped")
     return into, [*out, *(flow(name, f"{name}_mw") for name in rest)]
 
 
