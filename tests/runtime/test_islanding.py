@@ -94,7 +94,8 @@ def test_the_training_falls_when_fuel_for_the_service_is_all_that_is_left(
     together, alone = load[OUTAGE.start], load[OUTAGE.start + 200]
 
     def burns(mw: float) -> float:
-        return HEAT_RATE * (NO_LOAD * UNIT_MW * np.ceil(mw / UNIT_MW) + (1 - NO_LOAD) * mw)
+        units = float(np.ceil(mw / UNIT_MW))
+        return HEAT_RATE * (NO_LOAD * UNIT_MW * units + (1 - NO_LOAD) * mw)
 
     # x hours of both and 72 - x of the service alone empty the tank
     hours = (STOCK_MWH - 72 * burns(alone)) / (burns(together) - burns(alone))
