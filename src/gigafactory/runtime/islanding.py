@@ -333,11 +333,26 @@ class Islanding:
         wanted = self._wanted(course, views, asking)
         nodes = self._nodes(kept, views, wanted)
         store = limits(site.battery, site.soc_mwh, hours)[1] if site.battery is not None else 0.0
-        room = store
+        made = 0.0
         if site.own is not None:
-            room += self._generate(s, period, kept, nodes, views, wanted, store)
+            made = self._generate(s, period, kept, nodes, views, wanted, store)
+        room = made + min(store, self._spare_mw(s, period, course, made))
         held = np.array([g not in kept for g in range(len(LABELS))])
         return Order(room, nodes, held)
+
+    def _spare_mw(self, s: int, period: int, course: _Course, made_mw: float) -> float:
+        """What the battery may give now and still carry the site itself to the end planned for.
+
+        Generators that carry the site leave all of it free; without them work does not take what
+        the site needs, whatever it drew beyond the plan.
+        """
+        site, hours = self.sites[s], self._hours(period)
+        own_needs = site.least_mw(period) * (1.0 + _WEATHER_SHARE)
+        if site.battery is None or made_mw >= own_needs:
+            return float("inf")
+        stored = (site.soc_mwh - site.battery.soc_min_mwh) * site.battery.discharge_efficiency
+        left_h = self._ahead_h(s, period, self._elapsed_h(course, period))
+        return max((stored - own_needs * max(left_h - hours, 0.0)) / hours, own_needs)
 
     def _generate(
         self,
