@@ -74,7 +74,13 @@ def test_schemas_and_lists(capsys: pytest.CaptureFixture[str]) -> None:
 def test_bundled_factories_and_scenarios_are_sound(capsys: pytest.CaptureFixture[str]) -> None:
     assert "100,000 accelerators" in say(capsys, "check", "rotterdam", "--strict")
     assert "2,048 accelerators" in say(capsys, "check", "groningen", "--strict")
-    for scenario in ("cable-cut", "export-ban", "heat-wave", "late-grid-connection"):
+    for scenario in (
+        "blackout-72h",
+        "cable-cut",
+        "export-ban",
+        "heat-wave",
+        "late-grid-connection",
+    ):
         assert "no problems" in say(capsys, "check", "rotterdam", "--scenario", scenario)
 
 

@@ -66,9 +66,9 @@ def test_bundled_scenarios_work_on_rotterdam_for_the_default_year(name):
     assert any(changed)
 
 
-def test_there_are_four_bundled_scenarios():
+def test_there_are_five_bundled_scenarios():
     assert bundled_scenarios() == (
-        "cable-cut", "export-ban", "heat-wave", "late-grid-connection",
+        "blackout-72h", "cable-cut", "export-ban", "heat-wave", "late-grid-connection",
     )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ def integrated(draw: st.DrawFn) -> tuple[list[list[int]], list[list[int]]]:
     """Energy per period of two groups and rates per period, up to a small load's dear hours."""
     periods = draw(st.integers(1, 6))
     gains = st.lists(st.integers(0, 3 * 10**9), min_size=2, max_size=2)
-    rates = st.lists(st.integers(-(10**14), 10**14), min_size=4, max_size=4)
+    rates = st.lists(st.integers(-(10**14), 10**14), min_size=len(SHARED), max_size=len(SHARED))
     return (
         draw(st.lists(gains, min_size=periods, max_size=periods)),
         draw(st.lists(rates, min_size=periods, max_size=periods)),

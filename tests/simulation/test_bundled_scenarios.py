@@ -101,3 +101,17 @@ def test_groningen_runs_a_month(tmp_path: Path) -> None:
     assert outcome.summary["pue"] > 1.0
     periods = pq.read_metadata(outcome.folder / "series.parquet").num_rows
     assert periods == 30 * 96 - 4, "the clocks go forward on 30 March"
+
+
+def test_a_blackout_keeps_the_site_alive_and_imports_nothing(tmp_path: Path) -> None:
+    summary, c = turned(tmp_path, "2025-01-13", 7, "blackout-72h")
+    dark = slice(96 + 72, 96 + 72 + 288)  # from 14 January, 18:00
+    for what in ("limit_mw", "import_mw", "export_mw"):
+        assert np.all(c[what][dark] == 0.0), what
+    assert np.all(c["auxiliary_mw"][dark] > 0.0), "the site itself goes before all work"
+    assert np.all(c["running_research"][dark] == 0.0)
+    (row,) = summary["outages"]
+    assert 24.0 < row["shed_after_h"]["inference_realtime"] <= 72.0
+    assert row["fuel_mwh"] <= 4500.0
+    assert row["back_after_h"] is not None
+    within(c)

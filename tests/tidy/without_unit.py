@@ -54,6 +54,7 @@ ALLOWED: dict[str, str] = {
     "plant/thermal.py:CoolingDesign.chiller_quality": _CARNOT,
     "plant/thermal.py:CoolingDesign.flow_floor": _RATIO,
     "plant/thermal.py:CoolingDesign.wetting": _RATIO,
+    "runtime/islanding.py:Policy.site_per_it": _RATIO,
     "report/figures/bars.py:Stack.layers": _PANEL,
     "report/figures/cost.py:CostPart": "EUR per GPU-hour, as the record's docstring says first",
     "report/figures/week.py:WeekOfPower": _PANEL,

@@ -15,10 +15,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gigafactory.adapters.ownplant import OwnPlant
 from gigafactory.adapters.placement import Placement
 from gigafactory.kernel import GroupReading, Kind, Pool, PoolReading, Records, Why
-from gigafactory.ledger import GROUP_COLUMNS, METERS, SHARE_COLUMNS, Carry, Facts
-from gigafactory.plant.battery import Battery, fit, step
+from gigafactory.ledger import (
+    GENERATOR_COLUMNS,
+    GROUP_COLUMNS,
+    METERS,
+    SHARE_COLUMNS,
+    Carry,
+    Facts,
+)
+from gigafactory.plant.battery import Battery, fit, limits, step
 from gigafactory.plant.rationing import WaterGuard
 from gigafactory.units import NS_PER_H, NS_PER_S
 
@@ -45,7 +53,9 @@ _CARRIED = (
     "heat_pump",
     "heat_network",
     "water_short",
+    "dumped",
 )
+_MADE_WH, _WATER_ML = (GENERATOR_COLUMNS.index(name) for name in ("made_wh", "water_ml"))
 
 #: Real numbers that describe a period of a site, beside what the ledger counts.
 SENSES = (
@@ -125,6 +135,8 @@ class TwinSite:
         lift: the heat pump; without one the network takes all it wants from the waste heat.
         guard: decides when water is saved; none without a cap.
         dry: the plant when it is; given with a guard.
+        own: own generators, or none.
+        outage: periods in which there is no grid at all, bool[P]; none without an outage.
     """
 
     it_grid_mw: Array
@@ -148,6 +160,8 @@ class TwinSite:
     lift: Lift | None = None
     guard: WaterGuard | None = None
     dry: DryPlant | None = None
+    own: OwnPlant | None = None
+    outage: npt.NDArray[np.bool_] | None = None
     carries: dict[str, Carry] = field(default_factory=lambda: {n: Carry() for n in _CARRIED})
     it_rest_uwh: int = 0
     idle_rest: int = 0
@@ -170,12 +184,40 @@ class TwinSite:
             return float("inf")
         return float(np.interp(room_mw, load, grid))
 
-    def overheads(self, period: int, it_mw: float) -> tuple[float, float, float, float]:
+    def traded_eur_per_mwh(self, period: int, intraday_wh: int) -> float:
+        """Price after the auction: bought above the day-ahead price, sold below it."""
+        spread = self.intraday_spread_eur_per_mwh
+        return float(self.price_eur_per_mwh[period] + (spread if intraday_wh > 0 else -spread))
+
+    def islanded(self, period: int) -> bool:
+        """Whether there is no grid in a period."""
+        return self.outage is not None and bool(self.outage[period])
+
+    def least_mw(self, period: int) -> float:
+        """What the site draws in a period with no IT load at all."""
+        return float(self.cooling_mw[period, 0] + self.losses_mw[period, 0] + self.auxiliary_mw)
+
+    def powered(self, period: int, it_mw: float, hours: float) -> bool:
+        """Whether the site is alive: it has a connection, IT load, or enough of its own."""
+        if it_mw > 0.0 or self.limit_mw[period] > 0.0:
+            return True
+        if self.own is None or self.own.reach is None:
+            return False
+        supply = float(self.own.reach.high_mw.sum())
+        if self.battery is not None:
+            supply += limits(self.battery, self.soc_mwh, hours)[1]
+        return supply >= self.least_mw(period)
+
+    def overheads(
+        self, period: int, it_mw: float, powered: bool | None = None
+    ) -> tuple[float, float, float, float]:
         """Cooling and losses in MW, heat to spare in MW and water in m3/h, at an IT load.
 
-        A site without power (no load, no connection) has none of them.
+        A site without power has none of them; whether it has some, its load and its connection
+        say where `powered` does not.
         """
-        if it_mw <= 0.0 and self.limit_mw[period] <= 0.0:
+        alive = it_mw > 0.0 or self.limit_mw[period] > 0.0 if powered is None else powered
+        if not alive:
             return 0.0, 0.0, 0.0, 0.0
         return self._read_off(self.plant(period), period, it_mw)
 
@@ -214,7 +256,7 @@ class SiteOrder:
         intraday_mw: bought after that, sold where negative.
         planned_it_mw: IT power the plan reserved.
         envelope_mw: IT power allowed (for the record).
-        speed: speed per group (for the record).
+        own_mw: output wanted of each own generator, [G]; empty without any.
     """
 
     charge_mw: float
@@ -224,6 +266,7 @@ class SiteOrder:
     intraday_mw: float
     planned_it_mw: float
     envelope_mw: float
+    own_mw: Array = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +330,7 @@ class Twin:
         self.contract_guaranteed, self.classes = contract_guaranteed, classes
         self.contract_firm = contract_firm or (False,) * len(contract_site)
         self.contract_carries = [(Carry(), Carry()) for _ in contract_site]
+        self.generators = sum(len(s.own.number) for s in sites if s.own is not None)
         self._asked = [0] * len(pools)
         nodes = len(pools[0].kernel.spec.rules.parent)
         self._share_s = np.zeros((len(pools), nodes, len(SHARE_COLUMNS)), np.int64)
@@ -314,6 +358,7 @@ class Twin:
         meter = np.zeros((len(self.sites), len(METERS)), np.int64)
         senses = np.zeros((len(self.sites), len(SENSES)))
         contracts = self._read_contracts(period, orders)
+        generators = np.zeros((self.generators, len(GENERATOR_COLUMNS)), np.int64)
         for s, site in enumerate(self.sites):
             mine = [i for i, place in enumerate(self.pools) if place.site == s]
             idle_fine = sum(
@@ -323,7 +368,8 @@ class Twin:
             )
             service_ns = sum(readings[i].service_ns for i in mine)
             used_uwh = int(groups[mine, :, _USED_UWH].sum())
-            values = self._read_site(site, period, orders[s], (used_uwh, idle_fine, service_ns))
+            it = (used_uwh, idle_fine, service_ns)
+            values = self._read_site(site, period, orders[s], it, generators)
             values["guaranteed_wh"] = self._guaranteed_wh(s, contracts)
             values["data_mb"] = int(self.data_mb[s])
             for name, value in values.items():
@@ -331,7 +377,7 @@ class Twin:
             senses[s] = self._sense(s, period, orders[s])
         self.data_mb[:] = 0
         moves, asks = self._job_facts(records)
-        return Facts(meter, contracts, groups, pools, moves, asks), senses
+        return Facts(meter, contracts, groups, pools, moves, asks, generators), senses
 
     def _take_shares(self, readings: list[PoolReading]) -> None:
         """Add what the nodes of the quota trees held, in whole seconds, the remainder carried."""
@@ -394,7 +440,12 @@ class Twin:
         return int(self.edges_ns[period + 1] - self.edges_ns[period]) / NS_PER_H
 
     def _read_site(
-        self, site: TwinSite, period: int, order: SiteOrder, it: tuple[int, int, int]
+        self,
+        site: TwinSite,
+        period: int,
+        order: SiteOrder,
+        it: tuple[int, int, int],
+        generators: Ints,
     ) -> dict[str, int]:
         """Meters of a site: IT by integration, the plant at that load, the battery after it.
 
@@ -404,6 +455,7 @@ class Twin:
             order: what the site was told.
             it: energy of active accelerators (micro-watt-hours), of resting ones (milliwatt-
                 nanoseconds), and accelerator-nanoseconds in service.
+            generators: takes what own generators did, [generators, columns].
         """
         used_uwh, idle_fine, service_ns = it
         hours = self._hours(period)
@@ -411,13 +463,19 @@ class Twin:
         idle_uwh, site.idle_rest = divmod(idle_fine + site.idle_rest, _MW_NS_PER_UWH)
         it_wh, site.it_rest_uwh = divmod(used_uwh + idle_uwh + site.it_rest_uwh, 1_000_000)
         it_mw = (used_uwh + idle_uwh) / 1e12 / hours
-        cooling, losses, heat, water = site.overheads(period, it_mw)
-        auxiliary = site.auxiliary_mw if site.limit_mw[period] > 0 or it_mw > 0 else 0.0
+        powered = site.powered(period, it_mw, hours)
+        cooling, losses, heat, water = site.overheads(period, it_mw, powered)
+        auxiliary = site.auxiliary_mw if powered else 0.0
         load = it_mw + cooling + losses + auxiliary
         wanted = float(site.heat_demand_mw[period])
         reuse, work, pumped = self._heat(site, period, heat, load)
         load += work
-        charge, discharge = self._battery(site, period, load, order, hours)
+        # an island makes a little too much and burns it, so that rounding asks no grid for anything
+        asked = load + (METER_MW if site.islanded(period) and load > 0.0 else 0.0)
+        made = self._made(site, period, asked, order, hours)
+        own = float(made.sum())
+        charge, discharge = self._battery(site, period, asked - own, order, hours)
+        dumped = self._trim(site, period, asked + charge - discharge, made)
         c = site.carries
         values = {
             "it_wh": it_wh,
@@ -428,15 +486,11 @@ class Twin:
             "heat_pump_wh": c["heat_pump"].take(work * wh),
         }
         discharge_wh = c["discharge"].take(discharge * wh)
-        # rounding must not carry anything over a cable that may not export
-        allowed_wh = int(min(site.export_mw, max(float(site.limit_mw[period]), 0.0)) * wh)
-        over_wh = max(discharge_wh - sum(values.values()) - allowed_wh, 0)
-        if site.battery is not None:  # nor show what was held back as more than its power
-            most_wh = int(site.battery.power_mw * wh) - values["charge_wh"]
-            over_wh = max(over_wh, discharge_wh - max(most_wh, 0))
-        c["discharge"].rest += over_wh
-        discharge_wh -= over_wh
-        net = sum(values.values()) - discharge_wh
+        values["dumped_wh"] = c["dumped"].take(dumped * wh)
+        rows = self._read_own(site, period, made, hours)
+        net, discharge_wh = self._close(site, period, wh, values, discharge_wh, rows)
+        if site.own is not None:
+            generators[list(site.own.number)] = rows
         site.limit_missed_wh += max(net - int(site.limit_mw[period] * wh) - 2, 0)
         water_ml = c["water"].take(water * hours * 1e6)
         short = site.short_mw(period, it_mw)
@@ -444,6 +498,7 @@ class Twin:
             site.guard.take(water_ml)
         return values | {
             "discharge_wh": discharge_wh,
+            "generation_wh": int(rows[:, _MADE_WH].sum()),
             "import_wh": max(net, 0),
             "export_wh": max(-net, 0),
             "it_idle_uwh": idle_uwh,
@@ -451,7 +506,7 @@ class Twin:
             "heat_wh": c["heat"].take(reuse * wh),
             "heat_network_wh": c["heat_network"].take(pumped * wh),
             "heat_demand_wh": round(wanted * wh),
-            "water_ml": water_ml,
+            "water_ml": water_ml + int(rows[:, _WATER_ML].sum()),
             "water_short_s": round(hours * 3600) if short else 0,
             "water_short_wh": c["water_short"].take(short * wh),
             **self._read_market(site, period, order, wh),
@@ -460,16 +515,14 @@ class Twin:
     @staticmethod
     def _read_market(site: TwinSite, period: int, order: SiteOrder, wh: float) -> dict[str, int]:
         """Positions held in a period, and prices and intensity there are."""
-        c, spread = site.carries, site.intraday_spread_eur_per_mwh
+        c = site.carries
         intraday_wh = c["intraday"].take(order.intraday_mw * wh)
-        traded_eur_per_mwh = site.price_eur_per_mwh[period]
-        traded_eur_per_mwh += spread if intraday_wh > 0 else -spread
         return {
             "day_ahead_wh": c["day_ahead"].take(order.day_ahead_mw * wh),
             "intraday_wh": intraday_wh,
             "planned_it_wh": round(order.planned_it_mw * wh),
             "price_micro_eur": round(site.price_eur_per_mwh[period] * 1e6),
-            "intraday_price_micro_eur": round(traded_eur_per_mwh * 1e6),
+            "intraday_price_micro_eur": round(site.traded_eur_per_mwh(period, intraday_wh) * 1e6),
             "imbalance_price_micro_eur": round(site.imbalance_eur_per_mwh[period] * 1e6),
             "carbon_mg": round(site.carbon_kg_per_mwh[period] * 1e6),
         }
@@ -486,6 +539,88 @@ class Twin:
         room = float(site.limit_mw[period]) - load_mw - METER_MW
         taken, work = site.lift.of(heat_mw, wanted, room)
         return taken, work if site.lift.inside else 0.0, taken + work
+
+    @staticmethod
+    def _made(site: TwinSite, period: int, load_mw: float, order: SiteOrder, hours: float) -> Array:
+        """Mean output of each own generator: as ordered, more where the load asks for it.
+
+        With a grid the battery defends the connection first, and generators give what it cannot. In
+        an island generators carry the load, and the battery what they cannot.
+        """
+        own = site.own
+        if own is None or own.reach is None:
+            return np.zeros(0 if own is None else len(own.fleet))
+        low, high = own.reach.low_mw, own.reach.high_mw
+        weather = own.fleet.weather
+        if site.islanded(period):
+            made = np.where(weather, high, low)
+            short = load_mw - float(made.sum())
+        else:
+            made = np.clip(order.own_mw, low, high)
+            room = max(float(site.limit_mw[period]) - METER_MW, 0.0)
+            if site.battery is not None:
+                room += limits(site.battery, site.soc_mwh, hours)[1]
+            short = load_mw - room - float(made.sum())
+        for k in own.merit if short > 0.0 else ():
+            more = min(max(short, 0.0), float(high[k] - made[k]))
+            made[k] += more
+            short -= more
+        return made
+
+    @staticmethod
+    def _trim(site: TwinSite, period: int, load_mw: float, made: Array) -> float:
+        """Take back, in place, what nobody can take; MW that a load bank burns beyond that.
+
+        The dearest generator gives way first, the weather last.
+        """
+        own = site.own
+        if own is None or own.reach is None:
+            return 0.0
+        room = min(site.export_mw, max(float(site.limit_mw[period]), 0.0))
+        over = float(made.sum()) - load_mw - room
+        dearest = [k for k in own.merit[::-1] if not own.fleet.weather[k]]
+        order = [*dearest, *np.flatnonzero(own.fleet.weather).tolist()]
+        for k in order if over > 0.0 else ():
+            less = min(max(over, 0.0), float(made[k] - own.reach.low_mw[k]))
+            made[k] -= less
+            over -= less
+        return max(over, 0.0)
+
+    @staticmethod
+    def _read_own(site: TwinSite, period: int, made: Array, hours: float) -> Ints:
+        """Meters of the own generators, int64[G, columns]."""
+        if site.own is None:
+            return np.zeros((0, len(GENERATOR_COLUMNS)), np.int64)
+        return site.own.settle(made, period, hours)
+
+    @staticmethod
+    def _close(
+        site: TwinSite,
+        period: int,
+        wh: float,
+        values: dict[str, int],
+        discharge_wh: int,
+        rows: Ints,
+    ) -> tuple[int, int]:
+        """Let whole Wh balance: what rounding leaves may not cross a cable that may not carry it.
+
+        Returns:
+            Net import and the battery's discharge, Wh; `values` is changed in place.
+        """
+        c = site.carries
+        allowed_wh = int(min(site.export_mw, max(float(site.limit_mw[period]), 0.0)) * wh)
+        made_wh = int(rows[:, _MADE_WH].sum())
+        excess = discharge_wh + made_wh - sum(values.values()) - allowed_wh
+        # in an island it is burnt there and then: the battery has given it
+        over_wh = 0 if site.islanded(period) else min(max(excess, 0), discharge_wh)
+        if site.battery is not None:  # nor show what was held back as more than its power
+            most_wh = int(site.battery.power_mw * wh) - values["charge_wh"]
+            over_wh = max(over_wh, discharge_wh - max(most_wh, 0))
+        c["discharge"].rest += over_wh
+        discharge_wh -= over_wh
+        values["dumped_wh"] += max(excess - over_wh, 0)
+        net = sum(values.values()) - discharge_wh - made_wh
+        return net, discharge_wh
 
     def _sense(self, s: int, period: int, order: SiteOrder) -> tuple[float, ...]:
         """What the site's instruments show beside the meters, in the order of `SENSES`."""
@@ -593,6 +728,7 @@ class Twin:
                     "missed": s.limit_missed_wh,
                     "carries": {n: c.rest for n, c in s.carries.items()},
                     "water": [s.guard.used_ml, s.guard.span] if s.guard else None,
+                    "own": s.own.snapshot() if s.own is not None else None,
                 }
                 for s in self.sites
             ],
@@ -618,5 +754,7 @@ class Twin:
                 site.carries[name].rest = rest
             if site.guard is not None:
                 site.guard.used_ml, site.guard.span = map(list, saved["water"])
+            if site.own is not None:
+                site.own.restore(saved["own"])
         for (a, b), (x, y) in zip(self.contract_carries, fields["contracts"], strict=True):
             a.rest, b.rest = x, y

@@ -19,6 +19,7 @@ from gigafactory.factory.accesschecks import ACCESS_CHECKS, STRICT_ACCESS_CHECKS
 from gigafactory.factory.blocks import JobClassLabel
 from gigafactory.factory.contracts import Pool, Ppa
 from gigafactory.factory.finding import SLACK, Found, View
+from gigafactory.factory.generatorchecks import check_generators
 from gigafactory.factory.models import Factory
 from gigafactory.factory.provenance import (
     STATES,
@@ -490,4 +491,5 @@ CHECKS: Final[tuple[Callable[[View], Iterator[Found]], ...]] = (
     _ranges,
     _citations,
     *ACCESS_CHECKS,
+    check_generators,
 )

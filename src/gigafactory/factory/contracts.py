@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from gigafactory.factory.blocks import Day, Flag, Name, SourcedBlock, setting
+from gigafactory.factory.generators import OwnGenerator
 from gigafactory.factory.quantities import (
     CostEURPerMWh,
+    CostEURPerT,
     Count,
     PositiveCount,
     PositiveDurationS,
@@ -184,6 +186,12 @@ class Market(SourcedBlock):
         1.0,
         source="Our assumption, 2026, assumption: the site is its own balance responsible party",
     )
+    co2_eur_per_t: CostEURPerT = setting(
+        "Price of a tonne of CO2 from own stacks.",
+        0.0,
+        key="co2_price",
+        source="Our assumption, 2026, assumption: none; say one where own plants pay it",
+    )
 
 
 class EnergyMix(SourcedBlock):
@@ -216,6 +224,14 @@ class Energy(SourcedBlock):
         "What the grid's electricity is made of, for the water that making it takes; empty where "
         "it is not known.",
         None,
+    )
+    generators: tuple[OwnGenerator, ...] = setting("Own generators behind the connections.", ())
+    outage_planned_s: PositiveDurationS = setting(
+        "How long an outage of the grid is taken to last when nobody says: fuel is shared out over "
+        "that time.",
+        259_200.0,
+        key="outage_planned",
+        source="Our assumption, 2026, assumption: 72 hours, a common target",
     )
 
 

@@ -13,6 +13,7 @@ from gigafactory.factory.scenario import (
     ConnectionEvent,
     DeliveriesStoppedEvent,
     Event,
+    GridOutageEvent,
     NoSparesEvent,
     PowerEvent,
     PriceEvent,
@@ -46,8 +47,15 @@ def check_events(factory: Factory, scenario: Scenario, chips: Mapping[str, Chip]
 def _times(factory: Factory, event: Event) -> Iterator[tuple[Path_, object, str]]:
     if event.until is not None and event.until <= event.from_:
         yield ("until",), event.until, f"must be after from ({event.from_})"
+    announced = event.announced if isinstance(event, GridOutageEvent) else None
+    if announced is not None and announced > event.from_:
+        yield ("announced",), announced, f"must not be after from ({event.from_}); or leave it out"
     for zone in _zones(factory, event):
-        for key, moment in (("from", event.from_), ("until", event.until)):
+        for key, moment in (
+            ("from", event.from_),
+            ("until", event.until),
+            ("announced", announced),
+        ):
             if moment is not None:
                 why = _clock_problem(moment, zone)
                 if why:
@@ -55,7 +63,7 @@ def _times(factory: Factory, event: Event) -> Iterator[tuple[Path_, object, str]
 
 
 def _zones(factory: Factory, event: Event) -> list[str]:
-    if not isinstance(event, TemperatureEvent | ConnectionEvent | PowerEvent):
+    if not isinstance(event, TemperatureEvent | ConnectionEvent | PowerEvent | GridOutageEvent):
         zones = [market_timezone(factory)]
     elif event.site is None:
         zones = sorted({site.timezone for site in factory.sites.values()})
@@ -86,7 +94,7 @@ def _clock_problem(moment: dt.datetime, zone: str) -> str:
 def _objects(
     factory: Factory, event: Event, chips: Mapping[str, Chip]
 ) -> Iterator[tuple[Path_, object, str]]:
-    if isinstance(event, TemperatureEvent | ConnectionEvent | PowerEvent):
+    if isinstance(event, TemperatureEvent | ConnectionEvent | PowerEvent | GridOutageEvent):
         if event.site is not None and event.site not in factory.sites:
             yield ("site",), event.site, f"no such site; {nearest(event.site, factory.sites)}"
         elif isinstance(event, PowerEvent):
@@ -118,7 +126,7 @@ def _powered(factory: Factory, event: PowerEvent) -> Iterator[tuple[Path_, objec
 
 def _object(event: Event) -> str | None:
     """What an event happens to; None for everything of its kind."""
-    if isinstance(event, TemperatureEvent | ConnectionEvent):
+    if isinstance(event, TemperatureEvent | ConnectionEvent | GridOutageEvent):
         return event.site
     if isinstance(event, PowerEvent):
         return f"{event.site or ''} {event.hall or event.job_class}"

@@ -125,8 +125,21 @@ class PowerEvent(SourcedBlock):
     factor: Share = setting("What is left of what the hall or the class may draw.")
 
 
+class GridOutageEvent(SourcedBlock):
+    """No grid at all: neither import nor export. The site runs on what it has of its own."""
+
+    kind: Literal["grid_outage"] = setting("Kind of event.")
+    site: Name | None = setting("Site it holds for; empty for every site.", None)
+    from_: LocalTime = setting("Local begin.", key="from")
+    until: LocalTime = setting("Local end.")
+    announced: LocalTime | None = setting(
+        "Local time from which begin and end are known at the site; empty for never.", None
+    )
+
+
 Event = Annotated[
-    TemperatureEvent
+    GridOutageEvent
+    | TemperatureEvent
     | ConnectionEvent
     | DeliveriesStoppedEvent
     | NoSparesEvent

@@ -20,6 +20,7 @@ from gigafactory.factory.models import Factory
 from gigafactory.factory.scenario import (
     ConnectionEvent,
     DeliveriesStoppedEvent,
+    GridOutageEvent,
     NoSparesEvent,
     PowerEvent,
     PriceEvent,
@@ -199,9 +200,51 @@ def connection_limit_mw(name: str, site: Site, scenario: Scenario | None, start_
     for event in scenario.events if scenario else ():
         if isinstance(event, ConnectionEvent) and event.site in {None, name}:
             limit[_during(event.from_, event.until, zone, start_ns)] *= event.factor
+        elif isinstance(event, GridOutageEvent) and event.site in {None, name}:
+            limit[_during(event.from_, event.until, zone, start_ns)] = 0.0
     if line.energised is not None:
         limit[start_ns[:-1] < instant_of(line.energised, zone)] = 0.0
     return limit
+
+
+@dataclass(frozen=True, slots=True)
+class GridOutage:
+    """Periods in which a site has no grid.
+
+    Attributes:
+        site: the site.
+        first: first period without the grid.
+        last: first period with it again.
+        known_ns: instant from which begin and end are known at the site; None for never.
+    """
+
+    site: str
+    first: int
+    last: int
+    known_ns: int | None
+
+
+def grid_outages(
+    factory: Factory, scenario: Scenario | None, start_ns: Ints
+) -> tuple[GridOutage, ...]:
+    """The outages of the grid that lie within the run, by site and time."""
+    found = []
+    for name, site in factory.sites.items():
+        for event in scenario.events if scenario else ():
+            if not isinstance(event, GridOutageEvent) or event.site not in {None, name}:
+                continue
+            dark = np.flatnonzero(_during(event.from_, event.until, site.timezone, start_ns))
+            if len(dark):
+                known = event.announced
+                found.append(
+                    GridOutage(
+                        name,
+                        int(dark[0]),
+                        int(dark[-1]) + 1,
+                        None if known is None else instant_of(known, site.timezone),
+                    )
+                )
+    return tuple(sorted(found, key=lambda one: (list(factory.sites).index(one.site), one.first)))
 
 
 def temperature_add_k(name: str, site: Site, scenario: Scenario | None, start_ns: Ints) -> Floats:

@@ -12,6 +12,7 @@ numbers. Imports only `gigafactory.units` and `gigafactory.engine`.
 from gigafactory.ledger.book import Book, Header
 from gigafactory.ledger.facts import (
     ASK,
+    GENERATOR_COLUMNS,
     GROUP_COLUMNS,
     METERS,
     MOVES,
@@ -25,6 +26,7 @@ from gigafactory.ledger.verify import conservation
 
 __all__ = [
     "ASK",
+    "GENERATOR_COLUMNS",
     "GROUP_COLUMNS",
     "METERS",
     "MOVES",

@@ -12,6 +12,7 @@ from gigafactory.ledger.facts import (
     EVICT,
     FAIL,
     FINISH,
+    GENERATOR_COLUMNS,
     GROUP_COLUMNS,
     LIMIT,
     METERS,
@@ -33,6 +34,8 @@ _PPM: Final = 1_000_000
 _M: Final = {name: i for i, name in enumerate(METERS)}
 _G: Final = {name: i for i, name in enumerate(GROUP_COLUMNS)}
 _P: Final = {name: i for i, name in enumerate(POOL_COLUMNS)}
+_O: Final = {name: i for i, name in enumerate(GENERATOR_COLUMNS)}
+_COSTED: Final = ("made_wh", "fuel_wh", "starts")
 
 #: Where accelerator-hours go; the classes' columns follow these.
 FATES: Final = (
@@ -59,6 +62,9 @@ PAID: Final = (
     "data",
     "intraday",
     "guarantees",
+    "fuel",
+    "generation_om",
+    "stack_co2",
 )
 #: What a power contract costs (positive) and brings (negative): energy and refused energy at the
 #: contract's price, guarantees of origin sold on, and the energy's worth at the day-ahead price.
@@ -104,6 +110,17 @@ class Header:
         party_benefit_ppm: millionths of the benefit it gets.
         party_operates: whether it gets the fee.
         heat_pump_own: per site, whether the heat pump is its own; empty stands for none.
+        generators: names of the own generators.
+        generator_site: site number of each.
+        generator_fuel: micro-euro per MWh of fuel.
+        generator_upkeep: micro-euro per MWh made.
+        generator_start: micro-euro per start.
+        generator_co2: mg of CO2 at the stack per MWh of fuel.
+        generator_co2_price: micro-euro per MWh of fuel for that CO2.
+        generator_stock: fuel in the tank before the first period, Wh; -1 without a tank.
+        outage_site: site number of each outage of the grid.
+        outage_first: its first period.
+        outage_last: the first period with the grid again.
     """
 
     sites: tuple[str, ...]
@@ -138,6 +155,17 @@ class Header:
     party_benefit_ppm: tuple[int, ...] = ()
     party_operates: tuple[bool, ...] = ()
     heat_pump_own: tuple[bool, ...] = ()
+    generators: tuple[str, ...] = ()
+    generator_site: tuple[int, ...] = ()
+    generator_fuel: tuple[int, ...] = ()
+    generator_upkeep: tuple[int, ...] = ()
+    generator_start: tuple[int, ...] = ()
+    generator_co2: tuple[int, ...] = ()
+    generator_co2_price: tuple[int, ...] = ()
+    generator_stock: tuple[int, ...] = ()
+    outage_site: tuple[int, ...] = ()
+    outage_first: tuple[int, ...] = ()
+    outage_last: tuple[int, ...] = ()
 
     def fields(self) -> dict[str, Any]:
         """The header as the fields of a journal frame."""
@@ -191,6 +219,8 @@ class Book:
         self.contract = np.zeros((periods, len(h.contracts), 2), np.int64)
         self.contract_money = np.zeros((periods, len(h.contracts), len(CONTRACT_MONEY)), np.int64)
         self.group = np.zeros((periods, pools, classes, len(GROUP_COLUMNS)), np.int64)
+        own = len(h.generators)
+        self.generator = np.zeros((periods, own, len(GENERATOR_COLUMNS)), np.int64)
         self.pool = np.zeros((periods, pools, len(POOL_COLUMNS)), np.int64)
         # accounts, filled as days close
         self.installed_s = np.zeros((periods, sites), np.int64)
@@ -206,8 +236,9 @@ class Book:
         self.integrals = Integrals(periods, pools, classes)
         self._hours_rest = np.zeros((sites, len(FATES) + 2 * classes), np.int64)
         self._it_rest = np.zeros((sites, classes + 1), np.int64)
-        of_contracts = len(h.contracts) * len(CONTRACT_MONEY)
-        self._money_rest = np.zeros((sites + 1, len(PAID) + of_contracts + 2), np.int64)
+        # columns of remainders: carbon, then generators
+        self._carbon = len(PAID) + len(h.contracts) * len(CONTRACT_MONEY)
+        self._money_rest = np.zeros((sites + 1, self._carbon + 2 + 4 * own), np.int64)
         named = [i for i, label in enumerate(h.classes) if label == "inference_realtime"]
         self._realtime = named[0] if named else -1
         # jobs
@@ -265,6 +296,8 @@ class Book:
         self.meter[now] = np.stack([f.meter for f in self._waiting])
         if self.header.contracts:
             self.contract[now] = np.stack([f.contracts for f in self._waiting])
+        if self.header.generators:
+            self.generator[now] = np.stack([f.generators for f in self._waiting])
         self.group[now] = np.stack([f.groups for f in self._waiting])
         self.pool[now] = np.stack([f.pools for f in self._waiting])
         self.periods += n
@@ -353,6 +386,7 @@ class Book:
         net = meter["import_wh"] - meter["export_wh"]
         off = net - taken - meter["day_ahead_wh"] - meter["intraday_wh"]
         self.imbalance_wh[now, site] = off
+        fuel, upkeep, co2_cost, stack = self._post_own(now, site)
         paid = (
             self._priced(site, 0, meter["day_ahead_wh"], meter["price_micro_eur"]),
             self._priced(site, 1, off, meter["imbalance_price_micro_eur"]),
@@ -366,9 +400,12 @@ class Book:
             self._priced(site, 9, meter["data_mb"], h.data_price[site] if h.data_price else 0),
             self._priced(site, 10, meter["intraday_wh"], meter["intraday_price_micro_eur"]),
             resold,
+            fuel,
+            upkeep,
+            co2_cost,
         )
         self.paid[now, site] = np.stack(paid, axis=1)
-        last = self._money_rest.shape[1] - 2
+        last = self._carbon
         bare = np.maximum(meter["import_wh"] - np.minimum(guaranteed, meter["import_wh"]), 0)
         self.shared_total[now, site] = np.stack(
             [
@@ -376,6 +413,7 @@ class Book:
                 self._priced(site, last, meter["import_wh"], meter["carbon_mg"]),
                 self._priced(site, last + 1, bare, meter["carbon_mg"]),
                 meter["water_ml"],
+                stack,
             ],
             axis=1,
         )
@@ -397,6 +435,25 @@ class Book:
             -self._priced(site, first + 3, wh, price),
         )
         self.contract_money[now, c] = np.stack(each, axis=1)
+
+    def _post_own(self, now: slice, site: int) -> tuple[Ints, Ints, Ints, Ints]:
+        """What own generators cost in a day: fuel, upkeep with starts, price of CO2; and their CO2.
+
+        Micro-euro three times, then mg at the stack.
+        """
+        h, n = self.header, now.stop - now.start
+        fuel, upkeep, price, stack = np.zeros((4, n), np.int64)
+        for k, of in enumerate(h.generator_site):
+            if of != site:
+                continue
+            made, burnt, starts = (self.generator[now, k, _O[c]] for c in _COSTED)
+            at = self._carbon + 2 + 4 * k
+            fuel += self._priced(site, at, burnt, h.generator_fuel[k])
+            upkeep += self._priced(site, at + 1, made, h.generator_upkeep[k])
+            upkeep += starts * h.generator_start[k]
+            stack += self._priced(site, at + 2, burnt, h.generator_co2[k])
+            price += self._priced(site, at + 3, burnt, h.generator_co2_price[k])
+        return fuel, upkeep, price, stack
 
     def _share_out(self, now: slice) -> None:
         """Spread what a site paid, emitted and drank over its IT energy, and run the integrals.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -43,6 +43,21 @@ METERS: Final = (
     "heat_network_wh",
     "water_short_s",
     "water_short_wh",
+    "generation_wh",
+    "dumped_wh",
+)
+
+#: Readings of a generator over the tick, int64: energy made, fuel burnt and fuel delivered (Wh on
+#: the lower heating value), fuel in the tank at the end (Wh, -1 where there is no tank), water in
+#: mL, seconds at work, starts ordered.
+GENERATOR_COLUMNS: Final = (
+    "made_wh",
+    "fuel_wh",
+    "delivered_wh",
+    "stock_wh",
+    "water_ml",
+    "run_s",
+    "starts",
 )
 
 #: Readings of a group of a pool over the tick, int64.
@@ -121,6 +136,10 @@ REFUSE: Final = 12
 MOVE: Final = 13
 
 
+def _no_generators() -> Ints:
+    return np.zeros((0, len(GENERATOR_COLUMNS)), np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What was metered over one tick.
@@ -132,6 +151,7 @@ class Facts:
         pools: int64[pools, len(POOL_COLUMNS)].
         moves: columns `MOVES`, in order.
         asks: columns `ASK`.
+        generators: int64[generators, len(GENERATOR_COLUMNS)].
     """
 
     meter: Ints
@@ -140,6 +160,7 @@ class Facts:
     pools: Ints
     moves: dict[str, npt.NDArray[np.generic]]
     asks: dict[str, npt.NDArray[np.generic]]
+    generators: Ints = field(default_factory=_no_generators)
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """The facts as the arrays of a journal frame."""
@@ -149,6 +170,8 @@ class Facts:
             "groups": self.groups,
             "pools": self.pools,
         }
+        if len(self.generators):
+            flat["generators"] = self.generators
         flat |= {f"move.{name}": column for name, column in self.moves.items() if len(column)}
         flat |= {f"ask.{name}": column for name, column in self.asks.items() if len(column)}
         return flat
@@ -163,4 +186,5 @@ class Facts:
             pools=arrays["pools"].astype(np.int64),
             moves={n: arrays.get(f"move.{n}", np.zeros(0, t)) for n, t in MOVES.items()},
             asks={n: arrays.get(f"ask.{n}", np.zeros(0, t)) for n, t in ASK.items()},
+            generators=arrays.get("generators", _no_generators()).astype(np.int64),
         )

@@ -16,7 +16,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 #: What is shared out over IT energy, and the unit of each.
-SHARED: Final = ("cost_micro_eur", "co2_location_mg", "co2_market_mg", "water_ml")
+SHARED: Final = ("cost_micro_eur", "co2_location_mg", "co2_market_mg", "water_ml", "co2_stack_mg")
 #: Rates are whole trillionths of a unit per micro-watt-hour.
 FINE: Final = 10**12
 _MILLION: Final = 10**6

@@ -10,7 +10,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from gigafactory.ledger.book import FATES, PAID, RECEIPT, Book
-from gigafactory.ledger.facts import EVICT, FAIL, FINISH, LIMIT, METERS, PAUSE, PREEMPT
+from gigafactory.ledger.facts import (
+    EVICT,
+    FAIL,
+    FINISH,
+    GENERATOR_COLUMNS,
+    LIMIT,
+    METERS,
+    PAUSE,
+    PREEMPT,
+)
 from gigafactory.ledger.integrals import SHARED
 from gigafactory.ledger.parties import party_columns
 
@@ -68,6 +77,13 @@ def account_columns(book: Book, site: int) -> dict[str, Ints]:
         if book.header.contract_site[c] == site and book.header.parties:
             for party, net in party_columns(book, c).items():
                 columns[f"party.{name}.{party}_micro_eur"] = net
+    columns["energy.generation_wh"] = meter["generation_wh"]
+    columns["energy.dumped_wh"] = meter["dumped_wh"]
+    for k, name in enumerate(book.header.generators):
+        if book.header.generator_site[k] == site:
+            for i, column in enumerate(GENERATOR_COLUMNS):
+                stem, unit = column.rsplit("_", 1) if "_" in column else (column, "count")
+                columns[f"generator.{name}.{stem}_{unit}"] = book.generator[:n, k, i]
     return columns
 
 
@@ -107,7 +123,7 @@ def _lines(book: Book, site: int) -> list[tuple[str, str, str, Ints, Ints | None
             continue
         if group == "hours":
             lines.append(("gpu_s", f"hours.{stem}", "hours.installed", amount, None))
-        elif group == "energy" and stem in {"import", "discharge"}:
+        elif group == "energy" and stem in {"import", "discharge", "generation"}:
             lines.append(("wh", "energy.bus", f"energy.{stem}", amount, None))
         elif group == "energy":
             lines.append(("wh", f"energy.{stem}", "energy.bus", amount, None))
@@ -115,7 +131,7 @@ def _lines(book: Book, site: int) -> list[tuple[str, str, str, Ints, Ints | None
             lines.append(("micro_eur", f"paid.{stem}", "money.bank", amount, None))
         elif group == "revenue":
             lines.append(("micro_eur", "money.bank", f"revenue.{stem}", amount, None))
-        elif group in {"cost", "co2_location", "co2_market", "water"}:
+        elif group in {"cost", "co2_location", "co2_market", "co2_stack", "water"}:
             unit = rest[len(stem) + 1 :]
             lines.append((unit, f"{group}.{stem}", f"{group}.total", amount, None))
         elif group == "contract":

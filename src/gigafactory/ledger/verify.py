@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from gigafactory.engine.errors import Problem
 from gigafactory.ledger.book import PAID, RECEIPT, Book
-from gigafactory.ledger.facts import GROUP_COLUMNS, METERS
+from gigafactory.ledger.facts import GENERATOR_COLUMNS, GROUP_COLUMNS, METERS
 from gigafactory.ledger.integrals import SHARED
 from gigafactory.ledger.parties import contract_result, party_columns
 from gigafactory.ledger.tables import account_columns
@@ -40,8 +40,9 @@ def conservation(book: Book) -> tuple[list[Problem], dict[str, int]]:
             return total
 
         meter = {m: book.meter[: book.periods, site, i] for i, m in enumerate(METERS)}
-        into = meter["import_wh"] + meter["discharge_wh"]
-        out = group("energy.", "energy.import_wh", "energy.discharge_wh")
+        into = meter["import_wh"] + meter["discharge_wh"] + meter["generation_wh"]
+        sources = ("energy.import_wh", "energy.discharge_wh", "energy.generation_wh")
+        out = group("energy.", *sources)
         checks = {
             "energy in = energy out": into - out,
             "import - export = contracts": meter["import_wh"]
@@ -49,6 +50,7 @@ def conservation(book: Book) -> tuple[list[Problem], dict[str, int]]:
             - group("contract."),
             "installed = fates": columns["hours.installed_gpu_s"]
             - group("hours.", "hours.installed_gpu_s"),
+            **_own(book, site, meter["generation_wh"]),
         }
         for commodity in SHARED:
             stem = commodity.rsplit("_micro_eur", 1)[0].rsplit("_mg", 1)[0].rsplit("_ml", 1)[0]
@@ -95,6 +97,23 @@ def _contracts(book: Book) -> list[Problem]:
                 why = f"its parties are off by up to {int(np.abs(left).max())} micro-euro"
                 problems.append(Problem("ledger, contracts", name, "", why))
     return problems
+
+
+def _own(book: Book, site: int, generation: Ints) -> dict[str, Ints]:
+    """What must be nought of own generators: their sum against the meter, and every tank."""
+    h, n = book.header, book.periods
+    mine = [k for k, of in enumerate(h.generator_site) if of == site]
+    read = {c: book.generator[:n, :, i] for i, c in enumerate(GENERATOR_COLUMNS)}
+    found = {"generators = generation": generation - read["made_wh"][:, mine].sum(axis=1)}
+    for k in mine:
+        if h.generator_stock[k] < 0 or n == 0:
+            continue
+        stock = read["stock_wh"][:, k]
+        before = np.concatenate([[h.generator_stock[k]], stock[:-1]])
+        moved = read["delivered_wh"][:, k] - read["fuel_wh"][:, k]
+        found[f"fuel of {h.generators[k]}"] = before + moved - stock
+        found[f"fuel of {h.generators[k]} below nought"] = np.minimum(stock, 0)
+    return found
 
 
 def _receipts(book: Book, rounding: dict[str, int]) -> list[Problem]:

@@ -17,7 +17,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.planner.numbers import Numbers
+from gigafactory.planner.numbers import BEYOND_EUR_PER_MWH, Numbers
+from gigafactory.planner.own import Own, commit
 from gigafactory.planner.putting_off import longest_h
 from gigafactory.planner.shape import Horizon, SiteShape
 from gigafactory.planner.solving import LineSolver, Solution
@@ -28,6 +29,8 @@ TAIL_STEPS: Final = 12
 DAY_STEPS: Final = 100  # the longest local day, 25 hours; a shorter one leaves steps empty
 STEPS: Final = DAY_STEPS + TAIL_STEPS
 STEP_H: Final = 0.25
+#: Import below this counts as none.
+_SLACK_MW: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class DayInput:
             [groups, STEPS].
         position_mw: bought at the gate, sold where negative; what is needed beside it is traded.
         spread_eur_per_mwh: what trade after the auction costs beyond the day-ahead price.
+        generators: what own generators could give and what that costs; nothing without any.
         offered: whether anything was offered at the gate. If not, what the plan needs counts as
             bought day-ahead.
     """
@@ -67,6 +71,7 @@ class DayInput:
     position_mw: Array = field(default_factory=lambda: np.zeros(STEPS))
     spread_eur_per_mwh: Array = field(default_factory=lambda: np.zeros(STEPS))
     offered: bool = False
+    generators: Own = field(default_factory=Own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class Plan:
         day_ahead_mw: position bought (sold when negative) day-ahead, [periods].
         intraday_mw: bought (sold when negative) after that, [periods].
         objective_eur: value of the objective; nan without a plan.
+        generator_mw: output of each own generator, [generators, periods]; 0 where it stands still.
     """
 
     status: str
@@ -103,6 +109,7 @@ class Plan:
     day_ahead_mw: Array
     intraday_mw: Array
     objective_eur: float
+    generator_mw: Array = field(default_factory=lambda: np.zeros((0, 0)))
 
 
 class EnergyPlanner:
@@ -150,6 +157,10 @@ class EnergyPlanner:
         x.load_mw = day.offset_mw + s.site_per_it * day.rest_mw
         x.capacity = day.capacity
         x.contract_mw = day.contract_mw
+        if s.generators:
+            own = day.generators
+            x.generator_mw, x.generator_eur_per_mwh = own.most_mw, own.cost_eur_per_mwh
+            x.generator_least_mw = own.least_mw
         x.contract_eur_per_mwh = np.repeat(s.taking_eur_per_mwh[:, None], STEPS, axis=1)
         x.arrivals_gpu_h = day.arrivals_gpu_h
         delay = np.array([g.delay_eur_per_gpu_h for g in s.groups]).reshape(-1, 1)
@@ -183,6 +194,8 @@ class EnergyPlanner:
         width = found.program.width
         x = found.columns[: STEPS * width].reshape(STEPS, width)
         flows = {name: x[:n, at[name]] for name in ("import", "export", "beyond")}
+        if s.generators:
+            self._commit(day, x, flows)
         # where tax and margins are nought a solver may buy and sell at once; a meter shows the net
         both = np.minimum(flows["import"], flows["export"])
         flows["import"], flows["export"] = flows["import"] - both, flows["export"] - both
@@ -223,6 +236,22 @@ class EnergyPlanner:
             for g in s.groups
         ]
         return np.array(rows).reshape(len(s.groups), n)
+
+    def _commit(self, day: DayInput, x: Array, flows: dict[str, Array]) -> None:
+        """Round the programme's output to what generators can do, and trade the difference."""
+        s, n, own = self.shape, day.periods, day.generators
+        asked = np.array([x[:n, self._at[f"generator.{k}"]] for k in range(s.generators)])
+        price = day.price_eur_per_mwh[:n]
+        bought = flows["import"] > _SLACK_MW
+        worth = np.where(bought, price + s.levy_eur_per_mwh, price - s.export_margin_eur_per_mwh)
+        # at the limit of the connection a MWh is worth the work it lets be done
+        tight = (flows["import"] >= day.limit_mw[:n] - _SLACK_MW) | (flows["beyond"] > _SLACK_MW)
+        given = commit(own, asked, np.where(tight, BEYOND_EUR_PER_MWH, worth), STEP_H)
+        net = flows["import"] - flows["export"] + (asked - given).sum(axis=0)
+        room = np.minimum(day.export_mw, np.maximum(day.limit_mw[:n], 0.0))
+        flows["import"] = np.clip(net, 0.0, np.maximum(day.limit_mw[:n], 0.0))
+        flows["export"] = np.clip(-net, 0.0, room)
+        flows["own"] = given
 
     def _shares(self, day: DayInput, x: Array) -> Array:
         """Share of each contract's output that is taken, [contracts, periods]."""
@@ -266,6 +295,7 @@ class EnergyPlanner:
             day_ahead_mw=bought,
             intraday_mw=needed - bought,
             objective_eur=objective,
+            generator_mw=flows.get("own", np.zeros((self.shape.generators, n))),
         )
 
     def flat_out(self, day: DayInput) -> Plan:

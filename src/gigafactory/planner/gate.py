@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gigafactory.planner.numbers import Numbers, fill_line
+from gigafactory.planner.own import Own
 from gigafactory.planner.shape import Horizon, SiteShape
 from gigafactory.planner.solving import LineSolver, Solution
 from gigafactory.planner.yardstick import Course
@@ -84,6 +85,7 @@ class Gate:
         export_mw: Array,
         contract_mw: Array,
         soc_mwh: float,
+        own: Own | None = None,
     ) -> Offer:
         """Make an offer; a scenario without a schedule is left out.
 
@@ -94,6 +96,7 @@ class Gate:
             export_mw: export limit, [T].
             contract_mw: expected output of each contract, [contracts, T].
             soc_mwh: expected energy in the battery when the day begins, above its lower bound.
+            own: what own generators could give over the steps, and what that costs.
         """
         s, day = self.shape, self.day_steps
         expected = np.mean(scenarios, axis=0)
@@ -104,6 +107,9 @@ class Gate:
         x = Numbers.plain(s, self.steps)
         x.limit_mw, x.export_mw, x.load_mw = limit_mw, export_mw, load_mw
         x.contract_mw, x.soc_mwh = contract_mw, soc_mwh
+        if own is not None and s.generators:
+            x.generator_mw, x.generator_eur_per_mwh = own.most_mw, own.cost_eur_per_mwh
+            x.generator_least_mw = own.least_mw
         fill_line(self._solver.program, [x])
         plain = np.asarray(self._solver.program.lp.col_cost_)
         rows: list[tuple[Array, Array, Array, float, float]] = []
@@ -116,10 +122,12 @@ class Gate:
             if found is None:
                 self._solver.forget()
                 continue
-            rows.append(self._profile(found, worth))
+            rows.append(self._profile(found, worth, own))
         return self._group(rows)
 
-    def _profile(self, found: Solution, worth: float) -> tuple[Array, Array, Array, float, float]:
+    def _profile(
+        self, found: Solution, worth: float, generators: Own | None
+    ) -> tuple[Array, Array, Array, float, float]:
         """What a schedule buys, charges, gives, costs beside the market, and leaves stored."""
         s, day = self.shape, self.day_steps
         flow = {n: found.of(0, n)[:day] for n in ("import", "export", "beyond")}
@@ -139,6 +147,9 @@ class Gate:
             + discharge * s.wear_eur_per_mwh
             + (taken * s.taking_eur_per_mwh[:, None]).sum(axis=0)
         )
+        if generators is not None:
+            made = [found.of(0, f"generator.{k}")[:day] for k in range(s.generators)]
+            own = own + (np.array(made) * generators.cost_eur_per_mwh[:, :day]).sum(axis=0)
         position = flow["import"] + flow["beyond"] - flow["export"] - taken.sum(axis=0)
         cost_eur = float(own.sum()) * self.step_h - worth * left
         return position, charge, discharge, cost_eur, left

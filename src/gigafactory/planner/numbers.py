@@ -41,6 +41,7 @@ class Numbers:
         contract_eur_per_mwh: cost of taking a MWh of it, against not taking it, [K, T].
         generator_mw: most of each generator, [G, T].
         generator_eur_per_mwh: cost of its energy, [G, T].
+        generator_least_mw: least of each generator, [G, T]; nought where it is empty.
         most: most accelerators of a class that may run, [classes, T]; inf without a bound.
         arrivals_gpu_h: work that would be done if nothing was deferred, [classes, T].
         backlog_most: work that may be left at the end of a step, [classes, T]; inf without a bound.
@@ -90,6 +91,7 @@ class Numbers:
     on: Bools
     peak_row: Ints
     rise_mw: Array
+    generator_least_mw: Array = field(default_factory=_none)
     may_exceed: bool = True
     move_eur_per_gpu_h: float = 0.0
     soc_mwh: float = 0.0
@@ -196,6 +198,9 @@ def _columns(program: Program, s: int, x: Numbers, steps: Ints, out: Filled) -> 
     for k in range(shape.generators):
         out.cost[:, at[f"generator.{k}"]] = x.generator_eur_per_mwh[k, steps] * h
         out.upper[:, at[f"generator.{k}"]] = np.where(on, x.generator_mw[k, steps], 0.0)
+        if len(x.generator_least_mw):
+            least = np.minimum(x.generator_least_mw[k, steps], x.generator_mw[k, steps])
+            out.lower[:, at[f"generator.{k}"]] = np.where(on, least, 0.0)
     for g, group in enumerate(shape.groups):
         out.upper[:, at[f"n.{g}"]] = np.where(on, x.most[g, steps], 0.0)
         for k in range(len(group.speed) - 1):

@@ -507,6 +507,31 @@ def step(
     )
 
 
+def lasting_mw(fleet: Fleet, state: State, hours: float) -> Array:
+    """The output each generator's stock and run hours allow for a whole period, MW, shape [G].
+
+    So a stock that ends hands over at the edge of a period, not within one. Whole units burn the
+    heat rate exactly; what is left after them may carry one unit more in part.
+
+    Args:
+        fleet: the generators.
+        state: where they stand.
+        hours: length of the period, above zero.
+    """
+    burns = fleet.heat_rate_mwh_per_mwh > 0.0
+    rate = np.where(burns, fleet.heat_rate_mwh_per_mwh, 1.0) * hours
+    full = np.where(burns, state.fuel_mwh / rate, np.inf)
+    full = np.minimum(full, 10.0 * fleet.capacity_mw)
+    whole = np.floor(full / fleet.unit_mw + 1e-12) * fleet.unit_mw
+    idle = fleet.no_load_share
+    part = (full - whole - idle * fleet.unit_mw) / np.maximum(1.0 - idle, 1e-9)
+    level = whole + np.maximum(part, 0.0)
+    least = np.maximum(fleet.min_mw, 1e-6 * fleet.capacity_mw)
+    level = np.where(level >= least, level, 0.0)
+    timed = ~fleet.weather & (fleet.run_h_max - state.run_h < hours - 1e-12)
+    return np.asarray(np.where(timed, 0.0, level))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Account:
     """What some output cost and emitted, each field of shape [G].

@@ -438,26 +438,6 @@ class _Walk:
                 share[k] = values[hour]
         return np.where(self.exists, self.fleet.capacity_mw * share, 0.0)
 
-    def lasting_mw(self, hours: float) -> Array:
-        """The output each generator's stock and run hours allow for a whole step, MW.
-
-        So a stock that ends hands over at the edge of a step, not within one. Whole units burn the
-        heat rate exactly; what is left after them may carry one unit more in part.
-        """
-        fleet, state = self.fleet, self.state
-        burns = fleet.heat_rate_mwh_per_mwh > 0.0
-        rate = np.where(burns, fleet.heat_rate_mwh_per_mwh, 1.0) * hours
-        full = np.where(burns, state.fuel_mwh / rate, np.inf)
-        full = np.minimum(full, 10.0 * fleet.capacity_mw)
-        whole = np.floor(full / fleet.unit_mw + 1e-12) * fleet.unit_mw
-        idle = fleet.no_load_share
-        part = (full - whole - idle * fleet.unit_mw) / np.maximum(1.0 - idle, 1e-9)
-        level = whole + np.maximum(part, 0.0)
-        least = np.maximum(fleet.min_mw, 1e-6 * fleet.capacity_mw)
-        level = np.where(level >= least, level, 0.0)
-        timed = ~fleet.weather & (fleet.run_h_max - state.run_h < hours - 1e-12)
-        return np.where(timed, 0.0, level)
-
     def wanted(self, demand_mw: float, aim_mw: float, most: Array, hours: float) -> Array:
         """Output asked of each generator: weather first, then by cost, as few as carry the load.
 
@@ -466,7 +446,7 @@ class _Walk:
         """
         fleet, state = self.fleet, self.state
         ask = np.zeros(len(fleet))
-        most = np.minimum(most, self.lasting_mw(hours))
+        most = np.minimum(most, generation.lasting_mw(self.fleet, self.state, hours))
         left = demand_mw
         for k in np.flatnonzero(fleet.weather):
             ask[k] = min(most[k], left)
@@ -648,7 +628,11 @@ class _Walk:
 
     def note_ends(self, end_h: float) -> None:
         """Note the generators whose fuel or run hours are used up."""
-        ended = (self.lasting_mw(_STEP_H) <= 0.0) & self.exists & ~self.fleet.weather
+        ended = (
+            (generation.lasting_mw(self.fleet, self.state, _STEP_H) <= 0.0)
+            & self.exists
+            & ~self.fleet.weather
+        )
         for k in np.flatnonzero(ended):
             g = self.island.generators[k]
             if g.run_h_max - self.state.run_h[k] < _STEP_H:

@@ -27,6 +27,7 @@ from gigafactory.report.sections.people import tenants_section
 from gigafactory.report.sections.power import week_section, year_section
 from gigafactory.report.sections.services import services_section
 from gigafactory.report.sections.shares import shares_section
+from gigafactory.report.sections.supply import supply_section
 from gigafactory.report.sections.surroundings import surroundings_section
 from gigafactory.report.sections.tell import Section, Teller
 from gigafactory.report.voice import Voice
@@ -98,6 +99,7 @@ def _sections(tell: Teller, public: bool) -> list[Section]:
         energy_section(tell),
         flexibility_section(tell),
         cost_section(tell),
+        supply_section(tell, public),
         waits_section(tell),
         shares_section(tell, public),
         services_section(tell, public),

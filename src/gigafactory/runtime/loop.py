@@ -9,7 +9,7 @@ moves that could not be moved again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,12 @@ from gigafactory.ledger import Book
 from gigafactory.planner import DayInput, Intent, Plan, PoolView, Wish
 from gigafactory.planner.energy import DAY_STEPS, STEPS, TAIL_STEPS
 from gigafactory.planner.gate import Offer
+from gigafactory.planner.own import Own
 from gigafactory.plant.battery import limits
 from gigafactory.runtime.desks import Desk
+from gigafactory.runtime.islanding import Islanding, Order
 from gigafactory.runtime.outlook import Outlook
+from gigafactory.runtime.supply import laid_out, order_own
 from gigafactory.runtime.wiring import CLASSES, REALTIME, World
 from gigafactory.units import NS_PER_H, NS_PER_S
 
@@ -36,6 +39,8 @@ Ints = npt.NDArray[np.int64]
 
 #: Local hour at which offers for the next day are made: the gate of the day-ahead auction.
 GATE_HOUR = 12
+#: A run time no job reaches, h: a class held up to it is held whole.
+ALL_JOBS_H = 1e5
 #: What an offer is made of, as a snapshot keeps it.
 _OFFER = ("position_mw", "charge_mw", "discharge_mw", "own_cost_eur", "soc_mwh")
 
@@ -52,12 +57,14 @@ class Trace:
         speed: int64[P, sites, classes], speed steps in force.
         held: bool[P, sites, classes], classes whose waiting work was kept back for cheaper energy.
         plans: status of each day's plan per site.
+        islands: what was planned in outages of the grid and for the way back, in order.
     """
 
     senses: Array
     speed: Ints
     held: npt.NDArray[np.bool_]
     plans: list[list[str]]
+    islands: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def empty(cls, periods: int, sites: int) -> Trace:
@@ -102,6 +109,12 @@ class Loop:
         self.outlook = Outlook(world, calendar, self.demand)
         self.offers: list[tuple[Offer, Array] | None] = [None] * len(world.sites)
         self._told: list[Told | None] = [None] * len(world.twin.pools)
+        self._expected: list[Array] = [np.zeros((0, 0))] * len(world.sites)
+        assert world.islanding is not None
+        outages = tuple(wire.outages for wire in world.sites)
+        self.islanding = Islanding(
+            world.twin.sites, outages, calendar, journal, world.islanding, trace.islands
+        )
 
     def run(self, first_day: int, stop: Callable[[int], bool]) -> int:
         """Turn from a day on, until the end or until `stop(days done)` says so.
@@ -167,6 +180,9 @@ class Loop:
             spread[:n] = twin.intraday_spread_eur_per_mwh
         self.offers[s] = None
         floor = twin.battery.soc_min_mwh if twin.battery else 0.0
+        slope = world.sites[s].planner.shape.site_per_it
+        own = Own() if e.own is None else laid_out(e.own, lambda v: _steps(v, n))
+        self._expected[s] = own.most_mw[:, :n]
         return world.sites[s].planner.plan(
             DayInput(
                 periods=n,
@@ -174,15 +190,17 @@ class Loop:
                 price_eur_per_mwh=_steps(e.price_eur_per_mwh, n),
                 limit_mw=_steps(e.limit_mw, n),
                 export_mw=world.sites[s].export_mw,
-                offset_mw=_steps(e.offset_mw, n),
+                # a cable known to be dead carries nothing that could be bought
+                offset_mw=_steps(np.where(e.dark, -slope * e.rest_mw, e.offset_mw), n),
                 rest_mw=np.full(STEPS, e.rest_mw),
-                capacity=np.full(STEPS, e.usable),
+                capacity=_steps(np.where(e.dark, 0.0, e.usable), n),
                 contract_mw=np.array([_steps(mw, n) for mw in e.contract_mw]).reshape(-1, STEPS),
                 soc_mwh=twin.soc_mwh - floor,
                 arrivals_gpu_h=np.array([_steps(d, n) for d in e.demand]) * hours,
                 position_mw=position,
                 spread_eur_per_mwh=spread,
                 offered=offered is not None,
+                generators=own,
             )
         )
 
@@ -253,11 +271,18 @@ class Loop:
         world = self.world
         wire, site = world.sites[s], world.twin.sites[s]
         views = [self._view(i, period) for i in wire.pools]
-        hours = float(world.twin.edges_ns[period + 1] - world.twin.edges_ns[period]) / NS_PER_H
+        island = self._islanded(s, period, views)
+        if island is not None:
+            return self._obey(s, period, step, plan, views, island)
+        hours = self._hours(period)
         charge, discharge = float(plan.charge_mw[step]), float(plan.discharge_mw[step])
         limit = float(site.limit_mw[period])
         drawn_mw = sum(int(world.twin.pools[i].kernel.state.v[0]["draw"]) for i in wire.pools) / 1e9
-        support = 0.0
+        own_mw, support = np.zeros(0), 0.0
+        if site.own is not None and wire.own is not None:
+            expected = self._expected[s]
+            own_mw, most = order_own(site.own, wire.own, plan, expected, period, step)
+            limit += most
         if site.battery is not None:
             most = limits(site.battery, site.soc_mwh, hours)[1]
             support = min(discharge, most)
@@ -268,19 +293,63 @@ class Loop:
         wish = Wish(wanted, plan.running[:, step], plan.holds_h[:, step])
         halls = {hall: float(limit[period]) for hall, limit in wire.halls_mw.items()}
         intent = world.responder.decide(envelope, wish, views, halls)
-        share = np.full(len(world.twin.contract_site), np.nan)
-        mine = [k for k, of in enumerate(world.twin.contract_site) if of == s]
+        battery = (charge, discharge)
+        if support > discharge:
+            battery = (0.0, support)
+        return intent, self._site_order(s, step, plan, battery, intent, own_mw)
+
+    def _site_order(
+        self,
+        s: int,
+        step: int,
+        plan: Plan,
+        battery_mw: tuple[float, float],
+        intent: Intent,
+        own_mw: Array,
+    ) -> SiteOrder:
+        """What the plant of a site is told for a period."""
+        share = np.full(len(self.world.twin.contract_site), np.nan)
+        mine = [k for k, of in enumerate(self.world.twin.contract_site) if of == s]
         share[mine] = plan.contract_share[:, step]
-        order = SiteOrder(
-            charge_mw=0.0 if support > discharge else charge,
-            discharge_mw=max(discharge, support) if support > discharge else discharge,
+        return SiteOrder(
+            charge_mw=battery_mw[0],
+            discharge_mw=battery_mw[1],
             contract_share=share,
             day_ahead_mw=float(plan.day_ahead_mw[step]),
             intraday_mw=float(plan.intraday_mw[step]),
             planned_it_mw=float(plan.it_mw[step]),
             envelope_mw=intent.envelope_mw / 1e9,
+            own_mw=own_mw,
         )
-        return intent, order
+
+    def _islanded(self, s: int, period: int, views: list[PoolView]) -> Order | None:
+        """What an outage of the grid, or the way back from one, asks of a site in a period."""
+        if self.islanding.idle:
+            return None
+        pools = [self.world.twin.pools[i].kernel.state.group for i in self.world.sites[s].pools]
+        n = len(CLASSES)
+        asking = np.array([[g[name][:n] for g in pools] for name in ("paused", "asking")], np.int64)
+        return self.islanding.order(s, period, views, asking, lambda: self.outlook.known(s, period))
+
+    def _obey(
+        self, s: int, period: int, step: int, plan: Plan, views: list[PoolView], island: Order
+    ) -> tuple[Intent, SiteOrder]:
+        """A period without the grid, or of the way back: full speed within what there is."""
+        site, wire = self.world.twin.sites[s], self.world.sites[s]
+        fewer = [replace(v, nodes=n) for v, n in zip(views, island.nodes, strict=True)]
+        full = np.full(len(CLASSES), FULL_SPEED, np.int64)
+        wish = Wish(full, np.zeros(len(CLASSES)), np.where(island.held, ALL_JOBS_H, 0.0))
+        halls = {hall: float(limit[period]) for hall, limit in wire.halls_mw.items()}
+        envelope = site.it_allowed_mw(period, island.room_mw)
+        intent = self.world.responder.decide(envelope, wish, fewer, halls)
+        own = np.zeros(0 if site.own is None else len(site.own.fleet))
+        if site.own is not None and not site.islanded(period):
+            site.own.order(period, np.zeros(len(own), np.bool_), float(self._hours(period)))
+        return intent, self._site_order(s, step, plan, (0.0, 0.0), intent, own)
+
+    def _hours(self, period: int) -> float:
+        edges = self.world.twin.edges_ns
+        return float(edges[period + 1] - edges[period]) / NS_PER_H
 
     def _view(self, i: int, period: int) -> PoolView:
         place = self.world.twin.pools[i]
@@ -363,6 +432,7 @@ class Loop:
         """State of the loop and the twin; the book is rebuilt from the journal instead."""
         arrays, fields = self.world.twin.snapshot()
         fields["told"] = self._told
+        fields["islanding"] = self.islanding.snapshot()
         fields["desks"] = []
         for i, desk in enumerate(self.desks):
             mine, kept = desk.snapshot()
@@ -379,6 +449,7 @@ class Loop:
         """Put back what `snapshot` gave."""
         self.world.twin.restore(arrays, fields)
         self.demand[...] = arrays["demand"]
+        self.islanding.restore(fields["islanding"])
         for s, offered in enumerate(fields["offered"]):
             if offered:
                 kept_ = {n: np.asarray(arrays[f"offer{s}.{n}"]) for n in _OFFER}

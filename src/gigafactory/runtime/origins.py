@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pyarrow as pa
 
+from gigafactory.factory.generators import OwnGenerator
 from gigafactory.factory.models import Factory
 from gigafactory.factory.provenance import sources
 from gigafactory.grid import Signals
 from gigafactory.jobs import JobTable
 from gigafactory.plant import Chip
+from gigafactory.plant.generation import kinds
 from gigafactory.plant.power import curve_for
+from gigafactory.runtime.supply import generators_of
 
 Row = tuple[str, float, str, str, int | None, str]
 
@@ -42,6 +45,8 @@ def source_table(
     ]
     for chip in sorted({p.chip for p in factory.fleet}):
         rows += _chip_rows(catalogue[chip])
+    for one in generators_of(factory):
+        rows += _generator_rows(one)
     rows += [
         (r.figure, r.value, r.unit, _with(r.source, r.note), r.year, r.state)
         for r in signals.sources()
@@ -68,6 +73,20 @@ def _chip_rows(chip: Chip) -> Iterator[Row]:
         curve = curve_for(chip.name, label)
         path = f"power_curve.{chip.name}.{label}.speed_min"
         yield path, curve.speed_min, "", _with(curve.source, curve.note), curve.year, curve.state
+
+
+def _generator_rows(one: OwnGenerator) -> Iterator[Row]:
+    """Figures of its kind that hold for a generator, and those of its fuel."""
+    of = kinds()[one.kind]
+    figures = {key: of.figures[key] for key in one.taken_from_kind}
+    if of.fuel is not None:
+        if one.fuel_eur_per_mwh is None:
+            figures["fuel.price_eur_per_mwh"] = of.fuel.figures["price_eur_per_mwh"]
+        figures["fuel.co2_kg_per_mwh"] = of.fuel.figures["co2_kg_per_mwh"]
+    for key, figure in figures.items():
+        s = figure.source
+        path = f"generators.{one.name}.{key}"
+        yield path, figure.base, figure.unit, _with(s.source, s.note), s.year, s.state
 
 
 def _with(source: str, note: str) -> str:

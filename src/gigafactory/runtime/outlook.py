@@ -14,7 +14,9 @@ import numpy.typing as npt
 from gigafactory.grid import MarketCalendar
 from gigafactory.planner import Information, forecast
 from gigafactory.planner.gate import PROFILES, Offer, past_paths
+from gigafactory.planner.own import Own
 from gigafactory.plant.thermal import overhead
+from gigafactory.runtime.supply import laid_out, own_ahead
 from gigafactory.runtime.wiring import BASELOAD, CLASSES, GATE_DAY, GATE_TAIL, SiteWires, World
 
 Array = npt.NDArray[np.float64]
@@ -36,6 +38,8 @@ class Expected:
         usable: accelerators in service.
         contract_mw: output of each contract, [contracts, N].
         demand: accelerators that would be at work per class, [classes, N].
+        dark: periods in which the site knows it will have no grid, [N].
+        own: what own generators could give, or none.
     """
 
     price_eur_per_mwh: Array
@@ -45,6 +49,8 @@ class Expected:
     usable: float
     contract_mw: Array
     demand: Array
+    dark: npt.NDArray[np.bool_]
+    own: Own | None = None
 
 
 class Outlook:
@@ -111,15 +117,43 @@ class Outlook:
             # a pump of the site's own follows what the network is expected to take
             wanted = np.minimum(of("heat_demand") * wire.heat_peak_mw, wire.heat_mw_max)
             offset_mw = offset_mw + wanted / twin.lift.cop
+        ratio, dark = self._outage(s, now, begin, count)
+        if ratio is None:
+            ratio = present / usual if usual > 0 else 1.0
+        own = None
+        if twin.own is not None and wire.own is not None and wire.own.market:
+            own = own_ahead(twin.own, wire.own, info, now, begin, count)
         return Expected(
             price_eur_per_mwh=of("price"),
-            limit_mw=base * (present / usual if usual > 0 else 1.0),
+            limit_mw=np.where(dark, 0.0, base * ratio),
             offset_mw=offset_mw,
             rest_mw=rest_mw,
             usable=float(sum(sizes)),
             contract_mw=np.array(output).reshape(len(contracts), count),
             demand=np.clip(demand, 0.0, float(sum(sizes))),
+            dark=dark,
+            own=own,
         )
+
+    def _outage(
+        self, s: int, now: int, begin: int, count: int
+    ) -> tuple[float | None, npt.NDArray[np.bool_]]:
+        """What is known of outages of the grid: share of the limit in other periods, dark periods.
+
+        Of an outage that was announced begin and end are known. One that nobody announced is known
+        while it lasts, and is taken to last. The share is None where no outage is on.
+        """
+        at = int(self.calendar.start_ns[now])
+        ahead, dark, ratio = begin + np.arange(count), np.zeros(count, np.bool_), None
+        for one in self.world.sites[s].outages:
+            announced = one.known_ns is not None and one.known_ns <= at
+            if announced:
+                dark |= (ahead >= one.first) & (ahead < one.last)
+            if one.first <= now < one.last:
+                ratio = 1.0
+                if not announced:
+                    dark[:] = True
+        return ratio, dark
 
     def offer(
         self, s: int, now: int, day: int, soc_mwh: float
@@ -146,6 +180,7 @@ class Outlook:
         fits = np.minimum(1.0, e.usable / np.maximum(e.demand.sum(axis=0), 1e-9))
         work_mw = watts @ (e.demand * fits) / 1e6
         load = e.offset_mw + shape.site_per_it * (e.rest_mw + work_mw)
+        load = np.where(e.dark, 0.0, load)  # nothing is bought for a cable that is dead
         price = info.history("price", PAST_DAYS * GATE_DAY * PER_HOUR)
         whole = len(price) // (GATE_DAY * PER_HOUR) * GATE_DAY * PER_HOUR
         paths = past_paths(_hourly(price[len(price) - whole :]), GATE_DAY, PROFILES)
@@ -157,8 +192,13 @@ class Outlook:
             export_mw=np.full(hours, wire.export_mw),
             contract_mw=_hourly(e.contract_mw[:, :cut]),
             soc_mwh=soc_mwh,
+            own=None if e.own is None else laid_out(e.own, lambda v: _hourly(v[:cut])),
         )
         bare = load - e.contract_mw.sum(axis=0)
+        if e.own is not None:
+            bare = bare - np.where(e.own.weather[:, None], e.own.most_mw, e.own.least_mw).sum(
+                axis=0
+            )
         return found, bare[: span.stop - span.start]
 
     def position(self, s: int, day: int, offer: Offer, bare_mw: Array) -> Array:

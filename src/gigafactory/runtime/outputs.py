@@ -20,7 +20,7 @@ from gigafactory.jobs import Mission
 from gigafactory.kernel import FULL_SPEED, Why
 from gigafactory.ledger import METERS, Book, account_table, conservation, job_table, transfer_table
 from gigafactory.ledger.book import FATES, PAID, RECEIPT
-from gigafactory.ledger.facts import GROUP_COLUMNS, POOL_COLUMNS
+from gigafactory.ledger.facts import GENERATOR_COLUMNS, GROUP_COLUMNS, POOL_COLUMNS
 from gigafactory.ledger.integrals import SHARED
 from gigafactory.ledger.tables import job_states
 from gigafactory.plant import Chip, load_catalogue
@@ -33,6 +33,7 @@ from gigafactory.runtime.leaving import cooling_rows, courses, monitored_table, 
 from gigafactory.runtime.limits import budget_rows, storage_rows
 from gigafactory.runtime.loop import Trace
 from gigafactory.runtime.origins import source_table
+from gigafactory.runtime.outages import outage_rows, own_generation
 from gigafactory.runtime.power import contract_rows
 from gigafactory.runtime.serving import services_of
 from gigafactory.runtime.shares import NO_SHARES, need_gpu_h, read_shares, share_rows, share_totals
@@ -103,6 +104,8 @@ def series_table(book: Book, trace: Trace) -> pa.Table:
         columns |= _it_columns(book, s, group, hours)
         for name_ in ("cooling", "auxiliary", "losses", "import", "export", "charge", "discharge"):
             columns[f"{name_}_mw"] = meter[f"{name_}_wh"]
+        columns["generation_mw"] = meter["generation_wh"]
+        columns["dumped_mw"] = meter["dumped_wh"]
         columns["heat_mw"] = meter["heat_wh"]
         for name_ in ("heat_pump", "heat_network", "water_short"):
             columns[f"{name_}_mw"] = meter[f"{name_}_wh"]
@@ -113,6 +116,7 @@ def series_table(book: Book, trace: Trace) -> pa.Table:
         columns["water_m3"] = book.meter[:n, s, _M["water_ml"]] / 1e6
         columns["co2_location_kg"] = book.shared_total[:n, s, 1] / 1e6
         columns["co2_market_kg"] = book.shared_total[:n, s, 2] / 1e6
+        columns["co2_stack_kg"] = book.shared_total[:n, s, SHARED.index("co2_stack_mg")] / 1e6
         energy = [i for i, p in enumerate(PAID) if p not in _NOT_ENERGY]
         columns["energy_eur"] = book.paid[:n, s][:, energy].sum(axis=1) / 1e6
         for g, label in enumerate(CLASSES):
@@ -238,7 +242,7 @@ def summarise(
     equivalents = fleet_h100_equivalents(told.factory, told.catalogue)
     problems, rounding = conservation(book)
     table, calendar = told.table, told.calendar
-    shares = read_shares(told, book)
+    shares, own = read_shares(told, book), own_generation(told, book)
     return {
         "name": told.factory.name,
         "seed": told.seed,
@@ -270,6 +274,8 @@ def summarise(
         **statements(told, book, trace, yardstick),
         **_footprint(book, energy),
         **_left(told, book, trace),
+        "own_generation": own,
+        "outages": outage_rows(book, trace),
         "money": money,
         **_cost(told, book, hours["sold"], money),
         "plans": {
@@ -292,16 +298,15 @@ def _footprint(book: Book, energy: Mapping[str, float]) -> dict[str, Any]:
     n, it, site = book.periods, energy["it_mwh"], energy["site_mwh"]
     reused = float(book.meter[:n, :, _M["heat_wh"]].sum()) / 1e6
     water = float(book.meter[:n, :, _M["water_ml"]].sum()) / 1e6
+    made = float(book.generator[:n, ..., GENERATOR_COLUMNS.index("water_ml")].sum()) / 1e6
+    cooling_m3 = water - made  # a generator's own water is no cooling of IT
     return {
         "pue": site / it if it else None,
-        "wue_l_per_kwh": water / it if it else None,
+        "wue_l_per_kwh": cooling_m3 / it if it else None,
         "erf": reused / site if site else None,
         "water_m3": water,
         "heat_mwh": reused,
-        "co2_kg": {
-            "location": float(book.shared_total[:n, :, 1].sum()) / 1e6,
-            "market": float(book.shared_total[:n, :, 2].sum()) / 1e6,
-        },
+        "co2_kg": _co2_kg(book),
     }
 
 
@@ -315,6 +320,13 @@ def _left(told: Told, book: Book, trace: Trace) -> dict[str, Any]:
         "heat": heat(told, book, made),
         "monitoring": monitoring_rows(told, made),
     }
+
+
+def _co2_kg(book: Book) -> dict[str, float]:
+    """Emitted for what was imported (scope 2, two ways), and at own stacks (scope 1)."""
+    names = {"location": "co2_location_mg", "market": "co2_market_mg", "stack": "co2_stack_mg"}
+    total = book.shared_total[: book.periods]
+    return {key: float(total[:, :, SHARED.index(n)].sum()) / 1e6 for key, n in names.items()}
 
 
 def _not_recorded(has_shares: bool, complete: bool) -> list[str]:
@@ -346,7 +358,8 @@ def _energy(book: Book, limit_missed_wh: int) -> dict[str, float]:
     metered = {
         key: float(book.meter[:n, :, _M[f"{key}_wh"]].sum()) / 1e6
         for key in ("it", "import", "export", "cooling", "losses", "auxiliary", "charge",
-                    "discharge", "day_ahead", "intraday", "network", "heat_pump")
+                    "discharge", "day_ahead", "intraday", "network", "generation", "dumped",
+                    "heat_pump")
     }  # fmt: skip
     site = sum(metered[k] for k in ("it", "cooling", "losses", "auxiliary", "heat_pump"))
     return {

@@ -13,7 +13,13 @@ from gigafactory.factory.models import Factory, Outside, Site
 from gigafactory.factory.models import Pool as FleetPool
 from gigafactory.factory.rights import quota_tree, verdicts_through
 from gigafactory.factory.scenario import Scenario
-from gigafactory.factory.timeline import Timeline, compile_timeline, connection_limit_mw
+from gigafactory.factory.timeline import (
+    GridOutage,
+    Timeline,
+    compile_timeline,
+    connection_limit_mw,
+    grid_outages,
+)
 from gigafactory.grid import MarketCalendar, Signals
 from gigafactory.grid.ppa import Ppa
 from gigafactory.grid.series import Series
@@ -27,6 +33,7 @@ from gigafactory.plant.battery import Battery
 from gigafactory.plant.power import PowerCurve, curve_for
 from gigafactory.plant.thermal import CoolingDesign, Electrical, overhead, wet_bulb_c
 from gigafactory.policy import Reason
+from gigafactory.runtime.islanding import Policy, policy_of
 from gigafactory.runtime.limits import Limits, limits_of
 from gigafactory.runtime.power import contract_terms
 from gigafactory.runtime.rights import (
@@ -36,6 +43,7 @@ from gigafactory.runtime.rights import (
     span_rate_of,
     urgent_of,
 )
+from gigafactory.runtime.supply import OwnWires, header_fields, market_count, own_of
 from gigafactory.runtime.thermal import design_mw_of, design_of, lift_of, sea_c, water_guard
 from gigafactory.runtime.workload import Judged, Routed, judge_jobs, route
 from gigafactory.units import NS_PER_S
@@ -76,6 +84,8 @@ class SiteWires:
         signals: prices and weather as they are there.
         heat_peak_mw: yearly peak of what its heat network takes; 0 without one.
         heat_mw_max: most that is delivered to it.
+        own: what a plan must know of own generators, or none.
+        outages: outages of the grid in the run.
     """
 
     name: str
@@ -91,6 +101,8 @@ class SiteWires:
     signals: Signals
     heat_peak_mw: float = 0.0
     heat_mw_max: float = 0.0
+    own: OwnWires | None = None
+    outages: tuple[GridOutage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +124,7 @@ class World:
         reason_of: the reason of each of them, an index into `reasons`, in order of job number.
         class_share: share of a pool's largest IT power that a class may draw, [P, sites, classes];
             None where no class has a limit.
+        islanding: what holds in outages of the grid.
     """
 
     twin: Twin
@@ -127,6 +140,7 @@ class World:
     reason_of: tuple[int, ...]
     pool_hall: tuple[int, ...] = ()
     class_share: Array | None = None
+    islanding: Policy | None = None
 
 
 def build(
@@ -159,16 +173,15 @@ def build(
     limits = limits_of(factory, catalogue, calendar, table, judged.refused, through)
     routed, home = route(table, factory, catalogue, source, judged)
     names = list(factory.sites)
-    fabric_w = {n: site.network.watt_per_accelerator_w for n, site in factory.sites.items()}
-    powers = [_power_table(catalogue[p.chip], fabric_w[p.site]) for p in factory.fleet]
+    powers = _powers(factory, catalogue)
     pools = _pools(factory, catalogue, calendar, line, table, routed, powers, seed, limits.lost[0])
-    ppas, kinds = _ppas(factory)
+    dark, (ppas, kinds) = grid_outages(factory, scenario, calendar.start_ns), _ppas(factory)
     caps, factor = _contracts(ppas, kinds, calendar, signals)
     sites, wires = [], []
     for name, site in factory.sites.items():
         mine = tuple(i for i, p in enumerate(factory.fleet) if p.site == name)
         seen = seen_from(signals, site.outside)
-        plant, wire = _site(factory, name, site, mine, catalogue, calendar, seen, line)
+        plant, wire = _site(factory, name, site, mine, catalogue, calendar, seen, line, dark)
         sites.append(plant)
         wires.append(wire)
         _energise(factory, pools, mine, plant, wire, powers)
@@ -186,7 +199,7 @@ def build(
     ppm, checkpoint_ns = _checkpoints(factory)
     return World(
         twin=twin,
-        header=_header(factory, catalogue, calendar, table, names, ppm, judged, limits),
+        header=_header(factory, catalogue, calendar, table, names, ppm, judged, limits, dark),
         limits=limits,
         reasons=judged.reasons,
         reason_of=judged.reason,
@@ -198,6 +211,7 @@ def build(
         contract_cap_mw=caps,
         pool_hall=tuple(list(factory.sites[p.site].halls).index(p.hall) for p in factory.fleet),
         class_share=_class_share(line, names, calendar.periods),
+        islanding=policy_of(factory, tuple(w.planner.shape.site_per_it for w in wires)),
     )
 
 
@@ -249,6 +263,12 @@ def _contracts(
     caps = np.array([p.available_mw(calendar, whole) for p in ppas]).reshape(-1, calendar.periods)
     factor = [whole if k == BASELOAD else getattr(signals, k).values for k in kinds]
     return caps, np.array(factor).reshape(caps.shape)
+
+
+def _powers(factory: Factory, catalogue: Mapping[str, Chip]) -> list[Ints]:
+    """The power table of every pool."""
+    fabric_w = {name: site.network.watt_per_accelerator_w for name, site in factory.sites.items()}
+    return [_power_table(catalogue[p.chip], fabric_w[p.site]) for p in factory.fleet]
 
 
 def _power_table(chip: Chip, fabric_w: float) -> Ints:
@@ -324,6 +344,7 @@ def _site(
     calendar: MarketCalendar,
     signals: Signals,
     line: Timeline,
+    dark: tuple[GridOutage, ...],
 ) -> tuple[TwinSite, SiteWires]:
     fleet = [factory.fleet[i] for i in pools]
     fabric_w = site.network.watt_per_accelerator_w
@@ -337,6 +358,8 @@ def _site(
     over = overhead(design, electrical, grid[None, :], air[:, None], damp[:, None], column)
     guard, dry = water_guard(site, calendar, design, electrical, over, (air, damp), grid)
     battery = _battery(factory, name)
+    own = own_of(factory, name, calendar, signals)
+    outages = tuple(one for one in dark if one.site == name)
     twin = TwinSite(
         it_grid_mw=grid,
         cooling_mw=over.cooling_mw,
@@ -359,6 +382,8 @@ def _site(
         lift=lift_of(site),
         guard=guard,
         dry=dry,
+        own=own[0] if own else None,
+        outage=_outage(outages, calendar.periods),
     )
     shape = _shape(factory, fleet, catalogue, design, electrical, battery, name)
     wire = SiteWires(
@@ -371,14 +396,12 @@ def _site(
         base_limit_mw=connection_limit_mw(name, site, None, calendar.start_ns),
         rest_w=tuple(catalogue[p.chip].idle_w + fabric_w for p in fleet),
         export_mw=site.connection.export_mw,
-        halls_mw={
-            h: line.hall_limit_mw[name, hall]
-            for h, hall in enumerate(site.halls)
-            if (name, hall) in line.hall_limit_mw
-        },
+        halls_mw=_short_halls(name, site, line),
         signals=signals,
         heat_peak_mw=site.heat.peak_demand_mw if site.heat else 0.0,
         heat_mw_max=site.heat.power_mw_max if site.heat else 0.0,
+        own=own[1] if own else None,
+        outages=outages,
     )
     return twin, wire
 
@@ -389,6 +412,25 @@ def _heat_demand(site: Site, signals: Signals) -> Array:
         return np.zeros(len(signals))
     wanted = site.heat.peak_demand_mw * signals.heat_demand.values
     return np.asarray(np.minimum(wanted, site.heat.power_mw_max))
+
+
+def _short_halls(name: str, site: Site, line: Timeline) -> dict[int, Array]:
+    """IT power allowed in the halls of a site that are ever short, by number."""
+    return {
+        h: line.hall_limit_mw[name, hall]
+        for h, hall in enumerate(site.halls)
+        if (name, hall) in line.hall_limit_mw
+    }
+
+
+def _outage(outages: tuple[GridOutage, ...], periods: int) -> npt.NDArray[np.bool_] | None:
+    """Periods without a grid, bool[P]; None when there is none."""
+    if not outages:
+        return None
+    dark = np.zeros(periods, np.bool_)
+    for one in outages:
+        dark[one.first : one.last] = True
+    return dark
 
 
 def seen_from(signals: Signals, outside: Outside | None) -> Signals:
@@ -501,6 +543,7 @@ def _shape(
         export_margin_eur_per_mwh=market.export_margin_eur_per_mwh,
         site_per_it=1.0 + float(ends[1] - ends[0]) / design.it_design_mw,
         contract_firm=tuple(p.form == BASELOAD for p in ppas if p.site == site),
+        generators=market_count(factory, site),
     )
 
 
@@ -580,6 +623,7 @@ def _header(
     overhead_ppm: tuple[int, ...],
     judged: Judged,
     limits: Limits,
+    dark: tuple[GridOutage, ...],
 ) -> Header:
     def micro(value: float) -> int:
         return round(value * 1e6)
@@ -617,4 +661,8 @@ def _header(
         shares=quota_tree(factory, factory.fleet[0], catalogue, table.tenants).names,
         **contract_terms(ppas),
         heat_pump_own=tuple(bool(lift and lift.inside) for lift in map(lift_of, sites)),
+        **header_fields(factory, names),
+        outage_site=tuple(names.index(one.site) for one in dark),
+        outage_first=tuple(one.first for one in dark),
+        outage_last=tuple(one.last for one in dark),
     )

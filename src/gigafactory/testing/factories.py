@@ -324,6 +324,11 @@ def events(draw: st.DrawFn, days: int, sites: int) -> list[dict[str, Any]]:
             whom = draw(st.sampled_from([{"hall": "room"}, {"job_class": "research"}]))
             factor = draw(st.sampled_from(["0 %", "30 %", "80 %"]))
             found.append({"kind": kind, **whom, **span(), "factor": factor})
+        elif kind == "grid_outage":
+            when = span()
+            if draw(st.booleans()):
+                when["announced"] = begin.isoformat()
+            found.append({"kind": kind, "site": f"site{draw(st.integers(0, sites - 1))}", **when})
         elif kind == "temperature":
             found.append({"kind": kind, **span(), "add": draw(st.sampled_from(["-5 K", "20 K"]))})
         elif kind == "price":
@@ -342,7 +347,34 @@ def events(draw: st.DrawFn, days: int, sites: int) -> list[dict[str, Any]]:
     return found
 
 
-_EVENTS = ("connection", "temperature", "price", "no_spares", "power")
+_EVENTS = ("connection", "temperature", "price", "no_spares", "power", "grid_outage")
+
+
+@st.composite
+def generators(draw: st.DrawFn, site: str, full_mw: float) -> list[dict[str, Any]]:
+    """Own generators of a site as a file says them: none to three, tanks from empty to ample."""
+    found: list[dict[str, Any]] = []
+    kinds = ("gas_turbine", "gas_engine", "diesel", "fuel_cell", "solar", "wind", "hydrogen")
+    for kind in draw(st.lists(st.sampled_from(kinds), max_size=3, unique=True)):
+        power = full_mw * draw(st.sampled_from([0.1, 0.5, 1.5]))
+        block: dict[str, Any] = {
+            "name": f"own-{kind}",
+            "site": site,
+            "kind": kind,
+            "power": _mw(power),
+            "units": draw(st.integers(0, 4)),
+            "commissioned": FIRST_DAY + dt.timedelta(days=draw(st.sampled_from([-900, -900, 1]))),
+        }
+        if kind not in ("solar", "wind"):
+            block["fuel_price"] = draw(st.sampled_from(["1 EUR/MWh", "30 EUR/MWh"]))
+            hours = draw(st.sampled_from([0.0, 0.4, 5.0, 100.0]))
+            if kind in ("diesel", "hydrogen") or draw(st.booleans()):
+                block["fuel_stock"] = f"{power * hours * 2.5:.6f} MWh"
+                if draw(st.booleans()):
+                    block["fuel_delivery"] = f"{power * 2.5:.6f} MWh"
+                    block["fuel_delivery_time"] = "6 h"
+        found.append(block)
+    return found
 
 
 def write_scenario(path: Path, happens: Sequence[dict[str, Any]]) -> Path:

@@ -36,6 +36,7 @@ def run_problems(folder: Path) -> list[str]:
         return [*found, "the run could not be proved"]
     factory = load_factory(folder / "factory.yaml")
     found += _series(folder, factory)
+    found += _generators(folder, factory)
     found += _accounts(folder)
     found += _jobs(folder)
     found += _journal(folder, len(factory.fleet))
@@ -64,19 +65,17 @@ def _series(folder: Path, factory: Factory) -> Iterator[str]:
         yield from _beyond(site, "IT above its envelope", c["it_mw"] - c["envelope_mw"], slack)
         export = np.minimum(factory.sites[site].connection.export_mw, c["limit_mw"])
         yield from _beyond(site, "export above the right", c["export_mw"] - export, slack)
-        into = c["import_mw"] + c["discharge_mw"]
-        out = sum(
-            c[f"{n}_mw"]
-            for n in ("it", "cooling", "auxiliary", "losses", "heat_pump", "charge", "export")
-        )
+        into = c["import_mw"] + c["discharge_mw"] + c["generation_mw"]
+        parts = ("it", "cooling", "auxiliary", "losses", "heat_pump", "charge", "export", "dumped")
+        out = sum(c[f"{n}_mw"] for n in parts)
         yield from _beyond(site, "energy made or lost", np.abs(into - out), slack / 1000)
         both = np.minimum(c["import_mw"], c["export_mw"])
         yield from _beyond(site, "import and export at once", both, slack / 1000)
         yield from _battery(site, factory, c, hours)
-        parts = [n for n in c if n.startswith("hours_") and n != "hours_installed"]
-        off = np.abs(c["hours_installed"] - sum(c[n] for n in parts)) * 3600
-        yield from _beyond(site, "hours do not add up", off, np.full(len(off), len(parts) + 11.0))
-        for name in parts:
+        fates = [n for n in c if n.startswith("hours_") and n != "hours_installed"]
+        off = np.abs(c["hours_installed"] - sum(c[n] for n in fates)) * 3600
+        yield from _beyond(site, "hours do not add up", off, np.full(len(off), len(fates) + 11.0))
+        for name in fates:
             # a rollback takes back work of earlier periods
             if name not in {"hours_useful", "hours_lost_failure"}:
                 low = np.full(len(off), 1.0 / 3600)
@@ -112,16 +111,47 @@ def _beyond(site: str, what: str, off: Any, slack: Any) -> Iterator[str]:
         yield f"{site}: {what} in {len(wrong)} periods, first {k} by {off[k]:.9g}"
 
 
+def _generators(folder: Path, factory: Factory) -> Iterator[str]:
+    """What own generators make, burn and have left, by the factory file."""
+    accounts = _columns(folder / "accounts.parquet")
+    series = _columns(folder / "series.parquet")
+    for one in factory.energy.generators:
+        if one.units == 0:
+            continue
+        mine = accounts["site"] == one.site
+        hours = ((series["end_ns"] - series["start_ns"]) / 3.6e12)[mine]
+        read = {
+            name: accounts[f"generator.{one.name}.{name}"][mine]
+            for name in ("made_wh", "fuel_wh", "stock_wh", "delivered_wh", "run_s")
+        }
+        slack = np.full(len(hours), 2.0)
+        for name in ("made_wh", "fuel_wh", "delivered_wh", "run_s"):
+            yield from _beyond(one.name, f"{name} below nought", -read[name], 0.0 * slack)
+        most = one.power_mw * hours * 1e6
+        yield from _beyond(one.name, "more than its power", read["made_wh"] - most, slack)
+        least = read["made_wh"] * one.built().heat_rate_mwh_per_mwh * (1.0 - 1e-9)
+        yield from _beyond(one.name, "power without fuel", least - read["fuel_wh"], 20.0 * slack)
+        if one.fuel_stock_mwh is not None:
+            yield from _beyond(
+                one.name, "an empty tank below nought", -read["stock_wh"], 0.0 * slack
+            )
+            stock = round(one.fuel_stock_mwh * 1e6) + np.cumsum(
+                read["delivered_wh"] - read["fuel_wh"]
+            )
+            yield from _beyond(one.name, "fuel lost", np.abs(stock - read["stock_wh"]), 0.0 * slack)
+
+
 def _accounts(folder: Path) -> Iterator[str]:
     """Every group of accounts sums to its total, in whole numbers."""
     accounts = _columns(folder / "accounts.parquet")
-    signs = {"energy.import_wh": -1, "energy.discharge_wh": -1}
+    signs = {"energy.import_wh": -1, "energy.discharge_wh": -1, "energy.generation_wh": -1}
     totals = {
         "hours": "hours.installed_gpu_s",
         "cost": "cost.total_micro_eur",
         "co2_location": "co2_location.total_mg",
         "co2_market": "co2_market.total_mg",
         "water": "water.total_ml",
+        "co2_stack": "co2_stack.total_mg",
     }
     for group in ("energy", *totals):
         total = totals.get(group)

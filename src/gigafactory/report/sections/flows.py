@@ -79,6 +79,8 @@ def _physical(tell: Teller) -> tuple[list[Flow], list[Flow]]:
         return Flow(name, voice.say(f"layer.{name}"), energy, f"series:{column}")
 
     into = [flow("import", "import_mw"), flow("discharge", "discharge_mw")]
+    own = flow("generation", "generation_mw")
+    into += [own] if own.energy_mwh else []
     out = [
         Flow(
             name,
@@ -89,7 +91,8 @@ def _physical(tell: Teller) -> tuple[list[Flow], list[Flow]]:
         for name, (column, power) in it_layers(tell).items()
     ]
     pump = ("heat_pump",) if series.has("heat_pump_mw") else ()
-    rest = ("cooling", "auxiliary", "losses", *pump, "charge", "export")
+    burnt = ("dumped",) if own.energy_mwh else ()
+    rest = ("cooling", "auxiliary", "losses", *pump, "charge", "export", *burnt)
     return into, [*out, *(flow(name, f"{name}_mw") for name in rest)]
 
 

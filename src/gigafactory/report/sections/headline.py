@@ -155,8 +155,12 @@ def answers(tell: Teller) -> list[Answer]:
 
 def _trader(tell: Teller) -> Markup:
     series, key = tell.frame.series, "price_eur_per_mwh"
+    held = "summary:money.energy_eur summary:energy.import_mwh"
     paid = tell.ratio("money.energy_eur", "energy.import_mwh")
-    shown = tell.found(paid, "summary:money.energy_eur summary:energy.import_mwh", 2)
+    own = tell.ratio("own_generation.cost_eur", "energy.import_mwh")
+    if paid is not None and own:  # fuel burnt at the site is not drawn from the grid
+        paid, held = paid - own, f"{held} summary:own_generation.cost_eur"
+    shown = tell.found(paid, held, 2)
     if not series.has(key):
         return tell.voice.markup("reader.trader.short", paid=shown)
     price, hours = series.mean(key), series.hours
