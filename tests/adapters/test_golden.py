@@ -34,7 +34,7 @@ def own_day(given: dict[str, Any]) -> dict[str, Any]:
         ]
     )
     turbine = fleet.generators[0]
-    co2 = given["co2_eur_per_t"] / 1000.0
+    co2 = given["co2_price_eur_per_t"] / 1000.0
     cost = turbine.marginal_eur_per_mwh + turbine.stack_co2_kg_per_mwh * co2
     available = np.array([np.full(24, 10.0), 5.0 * eights(given["sun_share"])])
     worth = eights(given["worth_eur_per_mwh"])

@@ -186,7 +186,7 @@ class Market(SourcedBlock):
         1.0,
         source="Our assumption, 2026, assumption: the site is its own balance responsible party",
     )
-    co2_eur_per_t: CostEURPerT = setting(
+    co2_price_eur_per_t: CostEURPerT = setting(
         "Price of a tonne of CO2 from own stacks.",
         0.0,
         key="co2_price",

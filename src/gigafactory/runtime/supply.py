@@ -81,7 +81,7 @@ def own_of(
         delivery=tuple(_delivery(one, calendar) for _, one in mine),
         stock_wh=[_stock_wh(one) for _, one in mine],
     )
-    co2 = factory.energy.market.co2_eur_per_t / _KG_PER_T
+    co2 = factory.energy.market.co2_price_eur_per_t / _KG_PER_T
     cost = fleet.marginal_eur_per_mwh + co2 * np.array(
         [g.stack_co2_kg_per_mwh for g in fleet.generators]
     )
@@ -107,7 +107,7 @@ def header_fields(factory: Factory, sites: list[str]) -> dict[str, tuple[Any, ..
     """What the book must know of the generators, for its header."""
     every = generators_of(factory)
     built = [one.built() for one in every]
-    co2 = factory.energy.market.co2_eur_per_t / _KG_PER_T
+    co2 = factory.energy.market.co2_price_eur_per_t / _KG_PER_T
 
     def micro(values: list[float]) -> tuple[int, ...]:
         return tuple(round(v * 1e6) for v in values)
