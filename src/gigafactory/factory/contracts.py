@@ -17,6 +17,7 @@ from gigafactory.factory.quantities import (
     Share,
     WorkGPUh,
 )
+from gigafactory.factory.reserves import Reserves
 
 
 class Delivery(SourcedBlock):
@@ -146,6 +147,11 @@ class Market(SourcedBlock):
         1.0,
         source="Our assumption, 2026, assumption: the site is its own balance responsible party",
     )
+    imbalance_pricing: Literal["single", "dual"] = setting(
+        "One imbalance price for the short and the long, or two where both directions were "
+        "activated in a period.",
+        "single",
+    )
 
 
 class Energy(SourcedBlock):
@@ -154,6 +160,9 @@ class Energy(SourcedBlock):
     batteries: tuple[Battery, ...] = setting("Batteries behind the connections.", ())
     ppas: tuple[Ppa, ...] = setting("Power purchase agreements.", ())
     market: Market = setting("What stands on top of the market price.")
+    reserves: tuple[Reserves, ...] = setting(
+        "Balancing reserves sold, at most one entry per site; empty when none are.", ()
+    )
 
 
-__all__ = ["Battery", "Delivery", "Energy", "FailureRates", "Market", "Pool", "Ppa"]
+__all__ = ["Battery", "Delivery", "Energy", "FailureRates", "Market", "Pool", "Ppa", "Reserves"]

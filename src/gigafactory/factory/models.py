@@ -20,7 +20,16 @@ from gigafactory.factory.blocks import (
     Words,
     setting,
 )
-from gigafactory.factory.contracts import Battery, Delivery, Energy, FailureRates, Market, Pool, Ppa
+from gigafactory.factory.contracts import (
+    Battery,
+    Delivery,
+    Energy,
+    FailureRates,
+    Market,
+    Pool,
+    Ppa,
+    Reserves,
+)
 from gigafactory.factory.demand import (
     Capex,
     Checkpoint,
@@ -108,6 +117,7 @@ __all__ = [
     "QuotaGroup",
     "Range",
     "RateRange",
+    "Reserves",
     "Review",
     "Service",
     "Site",

@@ -26,6 +26,7 @@ from gigafactory.ledger.facts import (
 )
 from gigafactory.ledger.integrals import FINE, SHARED, Integrals
 from gigafactory.ledger.quantise import quantised, spread
+from gigafactory.ledger.reserves import RESTS, activated_wh, imbalance_micro_eur, reserve_pay
 from gigafactory.units import NS_PER_S
 
 Ints = npt.NDArray[np.int64]
@@ -58,6 +59,10 @@ PAID: Final = (
     "heat",
     "data",
     "intraday",
+    "fcr_capacity",
+    "afrr_capacity",
+    "afrr_energy",
+    "reserve_penalty",
 )
 
 
@@ -183,7 +188,8 @@ class Book:
         self.integrals = Integrals(periods, pools, classes)
         self._hours_rest = np.zeros((sites, len(FATES) + 2 * classes), np.int64)
         self._it_rest = np.zeros((sites, classes + 1), np.int64)
-        self._money_rest = np.zeros((sites + 1, len(PAID) + len(h.contracts) * 2 + 2), np.int64)
+        columns = len(PAID) + len(h.contracts) * 2 + 2 + RESTS
+        self._money_rest = np.zeros((sites + 1, columns), np.int64)
         named = [i for i, label in enumerate(h.classes) if label == "inference_realtime"]
         self._realtime = named[0] if named else -1
         # jobs
@@ -330,11 +336,12 @@ class Book:
             ppa += self._priced(site, extra + 2 * c, wh, h.contract_price[c])
             curtailed += self._priced(site, extra + 2 * c + 1, cut, h.contract_curtail[c])
         net = meter["import_wh"] - meter["export_wh"]
-        off = net - taken - meter["day_ahead_wh"] - meter["intraday_wh"]
+        bought = meter["day_ahead_wh"] + meter["intraday_wh"] + activated_wh(meter)
+        off = net - taken - bought
         self.imbalance_wh[now, site] = off
         paid = (
             self._priced(site, 0, meter["day_ahead_wh"], meter["price_micro_eur"]),
-            self._priced(site, 1, off, meter["imbalance_price_micro_eur"]),
+            self._priced(site, 1, off, imbalance_micro_eur(meter, off)),
             ppa,
             curtailed,
             self._priced(site, 4, meter["import_wh"], h.levy),
@@ -344,9 +351,10 @@ class Book:
             -self._priced(site, 8, meter["heat_wh"], h.heat_price[site]),
             self._priced(site, 9, meter["data_mb"], h.data_price[site] if h.data_price else 0),
             self._priced(site, 10, meter["intraday_wh"], meter["intraday_price_micro_eur"]),
+            *reserve_pay(meter, self._money_rest[site, -RESTS:]),
         )
         self.paid[now, site] = np.stack(paid, axis=1)
-        last = self._money_rest.shape[1] - 2
+        last = self._money_rest.shape[1] - 2 - RESTS
         bare = np.maximum(meter["import_wh"] - np.minimum(guaranteed, meter["import_wh"]), 0)
         self.shared_total[now, site] = np.stack(
             [

@@ -12,6 +12,7 @@ import pyarrow as pa
 from gigafactory.ledger.book import FATES, PAID, RECEIPT, Book
 from gigafactory.ledger.facts import EVICT, FAIL, FINISH, LIMIT, METERS, PAUSE, PREEMPT
 from gigafactory.ledger.integrals import SHARED
+from gigafactory.ledger.reserves import activated_wh
 
 Ints = npt.NDArray[np.int64]
 
@@ -47,6 +48,7 @@ def account_columns(book: Book, site: int) -> dict[str, Ints]:
     for c, name in enumerate(book.header.contracts):
         if book.header.contract_site[c] == site:
             columns[f"contract.ppa.{name}_wh"] = book.contract[:n, c, 0]
+    columns["contract.afrr_wh"] = activated_wh(meter)
     columns["contract.imbalance_wh"] = book.imbalance_wh[:n, site]
     for i, name in enumerate(PAID):
         columns[f"paid.{name}_micro_eur"] = book.paid[:n, site, i]
