@@ -192,9 +192,7 @@ def _there(
     return shares[0], shares[1]
 
 
-def readings(
-    called: Called, done: Delivered, shed_mw: float, hours: float
-) -> dict[str, float]:
+def readings(called: Called, done: Delivered, shed_mw: float, hours: float) -> dict[str, float]:
     """What the meters show of the reserves of a period, in Wh, not yet whole.
 
     Args:

@@ -31,7 +31,7 @@ _USED_NS, _USED_UWH = (GROUP_COLUMNS.index(name) for name in ("used_ns", "used_u
 #: Kept below a connection limit: meters count whole units and carry what is left to the next
 #: reading, which must not lift a reading above the limit by a few watt-hours.
 METER_MW = 1e-4
-NOTHING_CALLED = Called()
+NOTHING_CALLED, NOTHING_DELIVERED = Called(), Delivered(0.0, 0.0, 0.0)
 _MW_NS_PER_UWH = 3_600_000_000
 _CARRIED = (
     "charge",
@@ -78,7 +78,7 @@ class TwinSite:
         fabric_w: fabric power per accelerator in service.
         battery: the battery, or none.
         soc_mwh: its state of charge.
-        signals: per period and `SENSES` name, what the world says.
+        delivered: what the battery did last.
         carbon_kg_per_mwh: location-based intensity, [P].
         intraday_spread_eur_per_mwh: what buying after the day-ahead auction costs above its price,
             and selling brings below it.
@@ -110,7 +110,7 @@ class TwinSite:
     it_rest_uwh: int = 0
     idle_rest: int = 0
     limit_missed_wh: int = 0
-    delivered: Delivered = Delivered(0.0, 0.0, 0.0)
+    delivered: Delivered = NOTHING_DELIVERED
 
     def __post_init__(self) -> None:
         """One imbalance price for the short and the long, where nothing else is said."""

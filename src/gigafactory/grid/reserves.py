@@ -257,7 +257,9 @@ def activation_of(
         draws[span] = draw.random(span.stop - span.start)
     stray = imbalance_eur_per_mwh - price_eur_per_mwh
     both = (draws < BOTH_SHARE) & (stray != 0.0)
-    up = np.where(stray > 0, imbalance_eur_per_mwh, np.where(both, price_eur_per_mwh - stray, np.nan))
+    up = np.where(
+        stray > 0, imbalance_eur_per_mwh, np.where(both, price_eur_per_mwh - stray, np.nan)
+    )
     down = np.where(
         stray < 0, imbalance_eur_per_mwh, np.where(both, price_eur_per_mwh - stray, np.nan)
     )

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from gigafactory.planner.band import Band
 from gigafactory.planner.numbers import Numbers
 from gigafactory.planner.shape import Horizon, SiteShape
 from gigafactory.planner.solving import LineSolver, Solution
@@ -50,6 +51,7 @@ class DayInput:
         spread_eur_per_mwh: what trade after the auction costs beyond the day-ahead price.
         offered: whether anything was offered at the gate. If not, what the plan needs counts as
             bought day-ahead.
+        band: what the battery keeps for reserves sold; none where nothing was.
     """
 
     periods: int
@@ -66,6 +68,7 @@ class DayInput:
     position_mw: Array = field(default_factory=lambda: np.zeros(STEPS))
     spread_eur_per_mwh: Array = field(default_factory=lambda: np.zeros(STEPS))
     offered: bool = False
+    band: Band | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,8 @@ class EnergyPlanner:
         x.soc_mwh = day.soc_mwh
         # what is left in the battery is worth what it saves on an average hour
         x.soc_eur_per_mwh = s.stored_eur_per_mwh(mean)
+        if day.band is not None:
+            day.band.into(x)
         return x
 
     def _may_slow(self, day: DayInput) -> npt.NDArray[np.bool_]:

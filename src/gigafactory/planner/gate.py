@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from gigafactory.planner.band import Band
 from gigafactory.planner.numbers import Numbers, fill_line
 from gigafactory.planner.shape import Horizon, SiteShape
 from gigafactory.planner.solving import LineSolver, Solution
@@ -84,6 +85,7 @@ class Gate:
         export_mw: Array,
         contract_mw: Array,
         soc_mwh: float,
+        band: Band | None = None,
     ) -> Offer:
         """Make an offer; a scenario without a schedule is left out.
 
@@ -94,6 +96,7 @@ class Gate:
             export_mw: export limit, [T].
             contract_mw: expected output of each contract, [contracts, T].
             soc_mwh: expected energy in the battery when the day begins, above its lower bound.
+            band: what the battery keeps for reserves sold; none where nothing was.
         """
         s, day = self.shape, self.day_steps
         expected = np.mean(scenarios, axis=0)
@@ -104,6 +107,8 @@ class Gate:
         x = Numbers.plain(s, self.steps)
         x.limit_mw, x.export_mw, x.load_mw = limit_mw, export_mw, load_mw
         x.contract_mw, x.soc_mwh = contract_mw, soc_mwh
+        if band is not None:
+            band.into(x)
         fill_line(self._solver.program, [x])
         plain = np.asarray(self._solver.program.lp.col_cost_)
         rows: list[tuple[Array, Array, Array, float, float]] = []

@@ -28,6 +28,7 @@ from gigafactory.plant.power import PowerCurve, curve_for
 from gigafactory.plant.thermal import CoolingDesign, Electrical, overhead, typical, wet_bulb_c
 from gigafactory.policy import Reason
 from gigafactory.runtime.limits import Limits, limits_of
+from gigafactory.runtime.reservewires import ReserveWires, reserve_wires, settle_imbalance
 from gigafactory.runtime.rights import (
     pod_nodes_of,
     rack_nodes_of,
@@ -70,6 +71,7 @@ class SiteWires:
         export_mw: export right.
         halls_mw: IT power allowed per hall number and period, [P]; halls never short are left out.
         signals: prices and weather as they are there.
+        reserves: what is needed to sell balancing reserves; none where nothing is sold.
     """
 
     name: str
@@ -83,6 +85,17 @@ class SiteWires:
     export_mw: float
     halls_mw: dict[int, Array]
     signals: Signals
+    reserves: ReserveWires | None = None
+
+    @property
+    def reserves_metered(self) -> dict[str, Array]:
+        """Capacity prices by name, for what is known of them at an instant."""
+        return self.reserves.metered if self.reserves is not None else {}
+
+    @property
+    def reserve_shape(self) -> SiteShape:
+        """The site with its reserves in it."""
+        return self.reserves.shape if self.reserves is not None else self.planner.shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +175,9 @@ def build(
         mine = tuple(i for i, p in enumerate(factory.fleet) if p.site == name)
         seen = seen_from(signals, site.outside)
         plant, wire = _site(factory, name, site, mine, catalogue, calendar, seen, line)
+        settle_imbalance(factory, plant, calendar, seed)
+        bought = reserve_wires(factory, name, wire.planner.shape, plant, calendar, seed)
+        wire = replace(wire, reserves=bought)
         sites.append(plant)
         wires.append(wire)
         _energise(factory, pools, mine, plant, wire, powers)
