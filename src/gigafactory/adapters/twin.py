@@ -270,8 +270,7 @@ class Twin:
             values["data_mb"] = int(self.data_mb[s])
             shed_mw = self._shed_mw(groups[mine], orders[s].called, period)
             values |= self._read_reserves(site, orders[s].called, shed_mw, self._hours(period))
-            for name, value in values.items():
-                meter[s, _AT[name]] = value
+            meter[s] = [values.get(name, 0) for name in METERS]
             senses[s] = self._sense(s, period, orders[s])
         self.data_mb[:] = 0
         moves, asks = self._job_facts(records)

@@ -300,8 +300,10 @@ class Loop:
         soc = site.soc_mwh - (site.battery.soc_min_mwh if site.battery else 0.0)
         limit = float(site.limit_mw[period])
         drawn_mw = sum(int(world.twin.pools[i].kernel.state.v[0]["draw"]) for i in wire.pools) / 1e9
-        room = limit - drawn_mw - sum(site.overheads(period, drawn_mw)[:2]) - site.auxiliary_mw
+        room = 0.0
         if desk is not None:
+            beside = sum(site.overheads(period, drawn_mw)[:2]) + site.auxiliary_mw
+            room = limit - drawn_mw - beside
             charge, discharge, back = desk.schedule(plan, step, soc, room)
         support = 0.0
         if site.battery is not None:
@@ -315,7 +317,7 @@ class Loop:
         wanted = np.ceil(plan.speed[:, step] * FULL_SPEED - 1e-6).astype(np.int64)
         called = None
         if desk is not None:
-            called, slow = desk.called(period, step, views)
+            called, slow = desk.called(step, views)
             wanted = wanted if slow is None else np.minimum(wanted, slow)
             desk.look(plan, step, soc, room)
         wish = Wish(wanted, plan.running[:, step], plan.defers[:, step])

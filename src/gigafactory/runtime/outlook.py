@@ -76,6 +76,7 @@ class Outlook:
         count: int,
         load_method: str | None = None,
         load_quantile: float = 0.5,
+        contracts: bool = True,
     ) -> Expected:
         """What is expected of a site from a period on.
 
@@ -87,6 +88,7 @@ class Outlook:
             count: number of periods; beyond the calendar the last value stands.
             load_method: how work is forecast; the default method of loads without.
             load_quantile: probability with which no more work than this is expected.
+            contracts: whether the output of the power contracts is asked for.
         """
         world, wire, twin = self.world, self.world.sites[s], self.world.twin.sites[s]
         ahead = begin - now + count
@@ -104,11 +106,11 @@ class Outlook:
         rest_mw = sum(n * w for n, w in zip(sizes, wire.rest_w, strict=True)) / 1e6
         # what is expected to be asked at once, of which no more than all there is can run
         demand = np.array([of(f"demand_{label}", load_method, load_quantile) for label in CLASSES])
-        contracts = [k for k, at in enumerate(world.twin.contract_site) if at == s]
+        mine = [k for k, at in enumerate(world.twin.contract_site) if at == s] if contracts else []
         output = [
             of(world.contract_kind[k])
             * _long(world.contract_cap_mw[k][begin : begin + count], count)
-            for k in contracts
+            for k in mine
         ]
         return Expected(
             price_eur_per_mwh=of("price"),
@@ -116,7 +118,7 @@ class Outlook:
             offset_mw=_offset(wire, of("temperature"), of("wet_bulb"), rest_mw),
             rest_mw=rest_mw,
             usable=float(sum(sizes)),
-            contract_mw=np.array(output).reshape(len(contracts), count),
+            contract_mw=np.array(output).reshape(len(mine), count),
             demand=np.clip(demand, 0.0, float(sum(sizes))),
         )
 

@@ -19,7 +19,7 @@ from gigafactory.grid import MarketCalendar
 from gigafactory.kernel import FULL_SPEED
 from gigafactory.planner import Information, Plan, PoolView
 from gigafactory.planner.band import Band, Promise, band_of, reservoir_mwh
-from gigafactory.planner.reserving import DAY_H, Ahead, Bids, called_worth
+from gigafactory.planner.reserving import DAY_H, STEP_H, Ahead, Bids, called_worth
 from gigafactory.runtime.outlook import PER_HOUR, Expected, Outlook, expected_load, hourly
 from gigafactory.runtime.reservewires import TAIL_H, ReserveWires
 from gigafactory.runtime.wiring import CLASSES, World
@@ -82,6 +82,8 @@ class ReserveDesk:
         self.wires: ReserveWires = wires
         self.today = self.tomorrow = Promise.none(0)
         self.back_mw = 0.0
+        self._today: list[Called] = []
+        self._seen: Ahead | None = None
         self._course_mwh = np.zeros(0)
         self._low_mwh = self._high_mwh = np.zeros(0)
 
@@ -103,6 +105,7 @@ class ReserveDesk:
         n = span.stop - span.start
         self.today = self.tomorrow if len(self.tomorrow.fcr_mw) == n else Promise.none(n)
         self.tomorrow = Promise.none(0)
+        self._today = self._calls(span)
 
     def band(self, hours: Array, e: Expected, soc_mwh: float, n: int) -> Band | None:
         """The band of the plan of a day, over all its steps; none where nothing is sold.
@@ -134,8 +137,8 @@ class ReserveDesk:
 
     # --- the gates ----------------------------------------------------------------------------
 
-    def promise_ahead(self) -> Promise | None:
-        """What is sold over the hours of tomorrow and those planned behind it."""
+    def promise_ahead(self, step_h: int = 1) -> Promise | None:
+        """What is sold over the steps of tomorrow and those planned behind it."""
         if not self.tomorrow.anything:
             return None
         day = self.tomorrow
@@ -144,8 +147,8 @@ class ReserveDesk:
         for kind in _KINDS:
             values = np.zeros((DAY_H + TAIL_H) * PER_HOUR)
             values[:cut] = getattr(day, kind)[:cut]
-            # what is sold in any part of an hour is kept all of it
-            parts.append(values.reshape(-1, PER_HOUR).max(axis=1))
+            # what is sold in any part of a step is kept all of it
+            parts.append(values.reshape(-1, PER_HOUR * step_h).max(axis=1))
         return Promise(*parts)
 
     def bid(self, auction: str, now: int, day: int, soc_mwh: float) -> tuple[Sale, dict[str, Any]]:
@@ -160,26 +163,30 @@ class ReserveDesk:
         Returns:
             What came of it, and the arrays of its journal frame.
         """
-        info = self.outlook.known(self.site, now)
         span = self.calendar.day_slice(day)
         if len(self.tomorrow.fcr_mw) != span.stop - span.start:
             self.tomorrow = Promise.none(span.stop - span.start)
-        ahead = self._ahead(info, now, span, soc_mwh)
+        if auction == self.gates()[0][1]:
+            info = self.outlook.known(self.site, now)
+            self._seen = self._ahead(info, now, span, soc_mwh)
+        # the second gate closes an hour after the first: it looks through the same glass
+        assert self._seen is not None, "the first auction of a day looks ahead"
+        ahead = replace(self._seen, soc_mwh=soc_mwh)
         if auction == "fcr":
             bids = self.wires.bidder.fcr(ahead)
         else:
-            sold = self.promise_ahead() or Promise.none(DAY_H + TAIL_H)
+            sold = self.promise_ahead(STEP_H) or Promise.none(self.wires.bidder.steps)
             bids = self.wires.bidder.afrr(ahead, sold)
         won = bids.accepted_mw(self._clearing(auction, bids, span))
         self._take(auction, won, ahead, span)
         return self._told(auction, day, bids, won, span)
 
     def _ahead(self, info: Information, now: int, span: slice, soc_mwh: float) -> Ahead:
-        """What is expected of the hours from a day's first on, as it is known now."""
+        """What is expected of the steps from a day's first on, as it is known now."""
         wire, block = self.world.sites[self.site], self.wires.block
         count = (DAY_H + TAIL_H) * PER_HOUR
         e = self.outlook.expect(
-            info, self.site, now, span.start, count, "mean_course", LOAD_QUANTILE
+            info, self.site, now, span.start, count, "mean_course", LOAD_QUANTILE, contracts=False
         )
         load = expected_load(wire, e)
         shape = wire.planner.shape
@@ -189,11 +196,11 @@ class ReserveDesk:
             np.zeros(count),
         )  # fmt: skip
         return Ahead(
-            price_eur_per_mwh=hourly(e.price_eur_per_mwh),
-            load_mw=hourly(load),
-            limit_mw=hourly(e.limit_mw - block.load_margin * load),
-            export_mw=np.full(DAY_H + TAIL_H, wire.export_mw),
-            shed_mw=hourly(shed) * shape.site_per_it / 1e6,
+            price_eur_per_mwh=_steps(e.price_eur_per_mwh),
+            load_mw=_steps(load),
+            limit_mw=_steps(e.limit_mw - block.load_margin * load),
+            export_mw=np.full(self.wires.bidder.steps, wire.export_mw),
+            shed_mw=_steps(shed) * shape.site_per_it / 1e6,
             soc_mwh=soc_mwh,
             capacity_eur_per_mwh={n: self._usual(info, n) for n in ("fcr", "up", "down")},
             energy_eur_per_mwh={n: self._worth(info, n) for n in ("up", "down")},
@@ -255,7 +262,9 @@ class ReserveDesk:
         up = won["up"][at] if "up" in won else none
         down = won["down"][at] if "down" in won else none
         # work carries what it may at its least hour; the battery has the rest
-        spare = float(ahead.shed_mw[:DAY_H].min()) if self.wires.sheds else 0.0
+        spare = (
+            float(ahead.shed_mw[: self.wires.bidder.day_steps].min()) if self.wires.sheds else 0.0
+        )
         load = np.minimum(up, spare)
         if not self.wires.block.battery_afrr:
             up = load
@@ -340,45 +349,56 @@ class ReserveDesk:
         else:
             self.back_mw = min(max(wish, -least - planned), 0.0)
 
-    def called(self, period: int, step: int, pools: list[PoolView]) -> tuple[Called, Any]:
-        """What is sold and called in a period, and the slowest speeds it asks of the classes."""
-        wires, today = self.wires, self.today
-        work = wires.signals.work
-        activation = wires.activation
-        load = float(today.load_mw[step])
-        share = float(wires.called["load"][period])
-        speed, drop = self._slow(load * share, pools)
-        reservoir = (wires.rules["fcr"].reservoir_min / 60, wires.rules["afrr"].reservoir_min / 60)
-        energy = (activation.up_eur_per_mwh[period], activation.down_eur_per_mwh[period])
-        return Called(
-            fcr_mw=float(today.fcr_mw[step]),
-            up_mw=float(today.up_mw[step]),
-            load_mw=load,
-            down_mw=float(today.down_mw[step]),
-            fcr_work=(
-                float(work.up_time[period]),
-                float(work.up_depth[period]),
-                float(work.down_time[period]),
-                float(work.down_depth[period]),
-            ),
-            up_share=float(wires.called["up"][period]),
-            load_share=share,
-            down_share=float(wires.called["down"][period]),
-            drop_w=drop,
-            price_eur_per_mwh=(
-                float(wires.signals.fcr.values[period]),
-                float(wires.signals.up.values[period]),
-                float(wires.signals.down.values[period]),
-            ),
-            energy_eur_per_mwh=(float(np.nan_to_num(energy[0])), float(np.nan_to_num(energy[1]))),
-            reservoir_h=reservoir,
-            penalty_factor=wires.block.penalty_factor,
-        ), speed
+    def _calls(self, span: slice) -> list[Called]:
+        """What is sold and called in every period of today."""
+        wires, work, today = self.wires, self.wires.signals.work, self.today
+        rules, signals = wires.rules, wires.signals
+        reservoir_h = (rules["fcr"].reservoir_min / 60, rules["afrr"].reservoir_min / 60)
 
-    def _slow(self, asked_mw: float, pools: list[PoolView]) -> tuple[Any, Array | None]:
+        def rows(*columns: Array) -> list[Any]:
+            return list(zip(*(c.tolist() for c in columns), strict=True))
+
+        sold = rows(today.fcr_mw, today.up_mw, today.load_mw, today.down_mw)
+        works = rows(
+            work.up_time[span], work.up_depth[span], work.down_time[span], work.down_depth[span]
+        )
+        shares = rows(*(wires.called[n][span] for n in ("up", "load", "down")))
+        prices = rows(*(signals.price(n).values[span] for n in ("fcr", "up", "down")))
+        energy = rows(
+            np.nan_to_num(wires.activation.up_eur_per_mwh[span]),
+            np.nan_to_num(wires.activation.down_eur_per_mwh[span]),
+        )
+        penalty = wires.block.penalty_factor
+        return [
+            Called(
+                fcr_mw=mw[0],
+                up_mw=mw[1],
+                load_mw=mw[2],
+                down_mw=mw[3],
+                fcr_work=fcr_work,
+                up_share=share[0],
+                load_share=share[1],
+                down_share=share[2],
+                price_eur_per_mwh=price,
+                energy_eur_per_mwh=paid,
+                reservoir_h=reservoir_h,
+                penalty_factor=penalty,
+            )
+            for mw, fcr_work, share, price, paid in zip(
+                sold, works, shares, prices, energy, strict=True
+            )
+        ]
+
+    def called(self, step: int, pools: list[PoolView]) -> tuple[Called, Any]:
+        """What is sold and called in a period of today, and the speeds it asks of the classes."""
+        called = self._today[step]
+        if called.load_mw <= 0.0 or called.load_share <= 0.0:
+            return called, None
+        speed, drop = self._slow(called.load_mw * called.load_share, pools)
+        return replace(called, drop_w=drop), speed
+
+    def _slow(self, asked_mw: float, pools: list[PoolView]) -> tuple[Any, Array]:
         """Speeds of the classes that shed a power, and the W each accelerator drops by them."""
-        if asked_mw <= 0.0 or not self.wires.sheds:
-            return None, None
         shape = self.wires.shape
         steps = np.arange(FULL_SPEED + 1)
         saved = np.zeros(FULL_SPEED + 1)
@@ -410,6 +430,11 @@ class ReserveDesk:
         """Put back what `snapshot` gave."""
         self.tomorrow = Promise(*(np.asarray(arrays[k]) for k in _KINDS))
         self.back_mw = float(fields["back_mw"])
+
+
+def _steps(values: Array) -> Array:
+    """Means over the steps of a bid."""
+    return np.asarray(hourly(values).reshape(-1, STEP_H).mean(axis=1))
 
 
 __all__ = ["ReserveDesk", "Sale"]
