@@ -44,11 +44,14 @@ class Bids:
     Attributes:
         power_mw: per product and block, MW, [B] each; 0 where nothing is offered.
         ask_eur_per_mw: least capacity price per MW and block at which it is sold, [B] each.
+        cost_eur_per_mw: what it is expected to cost the other markets, before what energy called is
+            expected to earn, [B] each.
         status: "optimal", or "no bid" where the programme has no solution.
     """
 
     power_mw: dict[str, Array]
     ask_eur_per_mw: dict[str, Array]
+    cost_eur_per_mw: dict[str, Array]
     status: str
 
     def accepted_mw(self, price_eur_per_mw: Mapping[str, Array]) -> dict[str, Array]:
@@ -143,7 +146,7 @@ class Bidder:
         x = self._numbers(auction, ahead, sold)
         found = solver.solve([x])
         if found is None:
-            return Bids(none, none, "no bid")
+            return Bids(none, none, none, "no bid")
         offered = {
             name: bid_mw(
                 np.maximum(found.spanned(0, name), 0.0),
@@ -152,10 +155,15 @@ class Bidder:
             )
             for name in products
         }
-        asks = self._asks(solver, found, auction, ahead, offered)
-        if asks is None:
-            return Bids(none, none, "no bid")
-        return Bids(offered, asks, "optimal")
+        costs = self._costs(solver, found, offered)
+        if costs is None:
+            return Bids(none, none, none, "no bid")
+        length = self._block_h[auction]
+        asks = {
+            name: np.maximum(cost - self._worth(name, ahead) * length, 0.0)
+            for name, cost in costs.items()
+        }
+        return Bids(offered, asks, costs, "optimal")
 
     def _numbers(self, auction: str, ahead: Ahead, sold: Promise) -> Numbers:
         s, x = self.shape, Numbers.plain(self.shape, self.steps)
@@ -187,26 +195,21 @@ class Bidder:
             return -0.5 * FCR_WORK_SHARE * self.shape.wear_eur_per_mwh
         return ahead.energy_eur_per_mwh.get(name, 0.0)
 
-    def _asks(
-        self,
-        solver: LineSolver,
-        found: Solution,
-        auction: str,
-        ahead: Ahead,
-        offered: Mapping[str, Array],
+    @staticmethod
+    def _costs(
+        solver: LineSolver, found: Solution, offered: Mapping[str, Array]
     ) -> dict[str, Array] | None:
-        """Least price of every bid: the cost of all bids held, less the cost without this one."""
+        """Cost per MW of every bid: that of all bids held, less that without this one."""
         keys = [k for k in found.program.spanning if k[1] in ("fcr", "up", "down")]
         columns = np.array([found.program.spanning[k] for k in keys], np.int32)
         held = np.array([offered[k[1]][k[2]] if k[1] in offered else 0.0 for k in keys])
         free = np.zeros(len(keys))
-        asks = {name: np.zeros(len(power)) for name, power in offered.items()}
+        costs = {name: np.zeros(len(power)) for name, power in offered.items()}
         if not held.any():
-            return asks
+            return costs
         whole = solver.solve_changed(columns, free, held, held)
         if whole is None:
             return None
-        length = self._block_h[auction]
         for at, (_, name, block) in enumerate(keys):
             if held[at] <= 0.0:
                 continue
@@ -215,9 +218,9 @@ class Bidder:
             without = solver.solve_changed(columns, free, less, less)
             if without is None:
                 return None
-            cost = max(whole.objective_eur - without.objective_eur, 0.0) / held[at]
-            asks[name][block] = max(cost - self._worth(name, ahead) * length, 0.0)
-        return asks
+            more = whole.objective_eur - without.objective_eur
+            costs[name][block] = max(more, 0.0) / held[at]
+        return costs
 
 
 def called_worth(

@@ -30,6 +30,8 @@ Array = npt.NDArray[np.float64]
 PAST_DAYS = 28
 #: Time in which the battery is brought back to its planned course, h, and below what it is left.
 BACK_H, LEAVE_MWH = 1.0, 0.05
+#: Days whose spread of prices is taken as usual, and how far a course is stretched at most.
+SPREAD_DAYS, MOST_SPREAD = 14, 3.0
 #: Probability with which the load leaves the room that is sold.
 LOAD_QUANTILE = 0.9
 _KINDS = ("fcr_mw", "up_mw", "load_mw", "down_mw")
@@ -196,7 +198,7 @@ class ReserveDesk:
             np.zeros(count),
         )  # fmt: skip
         return Ahead(
-            price_eur_per_mwh=_steps(e.price_eur_per_mwh),
+            price_eur_per_mwh=self._spread_out(info, _steps(e.price_eur_per_mwh)),
             load_mw=_steps(load),
             limit_mw=_steps(e.limit_mw - block.load_margin * load),
             export_mw=np.full(self.wires.bidder.steps, wire.export_mw),
@@ -205,6 +207,23 @@ class ReserveDesk:
             capacity_eur_per_mwh={n: self._usual(info, n) for n in ("fcr", "up", "down")},
             energy_eur_per_mwh={n: self._worth(info, n) for n in ("up", "down")},
         )
+
+    def _spread_out(self, info: Information, price: Array) -> Array:
+        """An expected course of prices, stretched to the spread that days have had of late.
+
+        What is expected is smoother than any day will be, and the battery runs on what comes: on
+        the smooth course a reserve would look as if it cost its schedule next to nothing.
+        """
+        a_day = DAY_H * PER_HOUR
+        past = info.history("price", SPREAD_DAYS * a_day)
+        whole = len(past) // a_day * a_day
+        mean = float(price.mean())
+        own = float(price[: self.wires.bidder.day_steps].std())
+        if not whole or own <= 0.0:
+            return price
+        days = past[len(past) - whole :].reshape(-1, DAY_H // STEP_H, PER_HOUR * STEP_H)
+        usual = float(days.mean(axis=2).std(axis=1).mean())
+        return np.asarray(mean + (price - mean) * min(max(usual / own, 1.0), MOST_SPREAD))
 
     def _usual(self, info: Information, product: str) -> Array:
         """Expected price of a product per block: its mean of late, the file's level before that."""

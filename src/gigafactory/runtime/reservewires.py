@@ -21,6 +21,7 @@ from gigafactory.grid.reserves import (
     activation_of,
     synthetic_reserves,
 )
+from gigafactory.grid.series import SourceRow
 from gigafactory.grid.settlement import activated_share
 from gigafactory.planner.reserving import Bidder
 from gigafactory.planner.shape import ReserveShape, SiteShape
@@ -68,6 +69,20 @@ class ReserveWires:
         prices["up_paid"] = self.activation.up_eur_per_mwh
         prices["down_paid"] = self.activation.down_eur_per_mwh
         return prices | {f"{n}_called": share for n, share in self.called.items()}
+
+    def sources(self, site: str) -> tuple[SourceRow, ...]:
+        """Where prices, calls and product rules come from, one row each, named by the site."""
+        rows = [*self.signals.sources()]
+        for rules in self.rules.values():
+            rows += rules.sources()
+        share = float((self.called["up"] > 0.0).mean())
+        words = (
+            "read out of the imbalance price: it is that of the last bid activated (comcamenergy."
+            "com, tennet.org, read second-hand)"
+        )
+        note = "share of the periods with a call on the bid up; not verified"
+        called = SourceRow("signals.afrr_called", share, "", words, 2024, "assumption", note)
+        return tuple(replace(row, figure=f"{row.figure}.{site}") for row in (*rows, called))
 
 
 def reserve_wires(
