@@ -296,7 +296,7 @@ class ReserveDesk:
         hours = np.bincount(at, minlength=self.wires.bidder.blocks[auction]) / PER_HOUR
         sold = {name: float((power * hours).sum()) for name, power in won.items()}
         cost = {
-            name: float((power * bids.ask_eur_per_mw[name]).sum()) for name, power in won.items()
+            name: float((power * bids.cost_eur_per_mw[name]).sum()) for name, power in won.items()
         }
         arrays = {f"bid_mw.{n}": power for n, power in bids.power_mw.items()}
         arrays |= {f"ask_eur_per_mw.{n}": ask for n, ask in bids.ask_eur_per_mw.items()}
