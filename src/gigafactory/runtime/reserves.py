@@ -33,11 +33,11 @@ BACK_H, LEAVE_MWH = 1.0, 0.05
 #: Days whose spread of prices is taken as usual, and how far a course is stretched at most.
 SPREAD_DAYS, MOST_SPREAD = 14, 3.0
 #: Probability with which the load leaves the room that is sold.
-LOAD_QUANTILE = 0.9
+LOAD_QUANTILE, LEAST_QUANTILE = 0.9, 0.1
 _KINDS = ("fcr_mw", "up_mw", "load_mw", "down_mw")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Sale:
     """What came of an auction: the `reserve` frames of the journal, and the rows of a report.
 
@@ -192,11 +192,14 @@ class ReserveDesk:
         )
         load = expected_load(wire, e)
         shape = wire.planner.shape
-        shed = sum(
-            (share * shape.groups[g].active_w[-1] * e.demand[g] for g, share in
-             self.wires.sheds.items()),
-            np.zeros(count),
-        )  # fmt: skip
+        shed = np.zeros(count)
+        if self.wires.sheds:  # only work that runs can be slowed: here little is the careful view
+            least = self.outlook.expect(
+                info, self.site, now, span.start, count, "mean_course", LEAST_QUANTILE,
+                contracts=False,
+            )  # fmt: skip
+            for g, share in self.wires.sheds.items():
+                shed += share * shape.groups[g].active_w[-1] * least.demand[g]
         return Ahead(
             price_eur_per_mwh=self._spread_out(info, _steps(e.price_eur_per_mwh)),
             load_mw=_steps(load),
