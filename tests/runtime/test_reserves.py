@@ -286,7 +286,8 @@ def test_work_that_agreed_is_slowed_and_metered(tmp_path):
                "inference_batch": "60 %"},
         afrr_up="1 MW",
     )  # fmt: skip
-    settings = made.settings()
+    large = (SmallSite((SmallPool("H100", 4000),), 1.6, battery=0.1),)
+    settings = replace(made, sites=large).settings()
     settings["energy"]["reserves"][0]["tenants_agree"] = [t["name"] for t in settings["tenants"]]
     for tenant in settings["tenants"]:
         for work in tenant["work"]:
