@@ -28,7 +28,7 @@ def reserve_day(told):
     for quarter in told["quarters"]:
         called = Called(
             **told["sold"],
-            fcr_work=tuple(quarter["work"]),
+            fcr_work_share=tuple(quarter["work"]),
             up_share=quarter["up"],
             down_share=quarter["down"],
             price_eur_per_mwh=tuple(told["price_eur_per_mwh"]),
@@ -83,7 +83,7 @@ def happenings(draw):
         fcr_mw=draw(share) * power,
         up_mw=draw(share) * power,
         down_mw=draw(share) * power,
-        fcr_work=(low, draw(share), draw(share) * (1.0 - low), draw(share)),
+        fcr_work_share=(low, draw(share), draw(share) * (1.0 - low), draw(share)),
         up_share=draw(share),
         down_share=draw(share),
         reservoir_h=(0.5, 0.25),
@@ -136,7 +136,7 @@ def test_within_its_band_a_battery_delivers_all(up, down, low, wish):
         fcr_mw=6.0,
         up_mw=6.0,
         down_mw=6.0,
-        fcr_work=(low, 0.3, 1.0 - low, 0.2),
+        fcr_work_share=(low, 0.3, 1.0 - low, 0.2),
         up_share=up,
         down_share=down,
         reservoir_h=(0.5, 0.25),

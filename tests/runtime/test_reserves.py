@@ -190,10 +190,10 @@ def test_nothing_decided_before_knows_what_comes_after(tmp_path):
             down=dearer(wires.signals.down),
         )
         after = np.arange(calendar.periods) >= until
-        called = {n: np.where(after, 1.0 - v, v) for n, v in wires.called.items()}
+        called = {n: np.where(after, 1.0 - v, v) for n, v in wires.called_share.items()}
         up = np.where(after, 999.0, wires.activation.up_eur_per_mwh)
         activation = replace(wires.activation, up_eur_per_mwh=up)
-        changed = replace(wires, signals=signals, called=called, activation=activation)
+        changed = replace(wires, signals=signals, called_share=called, activation=activation)
         return replace(world, sites=(replace(wire, reserves=changed),))
 
     plain, other = turned(inputs, tmp_path / "a.gfj"), turned(inputs, tmp_path / "b.gfj", later)

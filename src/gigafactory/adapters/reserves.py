@@ -23,7 +23,7 @@ class Called:
         up_mw: aFRR up sold that the battery carries.
         load_mw: aFRR up sold that work carries.
         down_mw: aFRR down sold.
-        fcr_work: share of the period and mean depth of FCR up, then of FCR down.
+        fcr_work_share: share of the period and mean depth of FCR up, then of FCR down.
         up_share: mean share of the battery's aFRR up that is called.
         load_share: mean share of the work's that is.
         down_share: mean share of aFRR down that is.
@@ -39,7 +39,7 @@ class Called:
     up_mw: float = 0.0
     load_mw: float = 0.0
     down_mw: float = 0.0
-    fcr_work: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    fcr_work_share: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     up_share: float = 0.0
     load_share: float = 0.0
     down_share: float = 0.0
@@ -52,12 +52,12 @@ class Called:
     @property
     def fcr_up_mw(self) -> float:
         """Mean power of FCR upwards over the period."""
-        return self.fcr_mw * self.fcr_work[0] * self.fcr_work[1]
+        return self.fcr_mw * self.fcr_work_share[0] * self.fcr_work_share[1]
 
     @property
     def fcr_down_mw(self) -> float:
         """Mean power of FCR downwards."""
-        return self.fcr_mw * self.fcr_work[2] * self.fcr_work[3]
+        return self.fcr_mw * self.fcr_work_share[2] * self.fcr_work_share[3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def deliver(
     base = _within(battery, soc_mwh, base, hours)
     up = called.up_mw * called.up_share
     down = called.down_mw * called.down_share
-    low_time, low_depth, high_time, high_depth = called.fcr_work
+    low_time, low_depth, high_time, high_depth = called.fcr_work_share
     middle = base - up + down
     states = (
         (low_time, middle - called.fcr_mw * low_depth),

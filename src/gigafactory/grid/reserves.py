@@ -51,15 +51,15 @@ class FcrWork:
     """How FCR works in every market period, of the MW sold; shape [P] each.
 
     Attributes:
-        up_time: share of the period in which the frequency is low and power is given.
+        up_time_share: share of the period in which the frequency is low and power is given.
         up_depth: mean share of the MW that is given while it is.
-        down_time: share in which the frequency is high and power is taken.
+        down_time_share: share in which the frequency is high and power is taken.
         down_depth: mean share taken while it is.
     """
 
-    up_time: Array
+    up_time_share: Array
     up_depth: Array
-    down_time: Array
+    down_time_share: Array
     down_depth: Array
 
 
@@ -143,7 +143,9 @@ def synthetic_reserves(
         work=work,
         origin=SourceRow(
             "signals.frequency_work",
-            float((work.up_time * work.up_depth + work.down_time * work.down_depth).mean()),
+            float(
+                (work.up_time_share * work.up_depth + work.down_time_share * work.down_depth).mean()
+            ),
             "mean share of the FCR sold",
             "our generator, calibrated on: netzfrequenz.info, 14 June 2016, 0.096",
             2016,

@@ -228,8 +228,7 @@ def summarise(
     water = float(book.meter[:n, :, _M["water_ml"]].sum()) / 1e6
     equivalents = fleet_h100_equivalents(told.factory, told.catalogue)
     problems, rounding = conservation(book)
-    table, calendar = told.table, told.calendar
-    shares = read_shares(told, book)
+    table, calendar, shares = told.table, told.calendar, read_shares(told, book)
     return {
         "name": told.factory.name,
         "seed": told.seed,

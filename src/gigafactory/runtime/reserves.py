@@ -193,12 +193,14 @@ class ReserveDesk:
         load = expected_load(wire, e)
         shape = wire.planner.shape
         shed = np.zeros(count)
-        if self.wires.sheds:  # only work that runs can be slowed: here little is the careful view
+        if (
+            self.wires.sheds_share
+        ):  # only work that runs can be slowed: here little is the careful view
             least = self.outlook.expect(
                 info, self.site, now, span.start, count, "mean_course", LEAST_QUANTILE,
                 contracts=False,
             )  # fmt: skip
-            for g, share in self.wires.sheds.items():
+            for g, share in self.wires.sheds_share.items():
                 shed += share * shape.groups[g].active_w[-1] * least.demand[g]
         return Ahead(
             price_eur_per_mwh=self._spread_out(info, _steps(e.price_eur_per_mwh)),
@@ -285,7 +287,9 @@ class ReserveDesk:
         down = won["down"][at] if "down" in won else none
         # work carries what it may at its least hour; the battery has the rest
         spare = (
-            float(ahead.shed_mw[: self.wires.bidder.day_steps].min()) if self.wires.sheds else 0.0
+            float(ahead.shed_mw[: self.wires.bidder.day_steps].min())
+            if self.wires.sheds_share
+            else 0.0
         )
         load = np.minimum(up, spare)
         if not self.wires.block.battery_afrr:
@@ -382,9 +386,12 @@ class ReserveDesk:
 
         sold = rows(today.fcr_mw, today.up_mw, today.load_mw, today.down_mw)
         works = rows(
-            work.up_time[span], work.up_depth[span], work.down_time[span], work.down_depth[span]
+            work.up_time_share[span],
+            work.up_depth[span],
+            work.down_time_share[span],
+            work.down_depth[span],
         )
-        shares = rows(*(wires.called[n][span] for n in ("up", "load", "down")))
+        shares = rows(*(wires.called_share[n][span] for n in ("up", "load", "down")))
         prices = rows(*(signals.price(n).values[span] for n in ("fcr", "up", "down")))
         energy = rows(
             np.nan_to_num(wires.activation.up_eur_per_mwh[span]),
@@ -397,7 +404,7 @@ class ReserveDesk:
                 up_mw=mw[1],
                 load_mw=mw[2],
                 down_mw=mw[3],
-                fcr_work=fcr_work,
+                fcr_work_share=fcr_work_share,
                 up_share=share[0],
                 load_share=share[1],
                 down_share=share[2],
@@ -406,7 +413,7 @@ class ReserveDesk:
                 reservoir_h=reservoir_h,
                 penalty_factor=penalty,
             )
-            for mw, fcr_work, share, price, paid in zip(
+            for mw, fcr_work_share, share, price, paid in zip(
                 sold, works, shares, prices, energy, strict=True
             )
         ]
@@ -425,7 +432,7 @@ class ReserveDesk:
         steps = np.arange(FULL_SPEED + 1)
         saved = np.zeros(FULL_SPEED + 1)
         floor = {}
-        for g in self.wires.sheds:
+        for g in self.wires.sheds_share:
             low = int(np.ceil(shape.groups[g].speed[0] * FULL_SPEED - 1e-9))
             floor[g] = low
             for pool in pools:

@@ -46,9 +46,9 @@ class ReserveWires:
         bidder: makes the bids.
         signals: capacity prices and how hard FCR works.
         activation: what is activated of aFRR.
-        called: share of a MW called per period, [P], by "up", "load" and "down".
+        called_share: share of a MW called per period, [P], by "up", "load" and "down".
         blocks: capacity block of each period, [P], by "fcr" and "afrr".
-        sheds: share of a class's power at work that may be shed, by class number.
+        sheds_share: share of a class's power at work that may be shed, by class number.
     """
 
     block: Reserves
@@ -57,9 +57,9 @@ class ReserveWires:
     bidder: Bidder
     signals: ReserveSignals
     activation: Activation
-    called: Mapping[str, Array]
+    called_share: Mapping[str, Array]
     blocks: Mapping[str, Ints]
-    sheds: Mapping[int, float]
+    sheds_share: Mapping[int, float]
 
     @property
     def metered(self) -> dict[str, Array]:
@@ -68,14 +68,14 @@ class ReserveWires:
         # the price of energy activated is the imbalance price of its period, out when it has ended
         prices["up_paid"] = self.activation.up_eur_per_mwh
         prices["down_paid"] = self.activation.down_eur_per_mwh
-        return prices | {f"{n}_called": share for n, share in self.called.items()}
+        return prices | {f"{n}_called": share for n, share in self.called_share.items()}
 
     def sources(self, site: str) -> tuple[SourceRow, ...]:
         """Where prices, calls and product rules come from, one row each, named by the site."""
         rows = [*self.signals.sources()]
         for rules in self.rules.values():
             rows += rules.sources()
-        share = float((self.called["up"] > 0.0).mean())
+        share = float((self.called_share["up"] > 0.0).mean())
         words = (
             "read out of the imbalance price: it is that of the last bid activated (comcamenergy."
             "com, tennet.org, read second-hand)"
@@ -129,9 +129,9 @@ def reserve_wires(
         bidder=Bidder(there, rules, block.products_mw, sheds=bool(block.sheds), tail_h=TAIL_H),
         signals=signals,
         activation=activation,
-        called=_called(block, plant.price_eur_per_mwh, activation),
+        called_share=_called(block, plant.price_eur_per_mwh, activation),
         blocks={name: blocks(calendar, rules[name]) for name in rules},
-        sheds=_sheds(block, shape),
+        sheds_share=_sheds(block, shape),
     )
 
 

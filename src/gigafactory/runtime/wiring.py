@@ -175,11 +175,8 @@ def build(
         mine = tuple(i for i, p in enumerate(factory.fleet) if p.site == name)
         seen = seen_from(signals, site.outside)
         plant, wire = _site(factory, name, site, mine, catalogue, calendar, seen, line)
-        settle_imbalance(factory, plant, calendar, seed)
-        bought = reserve_wires(factory, name, wire.planner.shape, plant, calendar, seed)
-        wire = replace(wire, reserves=bought)
         sites.append(plant)
-        wires.append(wire)
+        wires.append(_trading(factory, wire, plant, calendar, seed))
         _energise(factory, pools, mine, plant, wire, powers)
     twin = Twin(
         pools,
@@ -403,6 +400,15 @@ def _site(
         signals=signals,
     )
     return twin, wire
+
+
+def _trading(
+    factory: Factory, wire: SiteWires, plant: TwinSite, calendar: MarketCalendar, seed: int
+) -> SiteWires:
+    """The wires of a site with what it takes to sell reserves, its imbalance prices set."""
+    settle_imbalance(factory, plant, calendar, seed)
+    shape = wire.planner.shape
+    return replace(wire, reserves=reserve_wires(factory, wire.name, shape, plant, calendar, seed))
 
 
 def seen_from(signals: Signals, outside: Outside | None) -> Signals:
