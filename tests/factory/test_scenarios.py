@@ -82,6 +82,7 @@ changes:
   sites.*.auxiliary: "1 MW"
   energy.ppas.north-sea.until: {add: "365 d"}
   energy.batteries: []
+  energy.reserves: []
   tenants.delta-lab.work.0.share: "10 %"
   tenants.antwoord.services.antwoord-api.accelerators_peak: 6000
   policy.priority.research: 6

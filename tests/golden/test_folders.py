@@ -1,6 +1,7 @@
 """Every golden folder is complete, and belongs to a case of one room."""
 
 from tests.adapters.test_golden import CASES as ADAPTERS
+from tests.adapters.test_reserves import CASES as TWIN
 from tests.golden.folders import FOLDERS, read
 from tests.grid.test_golden import CASES as GRID
 from tests.planner.test_golden import CASES as PLANNER
@@ -8,7 +9,7 @@ from tests.plant.test_golden import CASES as PLANT
 
 
 def test_every_case_is_complete_and_used():
-    cases = [*GRID, *PLANT, *PLANNER, *ADAPTERS]
+    cases = [*GRID, *PLANT, *PLANNER, *ADAPTERS, *TWIN]
     assert len(set(cases)) == len(cases), "a case belongs to one room"
     used = {read(folder, "input.yaml")["case"] for folder in FOLDERS}
     assert used == set(cases)

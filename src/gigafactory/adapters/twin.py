@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from gigafactory.adapters.ownplant import OwnPlant
 from gigafactory.adapters.placement import Placement
+from gigafactory.adapters.reserves import CARRIED as RESERVES_CARRIED
+from gigafactory.adapters.reserves import Cable, Called, Delivered, deliver, readings
 from gigafactory.kernel import GroupReading, Kind, Pool, PoolReading, Records, Why
 from gigafactory.ledger import (
     GENERATOR_COLUMNS,
@@ -26,7 +28,7 @@ from gigafactory.ledger import (
     Carry,
     Facts,
 )
-from gigafactory.plant.battery import Battery, fit, limits, step
+from gigafactory.plant.battery import Battery, limits
 from gigafactory.plant.rationing import WaterGuard
 from gigafactory.units import NS_PER_H, NS_PER_S
 
@@ -38,6 +40,7 @@ _USED_NS, _USED_UWH = (GROUP_COLUMNS.index(name) for name in ("used_ns", "used_u
 #: Kept below a connection limit: meters count whole units and carry what is left to the next
 #: reading, which must not lift a reading above the limit by a few watt-hours.
 METER_MW = 1e-4
+NOTHING_CALLED, NOTHING_DELIVERED = Called(), Delivered(0.0, 0.0, 0.0)
 _MW_NS_PER_UWH = 3_600_000_000
 _CARRIED = (
     "charge",
@@ -54,6 +57,7 @@ _CARRIED = (
     "heat_network",
     "water_short",
     "dumped",
+    *RESERVES_CARRIED,
 )
 _MADE_WH, _WATER_ML = (GENERATOR_COLUMNS.index(name) for name in ("made_wh", "water_ml"))
 
@@ -128,7 +132,7 @@ class TwinSite:
         fabric_w: fabric power per accelerator in service.
         battery: the battery, or none.
         soc_mwh: its state of charge.
-        signals: per period and `SENSES` name, what the world says.
+        delivered: what the battery did last.
         carbon_kg_per_mwh: location-based intensity, [P].
         intraday_spread_eur_per_mwh: what buying after the day-ahead auction costs above its price,
             and selling brings below it.
@@ -137,6 +141,8 @@ class TwinSite:
         dry: the plant when it is; given with a guard.
         own: own generators, or none.
         outage: periods in which there is no grid at all, bool[P]; none without an outage.
+        short_eur_per_mwh: imbalance price that the site pays where it is short, [P].
+        long_eur_per_mwh: imbalance price that it receives where it is long, [P].
     """
 
     it_grid_mw: Array
@@ -162,10 +168,18 @@ class TwinSite:
     dry: DryPlant | None = None
     own: OwnPlant | None = None
     outage: npt.NDArray[np.bool_] | None = None
+    short_eur_per_mwh: Array = field(default_factory=lambda: np.zeros(0))
+    long_eur_per_mwh: Array = field(default_factory=lambda: np.zeros(0))
     carries: dict[str, Carry] = field(default_factory=lambda: {n: Carry() for n in _CARRIED})
     it_rest_uwh: int = 0
     idle_rest: int = 0
     limit_missed_wh: int = 0
+    delivered: Delivered = NOTHING_DELIVERED
+
+    def __post_init__(self) -> None:
+        """One imbalance price for the short and the long, where nothing else is said."""
+        if not len(self.short_eur_per_mwh):
+            self.short_eur_per_mwh = self.long_eur_per_mwh = self.imbalance_eur_per_mwh
 
     def plant(self, period: int) -> TwinSite | DryPlant:
         """The tables that hold in a period: with water, or without where it is saved."""
@@ -257,6 +271,7 @@ class SiteOrder:
         planned_it_mw: IT power the plan reserved.
         envelope_mw: IT power allowed (for the record).
         own_mw: output wanted of each own generator, [G]; empty without any.
+        called: reserves sold, and what is called of them.
     """
 
     charge_mw: float
@@ -267,6 +282,7 @@ class SiteOrder:
     planned_it_mw: float
     envelope_mw: float
     own_mw: Array = field(default_factory=lambda: np.zeros(0))
+    called: Called | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,8 +388,9 @@ class Twin:
             values = self._read_site(site, period, orders[s], it, generators)
             values["guaranteed_wh"] = self._guaranteed_wh(s, contracts)
             values["data_mb"] = int(self.data_mb[s])
-            for name, value in values.items():
-                meter[s, _AT[name]] = value
+            shed_mw = self._shed_mw(groups[mine], orders[s].called, period)
+            values |= self._read_reserves(site, orders[s].called, shed_mw, self._hours(period))
+            meter[s] = [values.get(name, 0) for name in METERS]
             senses[s] = self._sense(s, period, orders[s])
         self.data_mb[:] = 0
         moves, asks = self._job_facts(records)
@@ -474,7 +491,8 @@ class Twin:
         asked = load + (METER_MW if site.islanded(period) and load > 0.0 else 0.0)
         made = self._made(site, period, asked, order, hours)
         own = float(made.sum())
-        charge, discharge = self._battery(site, period, asked - own, order, hours)
+        done = self._battery(site, period, asked - own, order, hours)
+        charge, discharge = done.charge_mw, done.discharge_mw
         dumped = self._trim(site, period, asked + charge - discharge, made)
         c = site.carries
         values = {
@@ -523,7 +541,8 @@ class Twin:
             "planned_it_wh": round(order.planned_it_mw * wh),
             "price_micro_eur": round(site.price_eur_per_mwh[period] * 1e6),
             "intraday_price_micro_eur": round(site.traded_eur_per_mwh(period, intraday_wh) * 1e6),
-            "imbalance_price_micro_eur": round(site.imbalance_eur_per_mwh[period] * 1e6),
+            "imbalance_price_micro_eur": round(site.short_eur_per_mwh[period] * 1e6),
+            "imbalance_long_micro_eur": round(site.long_eur_per_mwh[period] * 1e6),
             "carbon_mg": round(site.carbon_kg_per_mwh[period] * 1e6),
         }
 
@@ -643,19 +662,50 @@ class Twin:
     @staticmethod
     def _battery(
         site: TwinSite, period: int, load_mw: float, order: SiteOrder, hours: float
-    ) -> tuple[float, float]:
-        """Charge and discharge as ordered, changed where the connection's limits ask it."""
+    ) -> Delivered:
+        """The battery as ordered and as its reserves are called, within the connection's limits."""
         battery = site.battery
         if battery is None:
-            return 0.0, 0.0
+            site.delivered = Delivered(0.0, 0.0, site.soc_mwh)
+            return site.delivered
         limit = float(site.limit_mw[period])
+        # never import above the limit, nor export above its own, nor over a cable that is dead,
+        # late or half cut
+        cable = Cable(-load_mw - min(site.export_mw, max(limit, 0.0)), limit - load_mw - METER_MW)
         wish = order.charge_mw - order.discharge_mw
-        wish = min(wish, limit - load_mw - METER_MW)  # never import above the limit
-        # nor export above its own, nor over a cable that is dead, late or half cut
-        wish = max(wish, -load_mw - min(site.export_mw, max(limit, 0.0)))
-        charge, discharge = fit(battery, site.soc_mwh, max(wish, 0.0), max(-wish, 0.0), hours)
-        site.soc_mwh = step(battery, site.soc_mwh, charge, discharge, hours)
-        return charge, discharge
+        called = order.called or NOTHING_CALLED
+        site.delivered = deliver(battery, site.soc_mwh, wish, cable, called, hours)
+        site.soc_mwh = site.delivered.soc_mwh
+        return site.delivered
+
+    def _shed_mw(self, groups: Ints, called: Called | None, period: int) -> float:
+        """What slowed work drew less, MW of site power: metered hours at work times the drop.
+
+        Args:
+            groups: readings of the site's pools, [pools, classes, columns].
+            called: with the drop of each.
+            period: its number.
+        """
+        if called is None or called.drop_w is None:
+            return 0.0
+        at_work = groups[:, :, _USED_NS] / int(self.edges_ns[period + 1] - self.edges_ns[period])
+        return float((at_work * called.drop_w).sum()) / 1e6
+
+    @staticmethod
+    def _read_reserves(
+        site: TwinSite, called: Called | None, shed_mw: float, hours: float
+    ) -> dict[str, int]:
+        """Meters of the reserves, whole, and the prices they are paid at."""
+        if called is None:
+            return {}
+        found = readings(called, site.delivered, shed_mw, hours)
+        out = {name: site.carries[name].take(value) for name, value in found.items()}
+        products = ("fcr", "afrr_up", "afrr_down")
+        for name, price in zip(products, called.price_eur_per_mwh, strict=True):
+            out[f"{name}_price_micro_eur"] = round(price * 1e6)
+        for name, price in zip(products[1:], called.energy_eur_per_mwh, strict=True):
+            out[f"{name}_energy_micro_eur"] = round(price * 1e6)
+        return out
 
     def _job_facts(
         self, records: list[Records]

@@ -18,6 +18,7 @@ from gigafactory.engine.errors import Problem
 from gigafactory.factory.accesschecks import ACCESS_CHECKS, STRICT_ACCESS_CHECKS
 from gigafactory.factory.blocks import JobClassLabel
 from gigafactory.factory.contracts import Pool, Ppa
+from gigafactory.factory.demand import Tenant
 from gigafactory.factory.finding import SLACK, Found, View
 from gigafactory.factory.generatorchecks import check_generators
 from gigafactory.factory.models import Factory
@@ -28,6 +29,7 @@ from gigafactory.factory.provenance import (
     sourced_blocks,
 )
 from gigafactory.factory.reading import Document, Path_, nearest
+from gigafactory.factory.reserves import wrong_with
 from gigafactory.factory.shape import leaves, settings
 from gigafactory.plant import Chip
 
@@ -397,6 +399,42 @@ def _parties(ppa: Ppa, path: Path_) -> Iterator[Found]:
             yield Found((*place, at, "name"), name, "is the name of an earlier one; use another")
 
 
+def _reserves(view: View) -> Iterator[Found]:
+    """Reserves: one entry per site, within its batteries, and no work slowed without consent."""
+    energy = view.factory.energy
+    for at, sold in enumerate(energy.reserves):
+        path: Path_ = ("energy", "reserves", at)
+        if sold.site not in view.factory.sites:
+            why = f"no such site; {nearest(sold.site, view.factory.sites)}"
+            yield Found((*path, "site"), sold.site, why, (("sites", sold.site),))
+        if sold.site in [one.site for one in energy.reserves[:at]]:
+            why = "already sells reserves in an earlier entry; put both into one"
+            yield Found((*path, "site"), sold.site, why)
+        mine = [one for one in energy.batteries if one.site == sold.site]
+        power = sum(one.power_mw for one in mine)
+        usable = sum(one.energy_mwh * (one.soc_max - one.soc_min) for one in mine)
+        each = [(b.efficiency_charge, b.efficiency_discharge) for b in mine] or [(1.0, 1.0)]
+        worst = (max(charge for charge, _ in each), min(give for _, give in each))
+        for key, value, why in wrong_with(sold, power, usable, worst):
+            yield Found((*path, key), value, why, (("energy", "batteries"),))
+        for label in sold.sheds:
+            asked = [t.name for t in view.factory.tenants if _has_work(t, label)]
+            without = [name for name in asked if name not in sold.tenants_agree]
+            if without:
+                why = f"slows work of tenants who did not agree: {', '.join(without)}"
+                yield Found((*path, "sheds", label), f"{sold.sheds[label]:.0%}", why)
+        for of, name in enumerate(sold.tenants_agree):
+            if name not in [t.name for t in view.factory.tenants]:
+                why = f"no such tenant; {nearest(name, [t.name for t in view.factory.tenants])}"
+                yield Found((*path, "tenants_agree", of), name, why)
+
+
+def _has_work(tenant: Tenant, label: str) -> bool:
+    if label == "inference_realtime":
+        return bool(tenant.services)
+    return any(work.job_class == label for work in tenant.work)
+
+
 def _same_contract(view: View, at: int, path: Path_) -> Iterator[Found]:
     ppas = view.factory.energy.ppas
     ppa = ppas[at]
@@ -487,6 +525,7 @@ CHECKS: Final[tuple[Callable[[View], Iterator[Found]], ...]] = (
     _timezones,
     _energy,
     _heat_and_water,
+    _reserves,
     _policy,
     _ranges,
     _citations,

@@ -19,6 +19,7 @@ from gigafactory.factory.quantities import (
     Share,
     WorkGPUh,
 )
+from gigafactory.factory.reserves import Reserves
 
 
 class Delivery(SourcedBlock):
@@ -192,6 +193,11 @@ class Market(SourcedBlock):
         key="co2_price",
         source="Our assumption, 2026, assumption: none; say one where own plants pay it",
     )
+    imbalance_pricing: Literal["single", "dual"] = setting(
+        "One imbalance price for the short and the long, or two where both directions were "
+        "activated in a period.",
+        "single",
+    )
 
 
 class EnergyMix(SourcedBlock):
@@ -233,6 +239,9 @@ class Energy(SourcedBlock):
         key="outage_planned",
         source="Our assumption, 2026, assumption: 72 hours, a common target",
     )
+    reserves: tuple[Reserves, ...] = setting(
+        "Balancing reserves sold, at most one entry per site; empty when none are.", ()
+    )
 
 
 __all__ = [
@@ -245,4 +254,5 @@ __all__ = [
     "Pool",
     "Ppa",
     "PpaParty",
+    "Reserves",
 ]

@@ -30,6 +30,7 @@ from gigafactory.factory.contracts import (
     Pool,
     Ppa,
     PpaParty,
+    Reserves,
 )
 from gigafactory.factory.demand import (
     Capex,
@@ -126,6 +127,7 @@ __all__ = [
     "QuotaGroup",
     "Range",
     "RateRange",
+    "Reserves",
     "Review",
     "Sensor",
     "Service",

@@ -27,6 +27,7 @@ from gigafactory.ledger.facts import (
 )
 from gigafactory.ledger.integrals import FINE, SHARED, Integrals
 from gigafactory.ledger.quantise import quantised, spread
+from gigafactory.ledger.reserves import RESTS, activated_wh, imbalance_micro_eur, reserve_pay
 from gigafactory.units import NS_PER_S
 
 Ints = npt.NDArray[np.int64]
@@ -65,6 +66,10 @@ PAID: Final = (
     "fuel",
     "generation_om",
     "stack_co2",
+    "fcr_capacity",
+    "afrr_capacity",
+    "afrr_energy",
+    "reserve_penalty",
 )
 #: What a power contract costs (positive) and brings (negative): energy and refused energy at the
 #: contract's price, guarantees of origin sold on, and the energy's worth at the day-ahead price.
@@ -236,9 +241,9 @@ class Book:
         self.integrals = Integrals(periods, pools, classes)
         self._hours_rest = np.zeros((sites, len(FATES) + 2 * classes), np.int64)
         self._it_rest = np.zeros((sites, classes + 1), np.int64)
-        # columns of remainders: carbon, then generators
+        # columns of remainders: carbon, then generators, then reserves
         self._carbon = len(PAID) + len(h.contracts) * len(CONTRACT_MONEY)
-        self._money_rest = np.zeros((sites + 1, self._carbon + 2 + 4 * own), np.int64)
+        self._money_rest = np.zeros((sites + 1, self._carbon + 2 + 4 * own + RESTS), np.int64)
         named = [i for i, label in enumerate(h.classes) if label == "inference_realtime"]
         self._realtime = named[0] if named else -1
         # jobs
@@ -384,12 +389,13 @@ class Book:
             self._post_contract(now, site, c, meter["price_micro_eur"])
         ppa, curtailed, resold, _ = self.contract_money[now][:, mine].sum(axis=1).T
         net = meter["import_wh"] - meter["export_wh"]
-        off = net - taken - meter["day_ahead_wh"] - meter["intraday_wh"]
+        bought = meter["day_ahead_wh"] + meter["intraday_wh"] + activated_wh(meter)
+        off = net - taken - bought
         self.imbalance_wh[now, site] = off
         fuel, upkeep, co2_cost, stack = self._post_own(now, site)
         paid = (
             self._priced(site, 0, meter["day_ahead_wh"], meter["price_micro_eur"]),
-            self._priced(site, 1, off, meter["imbalance_price_micro_eur"]),
+            self._priced(site, 1, off, imbalance_micro_eur(meter, off)),
             ppa,
             curtailed,
             self._priced(site, 4, meter["import_wh"], h.levy),
@@ -403,6 +409,7 @@ class Book:
             fuel,
             upkeep,
             co2_cost,
+            *reserve_pay(meter, self._money_rest[site, -RESTS:]),
         )
         self.paid[now, site] = np.stack(paid, axis=1)
         last = self._carbon

@@ -45,6 +45,30 @@ METERS: Final = (
     "water_short_wh",
     "generation_wh",
     "dumped_wh",
+    # the price of what was left over (`imbalance_price_micro_eur` is that of what was short)
+    "imbalance_long_micro_eur",
+    # balancing reserves: MW sold, not there, unpaid (times the period), energy called and missed
+    "fcr_sold_wh",
+    "fcr_lacking_wh",
+    "fcr_withheld_wh",
+    "fcr_missed_wh",
+    "fcr_up_wh",
+    "fcr_down_wh",
+    "fcr_price_micro_eur",
+    "afrr_up_sold_wh",
+    "afrr_up_lacking_wh",
+    "afrr_up_withheld_wh",
+    "afrr_up_missed_wh",
+    "afrr_up_asked_wh",
+    "afrr_up_price_micro_eur",
+    "afrr_up_energy_micro_eur",
+    "afrr_down_sold_wh",
+    "afrr_down_lacking_wh",
+    "afrr_down_withheld_wh",
+    "afrr_down_missed_wh",
+    "afrr_down_asked_wh",
+    "afrr_down_price_micro_eur",
+    "afrr_down_energy_micro_eur",
 )
 
 #: Readings of a generator over the tick, int64: energy made, fuel burnt and fuel delivered (Wh on

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,7 +23,7 @@ class Carry:
     def take(self, amount: float) -> int:
         """Return the whole units of an amount (negative amounts too), carrying the remainder."""
         total = amount + self.rest
-        whole = int(np.floor(total))
+        whole = math.floor(total)
         self.rest = total - whole
         return whole
 

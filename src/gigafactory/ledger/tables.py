@@ -22,6 +22,7 @@ from gigafactory.ledger.facts import (
 )
 from gigafactory.ledger.integrals import SHARED
 from gigafactory.ledger.parties import party_columns
+from gigafactory.ledger.reserves import activated_wh
 
 Ints = npt.NDArray[np.int64]
 
@@ -58,6 +59,7 @@ def account_columns(book: Book, site: int) -> dict[str, Ints]:
     for c, name in enumerate(book.header.contracts):
         if book.header.contract_site[c] == site:
             columns[f"contract.ppa.{name}_wh"] = book.contract[:n, c, 0]
+    columns["contract.afrr_wh"] = activated_wh(meter)
     columns["contract.imbalance_wh"] = book.imbalance_wh[:n, site]
     for i, name in enumerate(PAID):
         columns[f"paid.{name}_micro_eur"] = book.paid[:n, site, i]

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from gigafactory.planner.band import Band
 from gigafactory.planner.numbers import BEYOND_EUR_PER_MWH, Numbers
 from gigafactory.planner.own import Own, commit
 from gigafactory.planner.putting_off import longest_h
@@ -55,6 +56,7 @@ class DayInput:
         generators: what own generators could give and what that costs; nothing without any.
         offered: whether anything was offered at the gate. If not, what the plan needs counts as
             bought day-ahead.
+        band: what the battery keeps for reserves sold; none where nothing was.
     """
 
     periods: int
@@ -72,6 +74,7 @@ class DayInput:
     spread_eur_per_mwh: Array = field(default_factory=lambda: np.zeros(STEPS))
     offered: bool = False
     generators: Own = field(default_factory=Own)
+    band: Band | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,8 @@ class EnergyPlanner:
         x.soc_mwh = day.soc_mwh
         # what is left in the battery is worth what it saves on an average hour
         x.soc_eur_per_mwh = s.stored_eur_per_mwh(mean)
+        if day.band is not None:
+            day.band.into(x)
         return x
 
     def _may_slow(self, day: DayInput) -> npt.NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from gigafactory.planner.band import Band
 from gigafactory.planner.numbers import Numbers, fill_line
 from gigafactory.planner.own import Own
 from gigafactory.planner.shape import Horizon, SiteShape
@@ -86,6 +87,7 @@ class Gate:
         contract_mw: Array,
         soc_mwh: float,
         own: Own | None = None,
+        band: Band | None = None,
     ) -> Offer:
         """Make an offer; a scenario without a schedule is left out.
 
@@ -97,6 +99,7 @@ class Gate:
             contract_mw: expected output of each contract, [contracts, T].
             soc_mwh: expected energy in the battery when the day begins, above its lower bound.
             own: what own generators could give over the steps, and what that costs.
+            band: what the battery keeps for reserves sold; none where nothing was.
         """
         s, day = self.shape, self.day_steps
         expected = np.mean(scenarios, axis=0)
@@ -110,6 +113,8 @@ class Gate:
         if own is not None and s.generators:
             x.generator_mw, x.generator_eur_per_mwh = own.most_mw, own.cost_eur_per_mwh
             x.generator_least_mw = own.least_mw
+        if band is not None:
+            band.into(x)
         fill_line(self._solver.program, [x])
         plain = np.asarray(self._solver.program.lp.col_cost_)
         rows: list[tuple[Array, Array, Array, float, float]] = []

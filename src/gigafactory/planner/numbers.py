@@ -66,6 +66,10 @@ class Numbers:
         promised_mw: reserves already promised outside the block columns, per product, [T].
         stored_mw: FCR whose energy has to be there at the end of a step, [T]: what is promised
             outside the block columns in it or in the next one.
+        charge_mw: most that may be charged in a step, [T]; empty for the battery's power.
+        discharge_mw: most that may be discharged, [T]; likewise.
+        soc_low_mwh: least energy at the end of a step, above the lower bound, [T]; empty for 0.
+        soc_high_mwh: most energy at the end of a step, [T]; empty for what the battery holds.
         peak_eur_per_mw: cost of a MW of each peak, [K].
         peak_mw: each peak reached so far, [K].
     """
@@ -103,6 +107,10 @@ class Numbers:
     sells_mw: dict[str, Array] = field(default_factory=dict)
     promised_mw: dict[str, Array] = field(default_factory=dict)
     stored_mw: Array = field(default_factory=_none)
+    charge_mw: Array = field(default_factory=_none)
+    discharge_mw: Array = field(default_factory=_none)
+    soc_low_mwh: Array = field(default_factory=_none)
+    soc_high_mwh: Array = field(default_factory=_none)
     peak_eur_per_mw: Array = field(default_factory=_none)
     peak_mw: Array = field(default_factory=_none)
 
@@ -184,9 +192,14 @@ def _columns(program: Program, s: int, x: Numbers, steps: Ints, out: Filled) -> 
     out.upper[:, at["export"]] = np.minimum(x.export_mw[steps], room)
     if "soc" in at:
         out.cost[:, at["discharge"]] = shape.wear_eur_per_mwh * h
-        for name in ("charge", "discharge"):
-            out.upper[:, at[name]] = np.where(on, shape.battery_mw, 0.0)
-        out.upper[:, at["soc"]] = shape.battery_mwh
+        for name, most in (("charge", x.charge_mw), ("discharge", x.discharge_mw)):
+            power = most[steps] if len(most) else shape.battery_mw
+            out.upper[:, at[name]] = np.where(on, power, 0.0)
+        out.upper[:, at["soc"]] = (
+            x.soc_high_mwh[steps] if len(x.soc_high_mwh) else shape.battery_mwh
+        )
+        if len(x.soc_low_mwh):
+            out.lower[:, at["soc"]] = x.soc_low_mwh[steps]
     if shape.intraday:
         out.cost[:, at["buy"]] = x.buy_eur_per_mwh[steps] * h
         out.cost[:, at["sell"]] = -x.sell_eur_per_mwh[steps] * h
@@ -324,7 +337,7 @@ def fill_line(program: Program, numbers: list[Numbers]) -> None:
         if shape.battery_mw > 0:
             last = program.layouts[s].columns["soc"]
             filled.cost[-1, last] = -x.soc_eur_per_mwh
-            filled.lower[-1, last] = x.soc_end_mwh
+            filled.lower[-1, last] = max(x.soc_end_mwh, filled.lower[-1, last])
         assert set(sold(shape)) <= set(x.product_eur_per_mw), f"site {s}: a product without a price"
     cost, lower, upper = fill_spans(program, numbers)
     join_lower, join_upper = fill_joins(program, numbers)

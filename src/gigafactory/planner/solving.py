@@ -114,6 +114,27 @@ class LineSolver:
             self._highs = None
         return found
 
+    def solve_changed(
+        self, columns: npt.NDArray[np.int32], cost: Array, lower: Array, upper: Array
+    ) -> Solution | None:
+        """Solve what was solved last with other costs and bounds of some columns.
+
+        Args:
+            columns: which columns, [C].
+            cost: their costs, [C].
+            lower: their lower bounds, [C].
+            upper: their upper bounds, [C].
+        """
+        highs = self._highs
+        if highs is None:
+            return None
+        highs.changeColsCost(len(columns), columns, cost)
+        highs.changeColsBounds(len(columns), columns, lower, upper)
+        found = _run(self.program, highs)
+        if found is None:
+            self._highs = None
+        return found
+
 
 def solve_once(
     sites: Sequence[SiteShape], horizon: Horizon, numbers: list[Numbers]

@@ -53,6 +53,7 @@ _POWERS: Final = (
     *("limit", "it", "network", "it_idle", "cooling", "auxiliary", "losses", "import", "export"),
     *("charge", "discharge", "ppa", "day_ahead", "intraday", "imbalance"),
     *("heat", "heat_demand", "heat_pump", "heat_network", "envelope"),
+    *("fcr_sold", "afrr_up_sold", "afrr_down_sold", "afrr"),
 )
 _COLUMNS: Final = frozenset(f"{name}_mw" for name in _POWERS) | {
     *("start_ns", "end_ns", "price_eur_per_mwh", "water_m3", "co2_location_kg", "co2_market_kg"),

@@ -42,6 +42,7 @@ COLOURS: Final[Mapping[str, tuple[str, str]]] = {
     "ppa": ("#3f8f5f", "#62b384"),
     "day_ahead": ("#4a78a8", "#79a5d3"),
     "intraday": ("#6f6bb0", "#9c98d8"),
+    "afrr": ("#a8487f", "#d485b4"),
     "imbalance": ("#c0803a", "#dba564"),
     # what became of an accelerator-hour
     "useful": ("#1d6e6a", "#35938e"),

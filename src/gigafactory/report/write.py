@@ -25,6 +25,7 @@ from gigafactory.report.sections.grounds import (
 from gigafactory.report.sections.headline import answers, identity, tiles
 from gigafactory.report.sections.people import tenants_section
 from gigafactory.report.sections.power import week_section, year_section
+from gigafactory.report.sections.reserves import reserves_section
 from gigafactory.report.sections.services import services_section
 from gigafactory.report.sections.shares import shares_section
 from gigafactory.report.sections.supply import supply_section
@@ -97,6 +98,7 @@ def _sections(tell: Teller, public: bool) -> list[Section]:
         year_section(tell),
         hours_section(tell),
         energy_section(tell),
+        reserves_section(tell),
         flexibility_section(tell),
         cost_section(tell),
         supply_section(tell, public),

@@ -29,6 +29,7 @@ from gigafactory.plant.battery import limits
 from gigafactory.runtime.desks import Desk
 from gigafactory.runtime.islanding import Islanding, Order
 from gigafactory.runtime.outlook import Outlook
+from gigafactory.runtime.reserves import ReserveDesk, Sale
 from gigafactory.runtime.supply import laid_out, order_own
 from gigafactory.runtime.wiring import CLASSES, REALTIME, World
 from gigafactory.units import NS_PER_H, NS_PER_S
@@ -58,6 +59,7 @@ class Trace:
         held: bool[P, sites, classes], classes whose waiting work was kept back for cheaper energy.
         plans: status of each day's plan per site.
         islands: what was planned in outages of the grid and for the way back, in order.
+        sales: what came of every auction of balancing reserves, in their order.
     """
 
     senses: Array
@@ -65,6 +67,7 @@ class Trace:
     held: npt.NDArray[np.bool_]
     plans: list[list[str]]
     islands: list[dict[str, Any]] = field(default_factory=list)
+    sales: list[Sale] = field(default_factory=list)
 
     @classmethod
     def empty(cls, periods: int, sites: int) -> Trace:
@@ -115,6 +118,11 @@ class Loop:
         self.islanding = Islanding(
             world.twin.sites, outages, calendar, journal, world.islanding, trace.islands
         )
+        self.reserves = {
+            s: ReserveDesk(world, calendar, s, self.outlook)
+            for s, wire in enumerate(world.sites)
+            if wire.reserves is not None
+        }
 
     def run(self, first_day: int, stop: Callable[[int], bool]) -> int:
         """Turn from a day on, until the end or until `stop(days done)` says so.
@@ -130,6 +138,8 @@ class Loop:
 
     def _turn(self, day: int) -> None:
         periods = self.calendar.day_slice(day)
+        for desk in self.reserves.values():
+            desk.begin(day)
         plans = [self._plan(s, day, periods) for s in range(len(self.world.sites))]
         self.trace.plans.append([p.status for p in plans])
         arrays = {
@@ -152,7 +162,10 @@ class Loop:
         )
         edges = self.calendar.start_ns[periods.start : periods.stop + 1]
         gate = int(np.searchsorted(self.calendar.local_hour[periods], GATE_HOUR))
+        auctions = self._auctions(periods)
         for tick in ticks(self.clock, edges.tolist()):
+            for s, auction in auctions.get(tick.index, ()):
+                self._sell(s, auction, day, periods.start + tick.index, tick.index, plans[s])
             if tick.index == gate:
                 self._offer(day, periods.start + tick.index, tick.index, plans)
             self._tick(periods.start + tick.index, tick.index, plans)
@@ -162,6 +175,26 @@ class Loop:
         self.book.day_shares(shares, fragments)
         self.book.close_day()
         self.journal.sync()
+
+    # --- reserves -----------------------------------------------------------------------------
+
+    def _auctions(self, periods: slice) -> dict[int, list[tuple[int, str]]]:
+        """The gates of balancing capacity in a day: period of the day to sites and auctions."""
+        found: dict[int, list[tuple[int, str]]] = {}
+        for s, desk in self.reserves.items():
+            for hour, auction in desk.gates():
+                step = int(np.searchsorted(self.calendar.local_hour[periods], hour))
+                found.setdefault(step, []).append((s, auction))
+        return found
+
+    def _sell(self, s: int, auction: str, day: int, period: int, step: int, plan: Plan) -> None:
+        """At a gate of balancing capacity: bid for the next day; the answer comes at once."""
+        if day + 1 >= self.calendar.days:
+            return
+        soc = self._expected_soc(s, plan, step)
+        sale, arrays = self.reserves[s].bid(auction, period, day + 1, soc)
+        self.trace.sales.append(sale)
+        self.journal.append("reserve", int(self.calendar.start_ns[period]), sale.fields(), arrays)
 
     # --- plan ---------------------------------------------------------------------------------
 
@@ -183,12 +216,18 @@ class Loop:
         slope = world.sites[s].planner.shape.site_per_it
         own = Own() if e.own is None else laid_out(e.own, lambda v: _steps(v, n))
         self._expected[s] = own.most_mw[:, :n]
-        return world.sites[s].planner.plan(
+        limit, band = _steps(e.limit_mw, n), None
+        desk = self.reserves.get(s)
+        if desk is not None:
+            band = desk.band(hours, e, twin.soc_mwh - floor, n)
+        if band is not None:
+            limit = np.maximum(limit - band.import_mw, 0.0)
+        plan = world.sites[s].planner.plan(
             DayInput(
                 periods=n,
                 hours=hours,
                 price_eur_per_mwh=_steps(e.price_eur_per_mwh, n),
-                limit_mw=_steps(e.limit_mw, n),
+                limit_mw=limit,
                 export_mw=world.sites[s].export_mw,
                 # a cable known to be dead carries nothing that could be bought
                 offset_mw=_steps(np.where(e.dark, -slope * e.rest_mw, e.offset_mw), n),
@@ -201,8 +240,12 @@ class Loop:
                 spread_eur_per_mwh=spread,
                 offered=offered is not None,
                 generators=own,
+                band=band,
             )
         )
+        if desk is not None:
+            desk.follow(plan, twin.soc_mwh - floor)
+        return plan
 
     def _offer(self, day: int, period: int, step: int, plans: list[Plan]) -> None:
         """At the gate: offer the next day, as it looks now; the auction's answer comes later."""
@@ -211,7 +254,9 @@ class Loop:
         arrays: dict[str, npt.NDArray[Any]] = {}
         for s, plan in enumerate(plans):
             soc = self._expected_soc(s, plan, step)
-            offer, bare = self.outlook.offer(s, period, day + 1, soc)
+            desk = self.reserves.get(s)
+            promise = desk.promise_ahead() if desk is not None else None
+            offer, bare = self.outlook.offer(s, period, day + 1, soc, promise)
             self.offers[s] = (offer, bare) if len(offer.position_mw) else None
             arrays |= {f"position_mw.{s}": offer.position_mw, f"bare_mw.{s}": bare}
             arrays |= {f"own_cost_eur.{s}": offer.own_cost_eur}
@@ -276,27 +321,42 @@ class Loop:
             return self._obey(s, period, step, plan, views, island)
         hours = self._hours(period)
         charge, discharge = float(plan.charge_mw[step]), float(plan.discharge_mw[step])
+        back, desk = 0.0, self.reserves.get(s)
+        soc = site.soc_mwh - (site.battery.soc_min_mwh if site.battery else 0.0)
         limit = float(site.limit_mw[period])
         drawn_mw = sum(int(world.twin.pools[i].kernel.state.v[0]["draw"]) for i in wire.pools) / 1e9
-        own_mw, support = np.zeros(0), 0.0
+        own_mw, room = np.zeros(0), 0.0
+        if desk is not None:
+            beside = sum(site.overheads(period, drawn_mw)[:2]) + site.auxiliary_mw
+            room = limit - drawn_mw - beside
+            charge, discharge, back = desk.schedule(plan, step, soc, room)
         if site.own is not None and wire.own is not None:
             expected = self._expected[s]
             own_mw, most = order_own(site.own, wire.own, plan, expected, period, step)
             limit += most
+        support = 0.0
         if site.battery is not None:
             most = limits(site.battery, site.soc_mwh, hours)[1]
+            if desk is not None:  # what was sold is not there to defend the connection
+                most = min(most, desk.spare_mw(step, soc))
             support = min(discharge, most)
             if drawn_mw > site.it_allowed_mw(period, limit + support):
                 support = most  # battery first: before anybody is slowed down
         envelope = site.it_allowed_mw(period, limit + support)
         wanted = np.ceil(plan.speed[:, step] * FULL_SPEED - 1e-6).astype(np.int64)
+        called = None
+        if desk is not None:
+            called, slow = desk.called(step, views)
+            wanted = wanted if slow is None else np.minimum(wanted, slow)
+            desk.look(plan, step, soc, room)
         wish = Wish(wanted, plan.running[:, step], plan.holds_h[:, step])
         halls = {hall: float(limit[period]) for hall, limit in wire.halls_mw.items()}
         intent = world.responder.decide(envelope, wish, views, halls)
         battery = (charge, discharge)
         if support > discharge:
             battery = (0.0, support)
-        return intent, self._site_order(s, step, plan, battery, intent, own_mw)
+        order = self._site_order(s, step, plan, battery, intent, own_mw)
+        return intent, replace(order, intraday_mw=order.intraday_mw + back, called=called)
 
     def _site_order(
         self,
@@ -438,6 +498,11 @@ class Loop:
             mine, kept = desk.snapshot()
             arrays |= {f"desk{i}.{name}": array for name, array in mine.items()}
             fields["desks"].append(kept)
+        fields["reserves"] = {}
+        for s, reserve in self.reserves.items():
+            sold, left = reserve.snapshot()
+            arrays |= {f"reserve{s}.{name}": array for name, array in sold.items()}
+            fields["reserves"][str(s)] = left
         fields["offered"] = [pair is not None for pair in self.offers]
         for s, pair in enumerate(self.offers):
             if pair is not None:
@@ -460,6 +525,10 @@ class Loop:
         self._told = [
             t and (t[0], tuple(t[1]), tuple(t[2]), tuple(t[3]), t[4]) for t in fields["told"]
         ]
+        for s, reserve in self.reserves.items():
+            begins = f"reserve{s}."
+            sold = {n.removeprefix(begins): a for n, a in arrays.items() if n.startswith(begins)}
+            reserve.restore(sold, fields["reserves"][str(s)])
         for i, (desk, kept) in enumerate(zip(self.desks, fields["desks"], strict=True)):
             start = f"desk{i}."
             mine = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}

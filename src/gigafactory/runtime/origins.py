@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pyarrow as pa
 
@@ -10,6 +10,7 @@ from gigafactory.factory.generators import OwnGenerator
 from gigafactory.factory.models import Factory
 from gigafactory.factory.provenance import sources
 from gigafactory.grid import Signals
+from gigafactory.grid.series import SourceRow
 from gigafactory.jobs import JobTable
 from gigafactory.plant import Chip
 from gigafactory.plant.generation import kinds
@@ -32,7 +33,11 @@ _CHIP: dict[str, tuple[Callable[[Chip], float], str]] = {
 
 
 def source_table(
-    factory: Factory, catalogue: Mapping[str, Chip], signals: Signals, table: JobTable
+    factory: Factory,
+    catalogue: Mapping[str, Chip],
+    signals: Signals,
+    table: JobTable,
+    reserves: Iterable[SourceRow] = (),
 ) -> pa.Table:
     """Every figure a run rests on, with its source, year and verification state.
 
@@ -49,7 +54,7 @@ def source_table(
         rows += _generator_rows(one)
     rows += [
         (r.figure, r.value, r.unit, _with(r.source, r.note), r.year, r.state)
-        for r in signals.sources()
+        for r in (*signals.sources(), *reserves)
     ]
     origin = table.origin or "jobs"
     rows.append(("jobs", float(len(table)), "jobs", origin, None, table.state))

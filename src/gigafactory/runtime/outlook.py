@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gigafactory.grid import MarketCalendar
 from gigafactory.planner import Information, forecast
+from gigafactory.planner.band import Promise, band_of
 from gigafactory.planner.gate import PROFILES, Offer, past_paths
 from gigafactory.planner.own import Own
 from gigafactory.plant.thermal import overhead
@@ -68,6 +69,7 @@ class Outlook:
     def known(self, s: int, now: int) -> Information:
         """What is known of a site when a period begins."""
         metered = {f"demand_{label}": self.demand[s, g] for g, label in enumerate(CLASSES)}
+        metered |= self.world.sites[s].reserves_metered
         at = int(self.calendar.start_ns[now])
         return Information(self.world.sites[s].signals, self.calendar, at, metered)
 
@@ -79,6 +81,8 @@ class Outlook:
         begin: int,
         count: int,
         load_method: str | None = None,
+        load_quantile: float = 0.5,
+        contracts: bool = True,
     ) -> Expected:
         """What is expected of a site from a period on.
 
@@ -89,12 +93,14 @@ class Outlook:
             begin: first period asked for, not before now.
             count: number of periods; beyond the calendar the last value stands.
             load_method: how work is forecast; the default method of loads without.
+            load_quantile: probability with which no more work than this is expected.
+            contracts: whether the output of the power contracts is asked for.
         """
         world, wire, twin = self.world, self.world.sites[s], self.world.twin.sites[s]
         ahead = begin - now + count
 
-        def of(name: str, method: str | None = None) -> Array:
-            return _long(forecast(info, name, ahead, method).median(), ahead)[begin - now :]
+        def of(name: str, method: str | None = None, quantile: float = 0.5) -> Array:
+            return _long(forecast(info, name, ahead, method).at(quantile), ahead)[begin - now :]
 
         # a restriction in force now is taken to last; one that is not yet in force is not known
         base = _long(wire.base_limit_mw[begin : begin + count], count)
@@ -105,12 +111,12 @@ class Outlook:
         ]
         rest_mw = sum(n * w for n, w in zip(sizes, wire.rest_w, strict=True)) / 1e6
         # what is expected to be asked at once, of which no more than all there is can run
-        demand = np.array([of(f"demand_{label}", load_method) for label in CLASSES])
-        contracts = [k for k, at in enumerate(world.twin.contract_site) if at == s]
+        demand = np.array([of(f"demand_{label}", load_method, load_quantile) for label in CLASSES])
+        mine = [k for k, at in enumerate(world.twin.contract_site) if at == s] if contracts else []
         output = [
             (1.0 if world.contract_kind[k] == BASELOAD else of(world.contract_kind[k]))
             * _long(world.contract_cap_mw[k][begin : begin + count], count)
-            for k in contracts
+            for k in mine
         ]
         offset_mw = _offset(wire, of("temperature"), of("wet_bulb"), rest_mw)
         if twin.lift is not None and twin.lift.inside:
@@ -129,7 +135,7 @@ class Outlook:
             offset_mw=offset_mw,
             rest_mw=rest_mw,
             usable=float(sum(sizes)),
-            contract_mw=np.array(output).reshape(len(contracts), count),
+            contract_mw=np.array(output).reshape(len(mine), count),
             demand=np.clip(demand, 0.0, float(sum(sizes))),
             dark=dark,
             own=own,
@@ -156,7 +162,7 @@ class Outlook:
         return ratio, dark
 
     def offer(
-        self, s: int, now: int, day: int, soc_mwh: float
+        self, s: int, now: int, day: int, soc_mwh: float, promise: Promise | None = None
     ) -> tuple[Offer, npt.NDArray[np.float64]]:
         """The offer at the gate for a later day, and what is bought of it without the battery.
 
@@ -165,6 +171,7 @@ class Outlook:
             now: the period that begins now.
             day: local day offered.
             soc_mwh: energy expected in the battery, above its lower bound, when the day begins.
+            promise: reserves sold over the hours from the day's first on; none where nothing is.
 
         Returns:
             The offer in hours, and the expected net purchase per market period of the day.
@@ -175,24 +182,25 @@ class Outlook:
         count = max(hours * PER_HOUR, span.stop - span.start)
         # a second fit of five loads a day is not worth its time: what is off is traded at midnight
         e = self.expect(info, s, now, span.start, count, load_method="mean_course")
-        shape = wire.planner.shape
-        watts = np.array([g.active_w[-1] for g in shape.groups])
-        fits = np.minimum(1.0, e.usable / np.maximum(e.demand.sum(axis=0), 1e-9))
-        work_mw = watts @ (e.demand * fits) / 1e6
-        load = e.offset_mw + shape.site_per_it * (e.rest_mw + work_mw)
-        load = np.where(e.dark, 0.0, load)  # nothing is bought for a cable that is dead
+        load = np.where(e.dark, 0.0, expected_load(wire, e))  # nothing for a cable that is dead
         price = info.history("price", PAST_DAYS * GATE_DAY * PER_HOUR)
         whole = len(price) // (GATE_DAY * PER_HOUR) * GATE_DAY * PER_HOUR
-        paths = past_paths(_hourly(price[len(price) - whole :]), GATE_DAY, PROFILES)
+        paths = past_paths(hourly(price[len(price) - whole :]), GATE_DAY, PROFILES)
         cut = hours * PER_HOUR
+        band, limit = None, hourly(e.limit_mw[:cut])
+        if promise is not None:
+            room = hourly((e.limit_mw - load)[:cut])
+            band = band_of(wire.reserve_shape, promise, np.ones(hours), soc_mwh, room)
+            limit = np.maximum(limit - band.import_mw, 0.0)
         found = wire.gate.offer(
             paths,
-            load_mw=_hourly(load[:cut]),
-            limit_mw=_hourly(e.limit_mw[:cut]),
+            load_mw=hourly(load[:cut]),
+            limit_mw=limit,
             export_mw=np.full(hours, wire.export_mw),
-            contract_mw=_hourly(e.contract_mw[:, :cut]),
+            contract_mw=hourly(e.contract_mw[:, :cut]),
             soc_mwh=soc_mwh,
-            own=None if e.own is None else laid_out(e.own, lambda v: _hourly(v[:cut])),
+            own=None if e.own is None else laid_out(e.own, lambda v: hourly(v[:cut])),
+            band=band,
         )
         bare = load - e.contract_mw.sum(axis=0)
         if e.own is not None:
@@ -210,10 +218,19 @@ class Outlook:
         price = self.world.twin.sites[s].price_eur_per_mwh[span]
         n = span.stop - span.start
         seen = _long(price, max(n, GATE_DAY * PER_HOUR))[: GATE_DAY * PER_HOUR]
-        won = np.repeat(offer.position_mw[offer.cleared(_hourly(seen))], PER_HOUR)
+        won = np.repeat(offer.position_mw[offer.cleared(hourly(seen))], PER_HOUR)
         out = bare_mw.copy()
         out[: min(n, len(won))] = won[:n]
         return out
+
+
+def expected_load(wire: SiteWires, e: Expected) -> Array:
+    """What a site is expected to draw with the work that would run, MW, [N]."""
+    shape = wire.planner.shape
+    watts = np.array([g.active_w[-1] for g in shape.groups])
+    fits = np.minimum(1.0, e.usable / np.maximum(e.demand.sum(axis=0), 1e-9))
+    work_mw = watts @ (e.demand * fits) / 1e6
+    return np.asarray(e.offset_mw + shape.site_per_it * (e.rest_mw + work_mw))
 
 
 def _long(values: Array, count: int) -> Array:
@@ -223,7 +240,7 @@ def _long(values: Array, count: int) -> Array:
     return np.concatenate([values, np.full(count - len(values), values[-1])])
 
 
-def _hourly(values: Array) -> Array:
+def hourly(values: Array) -> Array:
     """Means of every four along the last axis."""
     hours = values.shape[-1] // PER_HOUR
     return np.asarray(values.reshape(*values.shape[:-1], hours, PER_HOUR).mean(axis=-1))

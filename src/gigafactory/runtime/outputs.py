@@ -35,6 +35,7 @@ from gigafactory.runtime.loop import Trace
 from gigafactory.runtime.origins import source_table
 from gigafactory.runtime.outages import outage_rows, own_generation
 from gigafactory.runtime.power import contract_rows
+from gigafactory.runtime.reservesummary import RESERVE_ACCOUNTS, SOLD, reserves_of
 from gigafactory.runtime.serving import services_of
 from gigafactory.runtime.shares import NO_SHARES, need_gpu_h, read_shares, share_rows, share_totals
 from gigafactory.runtime.told import Told
@@ -43,8 +44,8 @@ from gigafactory.units import NS_PER_H
 
 YEAR_H = 8766.0
 _M = {name: i for i, name in enumerate(METERS)}
-#: What a site pays for beside energy.
-_NOT_ENERGY = frozenset({"water", "heat", "data"})
+#: What a site pays for beside energy; reserves are told apart.
+_NOT_ENERGY = frozenset({"water", "heat", "data", *RESERVE_ACCOUNTS})
 
 
 def _write(table: pa.Table, path: Path) -> None:
@@ -77,7 +78,7 @@ def write_derived(folder: Path, book: Book, trace: Trace, factory: Factory) -> N
 def write_tables(folder: Path, told: Told, book: Book, trace: Trace) -> None:
     """Write every table of a run: series, receipts, accounts, transfers, sources."""
     write_derived(folder, book, trace, told.factory)
-    origins = source_table(told.factory, told.catalogue, told.signals, told.table)
+    origins = source_table(told.factory, told.catalogue, told.signals, told.table, told.reserves)
     _write(origins, folder / "sources.parquet")
 
 
@@ -113,6 +114,8 @@ def series_table(book: Book, trace: Trace) -> pa.Table:
         columns["day_ahead_mw"] = meter["day_ahead_wh"]
         columns["intraday_mw"] = meter["intraday_wh"]
         columns["imbalance_mw"] = book.imbalance_wh[:n, s] / (1e6 * hours)
+        columns |= {f"{name}_mw": meter[f"{name}_wh"] for name in SOLD}
+        columns["afrr_mw"] = meter["afrr_down_asked_wh"] - meter["afrr_up_asked_wh"]
         columns["water_m3"] = book.meter[:n, s, _M["water_ml"]] / 1e6
         columns["co2_location_kg"] = book.shared_total[:n, s, 1] / 1e6
         columns["co2_market_kg"] = book.shared_total[:n, s, 2] / 1e6
@@ -270,6 +273,7 @@ def summarise(
         **access(told, book, shares),
         "not_recorded": _not_recorded(shares is not None, len(trace.plans) == calendar.days),
         "energy": energy,
+        "reserves": reserves_of(told, book, trace),
         "yardstick": yardstick,
         **statements(told, book, trace, yardstick),
         **_footprint(book, energy),
@@ -381,6 +385,7 @@ def _money(book: Book) -> dict[str, Any]:
         "revenue_eur": float(book.receipt[RECEIPT.index("revenue_micro_eur")].sum()) / 1e6,
         "water_eur": paid["water"],
         "heat_eur": -paid["heat"],
+        "reserves_eur": -sum(paid[name] for name in RESERVE_ACCOUNTS),
         "paid_eur": paid,
     }
 

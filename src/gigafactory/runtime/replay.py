@@ -18,6 +18,7 @@ from gigafactory.ledger import GROUP_COLUMNS, Book, Facts, Header, conservation
 from gigafactory.runtime.folder import RunFolder
 from gigafactory.runtime.loop import Trace
 from gigafactory.runtime.outputs import DERIVED, write_derived
+from gigafactory.runtime.reserves import Sale
 
 
 def account(journal: Path, book: Book, trace: Trace, until: int | None = None) -> tuple[str, bool]:
@@ -56,6 +57,8 @@ def account(journal: Path, book: Book, trace: Trace, until: int | None = None) -
             book.day_quotas(int(frame.fields["day"]), frame.arrays["nominal"])
         elif frame.kind in ("island", "restart"):
             trace.islands.append({"kind": frame.kind, **frame.fields})
+        elif frame.kind == "reserve":
+            trace.sales.append(Sale.of(dict(frame.fields)))
         elif frame.kind == "end":
             book.still_waiting(frame.arrays["waiting.job"], frame.arrays["waiting.why"])
             book.close(frame.arrays["energy_uwh"].astype(np.int64))

@@ -541,6 +541,7 @@ def _finish(folder: Path, inputs: Inputs, loop: Loop, telling: _Telling) -> dict
         inputs.signals,
         inputs.table,
         inputs.notes,
+        tuple(r for w in loop.world.sites if w.reserves for r in w.reserves.sources(w.name)),
     )
     tell.stage("writing tables")
     write_tables(folder, told, loop.book, loop.trace)

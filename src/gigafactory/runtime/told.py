@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gigafactory.factory.models import Factory
 from gigafactory.grid import MarketCalendar, Signals
+from gigafactory.grid.series import SourceRow
 from gigafactory.jobs import JobTable
 from gigafactory.plant import Chip
 
@@ -23,6 +24,7 @@ class Told:
         signals: prices and weather.
         table: what was asked.
         notes: what a reader must know of the inputs.
+        reserves: where the prices and calls of balancing reserves come from; none without them.
     """
 
     seed: int
@@ -32,3 +34,4 @@ class Told:
     signals: Signals
     table: JobTable
     notes: tuple[str, ...]
+    reserves: tuple[SourceRow, ...] = ()

@@ -36,6 +36,7 @@ from gigafactory.policy import Reason
 from gigafactory.runtime.islanding import Policy, policy_of
 from gigafactory.runtime.limits import Limits, limits_of
 from gigafactory.runtime.power import contract_terms
+from gigafactory.runtime.reservewires import ReserveWires, reserve_wires, settle_imbalance
 from gigafactory.runtime.rights import (
     pod_nodes_of,
     rack_nodes_of,
@@ -86,6 +87,7 @@ class SiteWires:
         heat_mw_max: most that is delivered to it.
         own: what a plan must know of own generators, or none.
         outages: outages of the grid in the run.
+        reserves: what is needed to sell balancing reserves; none where nothing is sold.
     """
 
     name: str
@@ -103,6 +105,17 @@ class SiteWires:
     heat_mw_max: float = 0.0
     own: OwnWires | None = None
     outages: tuple[GridOutage, ...] = ()
+    reserves: ReserveWires | None = None
+
+    @property
+    def reserves_metered(self) -> dict[str, Array]:
+        """Capacity prices by name, for what is known of them at an instant."""
+        return self.reserves.metered if self.reserves is not None else {}
+
+    @property
+    def reserve_shape(self) -> SiteShape:
+        """The site with its reserves in it."""
+        return self.reserves.shape if self.reserves is not None else self.planner.shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +196,7 @@ def build(
         seen = seen_from(signals, site.outside)
         plant, wire = _site(factory, name, site, mine, catalogue, calendar, seen, line, dark)
         sites.append(plant)
-        wires.append(wire)
+        wires.append(_trading(factory, wire, plant, calendar, seed))
         _energise(factory, pools, mine, plant, wire, powers)
     twin = Twin(
         pools,
@@ -431,6 +444,15 @@ def _outage(outages: tuple[GridOutage, ...], periods: int) -> npt.NDArray[np.boo
     for one in outages:
         dark[one.first : one.last] = True
     return dark
+
+
+def _trading(
+    factory: Factory, wire: SiteWires, plant: TwinSite, calendar: MarketCalendar, seed: int
+) -> SiteWires:
+    """The wires of a site with what it takes to sell reserves, its imbalance prices set."""
+    settle_imbalance(factory, plant, calendar, seed)
+    shape = wire.planner.shape
+    return replace(wire, reserves=reserve_wires(factory, wire.name, shape, plant, calendar, seed))
 
 
 def seen_from(signals: Signals, outside: Outside | None) -> Signals:

@@ -149,8 +149,8 @@ def intraday_eur(book: Book, trace: Trace) -> float:
 
 
 def imbalance_eur(book: Book, trace: Trace) -> float:
-    """What imbalance cost beyond the day-ahead price: metered less bought, at the difference."""
+    """What imbalance cost beyond the day-ahead price, by the book."""
     n = book.periods
     price = trace.senses[:n, :, _SENSE["price_eur_per_mwh"]]
-    stray = trace.senses[:n, :, _SENSE["imbalance_eur_per_mwh"]]
-    return float((book.imbalance_wh[:n] / 1e6 * (stray - price)).sum())
+    worth = (book.imbalance_wh[:n] / 1e6 * price).sum()
+    return float(book.paid[:n, :, PAID.index("imbalance")].sum() / 1e6 - worth)

@@ -102,6 +102,8 @@ def _contracts(tell: Teller) -> tuple[list[Flow], list[Flow]]:
     into: list[Flow] = []
     out: list[Flow] = []
     names = ["ppa", "day_ahead", "intraday", "imbalance"]
+    if series.has("afrr_mw") and series.total("afrr_mw").any():
+        names.insert(3, "afrr")
     for name in [n for n in names if series.has(f"{n}_mw")]:
         power, source = series.total(f"{name}_mw"), f"series:{name}_mw"
         bought = float((np.clip(power, 0, None) * series.hours).sum())
