@@ -54,7 +54,15 @@ SENSES = (
     "ppa_available_mw",
     "heat_demand_mw",
     "envelope_mw",
+    "right_firm_mw",
+    "right_fully_variable_mw",
+    "right_duration_bound_mw",
+    "right_time_block_mw",
+    "restricted_mw",
+    "called_mw",
 )
+#: Of these, what contracts of the connection say; handed to `Twin.meter` from outside.
+CONTRACT_SENSES = 6
 
 
 @dataclass(slots=True)
@@ -70,6 +78,7 @@ class TwinSite:
         auxiliary_mw: everything else.
         heat_demand_mw: what the network takes, [P]; 0 without one.
         limit_mw: import limit, [P].
+        rights_mw: import that contracts allow, as known now, [P]; inf where they say nothing.
         export_mw: export right; less where the cable carries less.
         fabric_w: fabric power per accelerator in service.
         battery: the battery, or none.
@@ -102,6 +111,20 @@ class TwinSite:
     it_rest_uwh: int = 0
     idle_rest: int = 0
     limit_missed_wh: int = 0
+    rights_mw: Array = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        if not len(self.rights_mw):
+            self.rights_mw = np.full(len(self.limit_mw), np.inf)
+
+    def import_limit_mw(self, period: int) -> float:
+        """Import limit in force in a period: what the cable carries and contracts allow."""
+        return min(float(self.limit_mw[period]), float(self.rights_mw[period]))
+
+    def load_mw(self, period: int, it_mw: float) -> float:
+        """What the site draws at an IT load, the battery apart, in a period."""
+        load = self.it_grid_mw + self.cooling_mw[period] + self.losses_mw[period]
+        return float(np.interp(it_mw, self.it_grid_mw, load)) + self.auxiliary_mw
 
     def it_allowed_mw(self, period: int, room_mw: float) -> float:
         """Largest IT load whose site power stays within `room_mw`, in a period; not below 0."""
@@ -220,7 +243,11 @@ class Twin:
         self._share_rest = np.zeros_like(self._share_s)
 
     def meter(
-        self, period: int, records: list[Records], orders: list[SiteOrder]
+        self,
+        period: int,
+        records: list[Records],
+        orders: list[SiteOrder],
+        contracts_mw: Array | None = None,
     ) -> tuple[Facts, Array]:
         """Close a period the pools have been advanced through, and read every meter.
 
@@ -228,6 +255,8 @@ class Twin:
             period: its number.
             records: what happened to jobs, per pool.
             orders: what each site was told.
+            contracts_mw: the last `CONTRACT_SENSES` senses of each site; where it is left out the
+                limit is firm.
 
         Returns:
             The facts, and float64[sites, len(SENSES)].
@@ -255,7 +284,11 @@ class Twin:
             values["data_mb"] = int(self.data_mb[s])
             for name, value in values.items():
                 meter[s, _AT[name]] = value
-            senses[s] = self._sense(s, period, orders[s])
+            senses[s, :-CONTRACT_SENSES] = self._sense(s, period, orders[s])
+            if contracts_mw is None:
+                senses[s, -CONTRACT_SENSES] = site.limit_mw[period]
+            else:
+                senses[s, -CONTRACT_SENSES:] = contracts_mw[s]
         self.data_mb[:] = 0
         moves, asks = self._job_facts(records)
         return Facts(meter, contracts, groups, pools, moves, asks), senses
@@ -361,7 +394,7 @@ class Twin:
         c["discharge"].rest += over_wh
         discharge_wh -= over_wh
         net = sum(values.values()) - discharge_wh
-        site.limit_missed_wh += max(net - int(site.limit_mw[period] * wh) - 2, 0)
+        site.limit_missed_wh += max(net - int(site.import_limit_mw(period) * wh) - 2, 0)
         intraday_wh = c["intraday"].take(order.intraday_mw * wh)
         spread = site.intraday_spread_eur_per_mwh
         traded_eur_per_mwh = site.price_eur_per_mwh[period]
@@ -395,7 +428,7 @@ class Twin:
             site.imbalance_eur_per_mwh[period],
             site.temperature_c[period],
             site.wet_bulb_c[period],
-            site.limit_mw[period],
+            site.import_limit_mw(period),
             site.soc_mwh,
             available,
             site.heat_demand_mw[period],
@@ -412,7 +445,8 @@ class Twin:
             return 0.0, 0.0
         limit = float(site.limit_mw[period])
         wish = order.charge_mw - order.discharge_mw
-        wish = min(wish, limit - load_mw - METER_MW)  # never import above the limit
+        room = min(limit, float(site.rights_mw[period]))
+        wish = min(wish, room - load_mw - METER_MW)  # never import above the limit
         # nor export above its own, nor over a cable that is dead, late or half cut
         wish = max(wish, -load_mw - min(site.export_mw, max(limit, 0.0)))
         charge, discharge = fit(battery, site.soc_mwh, max(wish, 0.0), max(-wish, 0.0), hours)

@@ -28,6 +28,7 @@ from gigafactory.factory.provenance import (
 )
 from gigafactory.factory.reading import Document, Path_, nearest
 from gigafactory.factory.shape import leaves, settings
+from gigafactory.factory.transportchecks import check_transport
 from gigafactory.plant import Chip
 
 #: Largest rack each kind of cooling can be relied on for, kW. Air: industry overviews put optimised
@@ -436,4 +437,5 @@ CHECKS: Final[tuple[Callable[[View], Iterator[Found]], ...]] = (
     _ranges,
     _citations,
     *ACCESS_CHECKS,
+    check_transport,
 )

@@ -58,7 +58,12 @@ PAID: Final = (
     "heat",
     "data",
     "intraday",
+    "grid_tariff",
+    "congestion",
 )
+#: Of these, what comes by invoice, a month or a call at a time. It is not shared out over jobs: the
+#: bill of a month does not belong to those that run in its last quarter.
+INVOICED: Final = ("grid_tariff", "congestion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +217,7 @@ class Book:
         self.segments = 0
         self.latest: Facts | None = None  # what was taken in last
         self._waiting: list[Facts] = []
+        self.invoices: list[dict[str, Any]] = []  # every row, in the order it came
 
     def tick(self, facts: Facts) -> None:
         """Take in the facts of the next period; they are posted when the day closes."""
@@ -227,6 +233,18 @@ class Book:
         self.share_s.append(share_s)
         if fragments is not None:
             self.fragments.append(fragments.astype(np.int64))
+
+    def day_invoices(self, rows: list[dict[str, Any]]) -> None:
+        """Take in rows of invoices, before the day closes that holds their periods.
+
+        Args:
+            rows: each with `site`, `account` (one of `INVOICED`), `period` and `micro_eur` (what is
+                received is negative), and what else it says.
+        """
+        self.invoices += rows
+        for row in rows:
+            at = row["period"], row["site"], PAID.index(row["account"])
+            self.paid[at] += int(row["micro_eur"])
 
     def day_quotas(self, day: int, nominal: Ints) -> None:
         """Take in that the nominal quotas, int64[pools, nodes], are these from a day on."""
@@ -345,12 +363,14 @@ class Book:
             self._priced(site, 9, meter["data_mb"], h.data_price[site] if h.data_price else 0),
             self._priced(site, 10, meter["intraday_wh"], meter["intraday_price_micro_eur"]),
         )
-        self.paid[now, site] = np.stack(paid, axis=1)
+        shared = len(paid)
+        assert PAID[shared:] == INVOICED, "what is invoiced stands at the end"
+        self.paid[now, site, :shared] = np.stack(paid, axis=1)
         last = self._money_rest.shape[1] - 2
         bare = np.maximum(meter["import_wh"] - np.minimum(guaranteed, meter["import_wh"]), 0)
         self.shared_total[now, site] = np.stack(
             [
-                self.paid[now, site].sum(axis=1),
+                self.paid[now, site, :shared].sum(axis=1),
                 self._priced(site, last, meter["import_wh"], meter["carbon_mg"]),
                 self._priced(site, last + 1, bare, meter["carbon_mg"]),
                 meter["water_ml"],

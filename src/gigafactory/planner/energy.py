@@ -50,6 +50,9 @@ class DayInput:
         spread_eur_per_mwh: what trade after the auction costs beyond the day-ahead price.
         offered: whether anything was offered at the gate. If not, what the plan needs counts as
             bought day-ahead.
+        peak_eur_per_mw: what a MW costs by which the highest import of the month grows.
+        peak_mw: import above which it grows.
+        other_month: steps that lie in the next month.
     """
 
     periods: int
@@ -66,6 +69,9 @@ class DayInput:
     position_mw: Array = field(default_factory=lambda: np.zeros(STEPS))
     spread_eur_per_mwh: Array = field(default_factory=lambda: np.zeros(STEPS))
     offered: bool = False
+    peak_eur_per_mw: float = 0.0
+    peak_mw: float = 0.0
+    other_month: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(STEPS, np.bool_))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +165,9 @@ class EnergyPlanner:
         x.delay_eur_per_gpu_h[:, -1] += delay[:, 0] + energy * full_w
         x.slow = self._may_slow(day)
         x.soc_mwh = day.soc_mwh
+        if s.peaks:
+            x.peak_eur_per_mw = np.array([day.peak_eur_per_mw])
+            x.peak_mw, x.peak_row = np.array([day.peak_mw]), day.other_month.astype(np.int64)
         # what is left in the battery is worth what it saves on an average hour
         x.soc_eur_per_mwh = s.stored_eur_per_mwh(mean)
         return x

@@ -9,13 +9,13 @@ moves that could not be moved again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.adapters.twin import SENSES, SiteOrder
+from gigafactory.adapters.twin import CONTRACT_SENSES, SENSES, SiteOrder
 from gigafactory.engine.clock import Clock, SimClock, ticks
 from gigafactory.engine.journal import Journal
 from gigafactory.grid import MarketCalendar
@@ -25,8 +25,10 @@ from gigafactory.planner import DayInput, Intent, Plan, PoolView, Wish
 from gigafactory.planner.energy import DAY_STEPS, STEPS, TAIL_STEPS
 from gigafactory.planner.gate import Offer
 from gigafactory.plant.battery import limits
+from gigafactory.grid.ramps import ramped_mw, reached_mw
 from gigafactory.runtime.desks import Desk
 from gigafactory.runtime.outlook import Outlook
+from gigafactory.runtime.transportdesk import TransportDesk
 from gigafactory.runtime.wiring import CLASSES, REALTIME, World
 from gigafactory.units import NS_PER_H
 
@@ -51,11 +53,13 @@ class Trace:
         senses: float64[P, sites, len(SENSES)].
         speed: int64[P, sites, classes], speed steps in force.
         plans: status of each day's plan per site.
+        told: what the grid operator said and was offered, in the order of the journal.
     """
 
     senses: Array
     speed: Ints
     plans: list[list[str]]
+    told: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def empty(cls, periods: int, sites: int) -> Trace:
@@ -99,6 +103,9 @@ class Loop:
         self.outlook = Outlook(world, calendar, self.demand)
         self.offers: list[tuple[Offer, Array] | None] = [None] * len(world.sites)
         self._told: list[Told | None] = [None] * len(world.twin.pools)
+        self.transport = TransportDesk(world, calendar, journal, book, trace.told)
+        #: power of each battery when the period at hand begins, charging positive, as ordered
+        self._battery_mw = [0.0] * len(world.sites)
 
     def run(self, first_day: int, stop: Callable[[int], bool]) -> int:
         """Turn from a day on, until the end or until `stop(days done)` says so.
@@ -114,6 +121,7 @@ class Loop:
 
     def _turn(self, day: int) -> None:
         periods = self.calendar.day_slice(day)
+        self.transport.hear(periods.start)
         plans = [self._plan(s, day, periods) for s in range(len(self.world.sites))]
         self.trace.plans.append([p.status for p in plans])
         arrays = {
@@ -137,13 +145,16 @@ class Loop:
         edges = self.calendar.start_ns[periods.start : periods.stop + 1]
         gate = int(np.searchsorted(self.calendar.local_hour[periods], GATE_HOUR))
         for tick in ticks(self.clock, edges.tolist()):
+            self.transport.hear(periods.start + tick.index)
             if tick.index == gate:
                 self._offer(day, periods.start + tick.index, tick.index, plans)
+            self._sell(day, periods.start + tick.index, tick.index, plans)
             self._tick(periods.start + tick.index, tick.index, plans)
         shares, fragments = self.world.twin.read_shares(), self.world.twin.read_fragments()
         told = {"share_s": shares, "fragments": fragments}
         self.journal.append("shares", int(edges[-1]), {"day": day}, told)
         self.book.day_shares(shares, fragments)
+        self.transport.close_day(day)
         self.book.close_day()
         self.journal.sync()
 
@@ -151,10 +162,26 @@ class Loop:
 
     def _plan(self, s: int, day: int, periods: slice) -> Plan:
         """What is known at the first instant of the day, and the plan made from it."""
+        twin = self.world.twin.sites[s]
+        floor = twin.battery.soc_min_mwh if twin.battery else 0.0
+        x = self._day_input(s, periods.start, day, twin.soc_mwh - floor)
+        self.offers[s] = None
+        return self.world.sites[s].planner.plan(x)
+
+    def _day_input(self, s: int, now: int, day: int, soc_mwh: float) -> DayInput:
+        """What a plan of a day is made of, as known when a period begins.
+
+        Args:
+            s: the site.
+            now: the period.
+            day: the day planned; it may lie ahead.
+            soc_mwh: energy in the battery above its lower bound when that day begins.
+        """
         world, twin = self.world, self.world.twin.sites[s]
+        periods = self.calendar.day_slice(day)
         n = periods.stop - periods.start
-        info = self.outlook.known(s, periods.start)
-        e = self.outlook.expect(info, s, periods.start, periods.start, n + 4 * TAIL_STEPS)
+        info = self.outlook.known(s, now)
+        e = self.outlook.expect(info, s, now, periods.start, n + 4 * TAIL_STEPS)
         hours = np.zeros(STEPS)
         hours[:n], hours[DAY_STEPS:] = 0.25, 1.0
         offered = self.offers[s]
@@ -162,9 +189,9 @@ class Loop:
         if offered is not None:
             position[:n] = self.outlook.position(s, day, *offered)
             spread[:n] = twin.intraday_spread_eur_per_mwh
-        self.offers[s] = None
-        floor = twin.battery.soc_min_mwh if twin.battery else 0.0
-        return world.sites[s].planner.plan(
+        return self.transport.with_peak(
+            s,
+            day,
             DayInput(
                 periods=n,
                 hours=hours,
@@ -175,13 +202,22 @@ class Loop:
                 rest_mw=np.full(STEPS, e.rest_mw),
                 capacity=np.full(STEPS, e.usable),
                 contract_mw=np.array([_steps(mw, n) for mw in e.contract_mw]).reshape(-1, STEPS),
-                soc_mwh=twin.soc_mwh - floor,
+                soc_mwh=soc_mwh,
                 arrivals_gpu_h=np.array([_steps(d, n) for d in e.demand]) * hours,
                 position_mw=position,
                 spread_eur_per_mwh=spread,
                 offered=offered is not None,
-            )
+            ),
         )
+
+    def _sell(self, day: int, period: int, step: int, plans: list[Plan]) -> None:
+        """Offer less import tomorrow where the grid operator has just said it wants some."""
+        if day + 1 >= self.calendar.days:
+            return
+        for s, held, need in self.transport.wanted(period):
+            soc = self._expected_soc(s, plans[s], step)
+            x = self._day_input(s, period, day + 1, soc)
+            self.transport.offer(s, held, need, day + 1, x)
 
     def _offer(self, day: int, period: int, step: int, plans: list[Plan]) -> None:
         """At the gate: offer the next day, as it looks now; the auction's answer comes later."""
@@ -236,12 +272,13 @@ class Loop:
             self._act(s, intent, period)
         until = int(twin.edges_ns[period + 1])
         records: list[Records] = [place.kernel.advance(until) for place in twin.pools]
-        facts, senses = twin.meter(period, records, orders)
+        facts, senses = twin.meter(period, records, orders, self._contract_senses(period))
         self.trace.senses[period] = senses
         self.journal.append(
             "facts", int(twin.edges_ns[period]), {}, {**facts.arrays(), "sense": senses}
         )
         self.book.tick(facts)
+        self.transport.metered(period, facts)
         self._learn(period)
 
     def _decide(self, s: int, period: int, step: int, plan: Plan) -> tuple[Intent, SiteOrder]:
@@ -250,8 +287,8 @@ class Loop:
         wire, site = world.sites[s], world.twin.sites[s]
         views = [self._view(i, period) for i in wire.pools]
         hours = float(world.twin.edges_ns[period + 1] - world.twin.edges_ns[period]) / NS_PER_H
-        charge, discharge = float(plan.charge_mw[step]), float(plan.discharge_mw[step])
-        limit = float(site.limit_mw[period])
+        charge, discharge = self._ramped(s, period, plan, step, hours * 60.0)
+        limit = site.import_limit_mw(period)
         drawn_mw = sum(int(world.twin.pools[i].kernel.state.v[0]["draw"]) for i in wire.pools) / 1e9
         support = 0.0
         if site.battery is not None:
@@ -259,6 +296,12 @@ class Loop:
             support = min(discharge, most)
             if drawn_mw > site.it_allowed_mw(period, limit + support):
                 support = most  # battery first: before anybody is slowed down
+                if limit < site.limit_mw[period]:
+                    # a contract asks for less for hours: give what is missing, and a little room
+                    missing = 1.01 * site.load_mw(period, drawn_mw) - limit
+                    support = min(most, max(missing, min(discharge, most)))
+                if support > discharge:
+                    self._battery_mw[s] = -support  # a binding limit is exempt from the ramp
         envelope = site.it_allowed_mw(period, limit + support)
         wanted = np.ceil(plan.speed[:, step] * FULL_SPEED - 1e-6).astype(np.int64)
         wish = Wish(wanted, plan.running[:, step], plan.defers[:, step])
@@ -277,6 +320,31 @@ class Loop:
             envelope_mw=intent.envelope_mw / 1e9,
         )
         return intent, order
+
+    def _ramped(
+        self, s: int, period: int, plan: Plan, step: int, minutes: float
+    ) -> tuple[float, float]:
+        """Charge and discharge ordered, as they come out of the ramp that the site keeps."""
+        wire = self.world.sites[s]
+        charge, discharge = float(plan.charge_mw[step]), float(plan.discharge_mw[step])
+        ramp = wire.transport.line.ramp if wire.transport is not None else None
+        rate = (ramp or 0.0) * float(wire.base_limit_mw[period])
+        if rate <= 0.0:
+            return charge, discharge
+        before, wanted = self._battery_mw[s], charge - discharge
+        mean = ramped_mw(before, wanted, rate, minutes)
+        self._battery_mw[s] = reached_mw(before, wanted, rate, minutes)
+        return max(mean, 0.0), max(-mean, 0.0)
+
+    def _contract_senses(self, period: int) -> Array | None:
+        """What the contracts of each connection say; None where none has any."""
+        if self.transport.idle:
+            return None
+        rows = np.zeros((len(self.world.sites), CONTRACT_SENSES))
+        rows[:, 0] = [site.limit_mw[period] for site in self.world.twin.sites]
+        for s, held in self.transport.held:
+            rows[s] = held.senses(period)
+        return rows
 
     def _view(self, i: int, period: int) -> PoolView:
         place = self.world.twin.pools[i]
@@ -365,6 +433,9 @@ class Loop:
             mine, kept = desk.snapshot()
             arrays |= {f"desk{i}.{name}": array for name, array in mine.items()}
             fields["desks"].append(kept)
+        mine, fields["transport"] = self.transport.snapshot()
+        arrays |= mine
+        fields["battery_mw"] = self._battery_mw
         fields["offered"] = [pair is not None for pair in self.offers]
         for s, pair in enumerate(self.offers):
             if pair is not None:
@@ -376,6 +447,8 @@ class Loop:
         """Put back what `snapshot` gave."""
         self.world.twin.restore(arrays, fields)
         self.demand[...] = arrays["demand"]
+        self.transport.restore(arrays, fields["transport"])
+        self._battery_mw = list(fields["battery_mw"])
         for s, offered in enumerate(fields["offered"]):
             if offered:
                 kept_ = {n: np.asarray(arrays[f"offer{s}.{n}"]) for n in _OFFER}

@@ -108,7 +108,10 @@ class Outlook:
         ]
         return Expected(
             price_eur_per_mwh=of("price"),
-            limit_mw=base * (present / usual if usual > 0 else 1.0),
+            limit_mw=np.minimum(
+                base * (present / usual if usual > 0 else 1.0),
+                _long(twin.rights_mw[begin : begin + count], count),
+            ),
             offset_mw=_offset(wire, of("temperature"), of("wet_bulb"), rest_mw),
             rest_mw=rest_mw,
             usable=float(sum(sizes)),
@@ -141,6 +144,9 @@ class Outlook:
         fits = np.minimum(1.0, e.usable / np.maximum(e.demand.sum(axis=0), 1e-9))
         work_mw = watts @ (e.demand * fits) / 1e6
         load = e.offset_mw + shape.site_per_it * (e.rest_mw + work_mw)
+        # what contracts do not let through is not bought: work waits for it
+        rights = self.world.twin.sites[s].rights_mw[span.start : span.start + count]
+        load = np.minimum(load, _long(rights, count))
         price = info.history("price", PAST_DAYS * GATE_DAY * PER_HOUR)
         whole = len(price) // (GATE_DAY * PER_HOUR) * GATE_DAY * PER_HOUR
         paths = past_paths(_hourly(price[len(price) - whole :]), GATE_DAY, PROFILES)

@@ -53,6 +53,10 @@ def account(journal: Path, book: Book, trace: Trace, until: int | None = None) -
             book.day_shares(frame.arrays["share_s"].astype(np.int64), frame.arrays.get("fragments"))
         elif frame.kind == "quota":
             book.day_quotas(int(frame.fields["day"]), frame.arrays["nominal"])
+        elif frame.kind == "congestion":
+            trace.told.append(dict(frame.fields))
+        elif frame.kind == "invoice":
+            book.day_invoices([dict(row) for row in frame.fields["rows"]])
         elif frame.kind == "end":
             book.still_waiting(frame.arrays["waiting.job"], frame.arrays["waiting.why"])
             book.close(frame.arrays["energy_uwh"].astype(np.int64))

@@ -35,6 +35,7 @@ from gigafactory.runtime.rights import (
     span_rate_of,
     urgent_of,
 )
+from gigafactory.runtime.transport import Transport, transport_of
 from gigafactory.runtime.workload import Judged, Routed, judge_jobs, route
 from gigafactory.units import NS_PER_S
 
@@ -69,6 +70,7 @@ class SiteWires:
         rest_w: watts an accelerator in service draws at rest, fabric included, per pool.
         export_mw: export right.
         halls_mw: IT power allowed per hall number and period, [P]; halls never short are left out.
+        transport: contracts of the connection; None where it has only its firm limit.
         signals: prices and weather as they are there.
     """
 
@@ -83,6 +85,7 @@ class SiteWires:
     export_mw: float
     halls_mw: dict[int, Array]
     signals: Signals
+    transport: Transport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,8 @@ def build(
     for name, site in factory.sites.items():
         mine = tuple(i for i, p in enumerate(factory.fleet) if p.site == name)
         seen = seen_from(signals, site.outside)
-        plant, wire = _site(factory, name, site, mine, catalogue, calendar, seen, line)
+        held = transport_of(name, site, calendar, scenario, seed)
+        plant, wire = _site(factory, name, site, mine, catalogue, calendar, seen, line, held)
         sites.append(plant)
         wires.append(wire)
         _energise(factory, pools, mine, plant, wire, powers)
@@ -331,6 +335,7 @@ def _site(
     calendar: MarketCalendar,
     signals: Signals,
     line: Timeline,
+    held: Transport | None,
 ) -> tuple[TwinSite, SiteWires]:
     fleet = [factory.fleet[i] for i in pools]
     fabric_w = site.network.watt_per_accelerator_w
@@ -357,6 +362,7 @@ def _site(
         auxiliary_mw=site.auxiliary_mw,
         heat_demand_mw=demand,
         limit_mw=line.connection_limit_mw[name],
+        rights_mw=held.room_mw if held is not None else np.zeros(0),
         export_mw=site.connection.export_mw,
         fabric_w=fabric_w,
         battery=battery,
@@ -369,10 +375,12 @@ def _site(
         intraday_spread_eur_per_mwh=factory.energy.market.intraday_spread_eur_per_mwh,
     )
     shape = _shape(factory, fleet, catalogue, design, electrical, battery, name)
+    tariff = site.connection.tariff
+    billed = replace(shape, peaks=tariff is not None and tariff.charged)
     wire = SiteWires(
         name=name,
         pools=pools,
-        planner=EnergyPlanner(shape),
+        planner=EnergyPlanner(billed),
         gate=Gate(shape, GATE_DAY, GATE_TAIL, 1.0),
         design=design,
         electrical=electrical,
@@ -385,6 +393,7 @@ def _site(
             if (name, hall) in line.hall_limit_mw
         },
         signals=signals,
+        transport=held,
     )
     return twin, wire
 
