@@ -123,9 +123,7 @@ def _powered(factory: Factory, event: PowerEvent) -> Iterator[tuple[Path_, objec
         yield ("hall",), event.hall, f"no such hall; {nearest(event.hall, halls)}"
 
 
-def _restricted(
-    factory: Factory, event: RestrictionEvent
-) -> Iterator[tuple[Path_, object, str]]:
+def _restricted(factory: Factory, event: RestrictionEvent) -> Iterator[tuple[Path_, object, str]]:
     """What is restricted must be a right that may be, and something must be taken from it.
 
     Too late an announcement is no fault of the file: the rules refuse it in the run.

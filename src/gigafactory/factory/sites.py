@@ -51,7 +51,6 @@ from gigafactory.factory.quantities import (
     VolumeM3,
     WaterRangeK,
 )
-
 from gigafactory.factory.transport import Congestion, HeldRight, TariffTerms
 
 HallCooling = Literal["air", "liquid", "immersion"]

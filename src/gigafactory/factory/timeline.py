@@ -205,9 +205,8 @@ def connection_limit_mw(name: str, site: Site, scenario: Scenario | None, start_
     line, zone = site.connection, site.timezone
     firm = firm_mw(site, start_ns)
     for right in line.rights:
-        since = right.from_
-        held = np.ones(len(firm), bool) if since is None else start_ns[:-1] >= instant_of(since, zone)
-        firm[held] += right.capacity_mw
+        begin_ns = 0 if right.from_ is None else instant_of(right.from_, zone)
+        firm[start_ns[:-1] >= begin_ns] += right.capacity_mw
     safe = line.circuits - 1 if line.n_minus_1 and line.circuits > 1 else line.circuits
     carried_mva = min(line.capacity_mva, safe * line.circuit_capacity_mva)
     limit: Floats = np.minimum(firm, carried_mva * line.power_factor)

@@ -21,6 +21,8 @@ from gigafactory.factory.quantities import (
 )
 
 RightForm = Literal["firm", "fully_variable", "duration_bound", "time_block"]
+CallBaseline = Literal["last_metered", "similar_days"]
+OrderBaseline = Literal["similar_days", "schedule"]
 TariffLevel = Literal["hv", "ehv"]
 
 #: A local hour of the day on the clock of the site.
@@ -121,6 +123,11 @@ class SteeringContract(SourcedBlock):
     tolerance: Share = setting(
         "Share of what was asked that may be missing without a charge.", 0.0, source=_OURS
     )
+    baseline: CallBaseline = setting(
+        "What delivery is proved against: last_metered (before the call) or similar_days (mean of "
+        "the last five).",
+        "last_metered",
+    )
     calls: CallPattern = setting("When the simulated venue calls.")
 
 
@@ -146,6 +153,11 @@ class RedispatchTerms(SourcedBlock):
     )
     tolerance: Share = setting(
         "Share of what was asked that may be missing without a charge.", 0.0, source=_OURS
+    )
+    baseline: OrderBaseline = setting(
+        "What delivery is proved against: similar_days (mean of the last five) or schedule (the "
+        "own plan when the offer is made).",
+        "similar_days",
     )
     calls: CallPattern = setting("When the simulated venue has a need.")
 

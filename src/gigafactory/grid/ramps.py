@@ -12,6 +12,7 @@ every edge between two quarters (`edges`), the worst case taken: as if the means
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,7 @@ def ramped_mw(before_mw: float, wanted_mw: float, rate_mw_per_min: float, minute
     takes = abs(step) / rate_mw_per_min
     if takes <= minutes:
         return wanted_mw - step * takes / (2.0 * minutes)
-    return before_mw + np.sign(step) * rate_mw_per_min * minutes / 2.0
+    return before_mw + math.copysign(rate_mw_per_min * minutes / 2.0, step)
 
 
 def reached_mw(before_mw: float, wanted_mw: float, rate_mw_per_min: float, minutes: float) -> float:

@@ -176,7 +176,7 @@ def needs(
     Args:
         calls: when.
         published_h: local hour of the day before at which a need is told.
-        price_max_eur_per_mwh: the most the venue ever pays; a day's highest lies from half of it on.
+        price_max_eur_per_mwh: the most the venue ever pays; a day's highest is from half of it on.
         zone: IANA name of the time zone.
     """
     hour, minute = divmod(round(published_h * 60), 60)
@@ -185,9 +185,7 @@ def needs(
         eve = one.date - dt.timedelta(days=1)
         told = instant_ns(dt.datetime.combine(eve, dt.time(hour, minute), ZoneInfo(zone)))
         price = price_max_eur_per_mwh * (0.5 + 0.5 * one.share_first)
-        found.append(
-            Need(f"redispatch-{one.date:%Y-%m-%d}", told, one.start_ns, one.end_ns, price)
-        )
+        found.append(Need(f"redispatch-{one.date:%Y-%m-%d}", told, one.start_ns, one.end_ns, price))
     return found
 
 
@@ -254,4 +252,3 @@ __all__ = [
     "steering_calls",
     "years_of",
 ]
-

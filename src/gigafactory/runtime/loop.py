@@ -19,13 +19,13 @@ from gigafactory.adapters.twin import CONTRACT_SENSES, SENSES, SiteOrder
 from gigafactory.engine.clock import Clock, SimClock, ticks
 from gigafactory.engine.journal import Journal
 from gigafactory.grid import MarketCalendar
+from gigafactory.grid.ramps import ramped_mw, reached_mw
 from gigafactory.kernel import FULL_SPEED, NEVER, Records
 from gigafactory.ledger import Book
 from gigafactory.planner import DayInput, Intent, Plan, PoolView, Wish
 from gigafactory.planner.energy import DAY_STEPS, STEPS, TAIL_STEPS
 from gigafactory.planner.gate import Offer
 from gigafactory.plant.battery import limits
-from gigafactory.grid.ramps import ramped_mw, reached_mw
 from gigafactory.runtime.desks import Desk
 from gigafactory.runtime.outlook import Outlook
 from gigafactory.runtime.transportdesk import TransportDesk
@@ -214,7 +214,7 @@ class Loop:
         """Offer less import tomorrow where the grid operator has just said it wants some."""
         if day + 1 >= self.calendar.days:
             return
-        for s, held, need in self.transport.wanted(period):
+        for s, held, need in self.transport.wanted():
             soc = self._expected_soc(s, plans[s], step)
             x = self._day_input(s, period, day + 1, soc)
             self.transport.offer(s, held, need, day + 1, x)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pyarrow as pa
 
 from gigafactory.factory.models import Factory
 from gigafactory.factory.provenance import sources
 from gigafactory.grid import Signals
+from gigafactory.grid.series import SourceRow
 from gigafactory.jobs import JobTable
 from gigafactory.plant import Chip
 from gigafactory.plant.power import curve_for
@@ -29,9 +30,20 @@ _CHIP: dict[str, tuple[Callable[[Chip], float], str]] = {
 
 
 def source_table(
-    factory: Factory, catalogue: Mapping[str, Chip], signals: Signals, table: JobTable
+    factory: Factory,
+    catalogue: Mapping[str, Chip],
+    signals: Signals,
+    table: JobTable,
+    rules: Iterable[SourceRow] = (),
 ) -> pa.Table:
     """Every figure a run rests on, with its source, year and verification state.
+
+    Args:
+        factory: its settings.
+        catalogue: accelerators.
+        signals: what the outside does.
+        table: what is asked.
+        rules: figures of market rules and tariffs that hold.
 
     Returns:
         Table with `figure` (dotted path), `value`, `unit`, `source`, `year`, `state`.
@@ -44,7 +56,7 @@ def source_table(
         rows += _chip_rows(catalogue[chip])
     rows += [
         (r.figure, r.value, r.unit, _with(r.source, r.note), r.year, r.state)
-        for r in signals.sources()
+        for r in (*signals.sources(), *rules)
     ]
     origin = table.origin or "jobs"
     rows.append(("jobs", float(len(table)), "jobs", origin, None, table.state))

@@ -32,13 +32,15 @@ from gigafactory.runtime.origins import source_table
 from gigafactory.runtime.serving import services_of
 from gigafactory.runtime.shares import NO_SHARES, need_gpu_h, read_shares, share_rows, share_totals
 from gigafactory.runtime.told import Told
+from gigafactory.runtime.transportbill import sources_of_transport
+from gigafactory.runtime.transportsummary import transport_summary
 from gigafactory.runtime.wiring import CLASSES
 from gigafactory.units import NS_PER_H
 
 YEAR_H = 8766.0
 _M = {name: i for i, name in enumerate(METERS)}
 #: What a site pays for beside energy.
-_NOT_ENERGY = frozenset({"water", "heat", "data"})
+_NOT_ENERGY = frozenset({"water", "heat", "data", "grid_tariff", "congestion"})
 
 
 def _write(table: pa.Table, path: Path) -> None:
@@ -63,7 +65,9 @@ def write_derived(folder: Path, book: Book, trace: Trace, factory: Factory) -> N
 def write_tables(folder: Path, told: Told, book: Book, trace: Trace) -> None:
     """Write every table of a run: series, receipts, accounts, transfers, sources."""
     write_derived(folder, book, trace, told.factory)
-    origins = source_table(told.factory, told.catalogue, told.signals, told.table)
+    first = told.calendar.local_dates[0]
+    rules = sources_of_transport(told.factory, first)
+    origins = source_table(told.factory, told.catalogue, told.signals, told.table, rules)
     _write(origins, folder / "sources.parquet")
 
 
@@ -255,6 +259,7 @@ def summarise(
         "not_recorded": _not_recorded(shares is not None, len(trace.plans) == calendar.days),
         "energy": energy,
         "yardstick": yardstick,
+        "transport": transport_summary(told, book, trace),
         "pue": site / it if it else None,
         "wue_l_per_kwh": water / it if it else None,
         "erf": heat / site if site else None,
@@ -332,6 +337,8 @@ def _money(book: Book) -> dict[str, Any]:
         "revenue_eur": float(book.receipt[RECEIPT.index("revenue_micro_eur")].sum()) / 1e6,
         "water_eur": paid["water"],
         "heat_eur": -paid["heat"],
+        "grid_tariff_eur": paid["grid_tariff"],
+        "congestion_eur": -paid["congestion"],
         "paid_eur": paid,
     }
 
@@ -342,7 +349,8 @@ def _cost(told: Told, book: Book, sold: float, money: Mapping[str, Any]) -> dict
     year = YEAR_H / span_h if span_h else 0.0
     totals = YearTotals(
         sold_gpu_h=sold * year,
-        energy_eur=money["energy_eur"] * year,
+        energy_eur=(money["energy_eur"] + money["grid_tariff_eur"] - money["congestion_eur"])
+        * year,
         water_eur=money["water_eur"] * year,
         heat_eur=money["heat_eur"] * year,
         it_design_mw=_site_design_mw(told.factory, told.catalogue),

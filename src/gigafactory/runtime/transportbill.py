@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from gigafactory.factory.models import Factory
 from gigafactory.factory.sites import GridConnection
 from gigafactory.factory.transport import TariffTerms
 from gigafactory.factory.transportchecks import FIRM_NAME, KNOWN_KV
 from gigafactory.grid import MarketCalendar
+from gigafactory.grid.connection import HIGH_VOLTAGE_KV
 from gigafactory.grid.figures import bundled
 from gigafactory.grid.rights import (
     Form,
@@ -25,9 +27,9 @@ from gigafactory.grid.rights import (
     TransportRights,
     rights_on,
 )
+from gigafactory.grid.series import SourceRow
 from gigafactory.grid.tariff import (
     EXTRA_HIGH_VOLTAGE_KV,
-    HIGH_VOLTAGE_KV,
     Line,
     TransportTariff,
     tariff_bill,
@@ -53,9 +55,14 @@ def tariff_for(line: GridConnection, terms: TariffTerms, day: dt.date) -> Transp
         "peak_eur_per_kw_month": terms.peak_eur_per_kw,
         "fixed_eur_per_year": terms.fixed_eur_per_year,
     }
-    given = {name: value for name, value in own.items() if value is not None}
-    known = {name: f for name, f in tariff.figures.items() if name not in given}
-    return replace(tariff, figures=known, **given)
+    used = {name: getattr(tariff, name) if mine is None else mine for name, mine in own.items()}
+    return replace(
+        tariff,
+        contract_eur_per_kw_year=used["contract_eur_per_kw_year"],
+        peak_eur_per_kw_month=used["peak_eur_per_kw_month"],
+        fixed_eur_per_year=used["fixed_eur_per_year"],
+        figures={name: f for name, f in tariff.figures.items() if own.get(name) is None},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,9 @@ def month_bill(
     calendar = MarketCalendar.of(dates[0], len(dates), timezone)
     tariff = tariff_for(line, line.tariff, dates[0])
     rules = rules_for(dates[0])
-    held = [(FIRM_NAME, Form.FIRM, float(firm_mw.mean()), ())]
+    held: list[tuple[str, Form, float, tuple[TimeBlock, ...]]] = [
+        (FIRM_NAME, Form.FIRM, float(firm_mw.mean()), ())
+    ]
     for right in line.rights:
         share = np.mean([right.from_ is None or day >= right.from_ for day in dates])
         blocks = tuple(TimeBlock(b.start_h, b.end_h, b.weekdays) for b in right.blocks)
@@ -111,4 +120,16 @@ def month_bill(
     return MonthBill(bill.lines, instead.total_eur)
 
 
-__all__ = ["MonthBill", "month_bill", "rules_for", "tariff_for"]
+def sources_of_transport(factory: Factory, day: dt.date) -> tuple[SourceRow, ...]:
+    """The figures of rights and tariffs that a factory's connections use on a day."""
+    rows: dict[str, SourceRow] = {}
+    for site in factory.sites.values():
+        line = site.connection
+        if line.rights or line.tariff is not None:
+            rows |= {row.figure: row for row in rules_for(day).sources()}
+        if line.tariff is not None and line.tariff.charged:
+            rows |= {row.figure: row for row in tariff_for(line, line.tariff, day).sources()}
+    return tuple(rows.values())
+
+
+__all__ = ["MonthBill", "month_bill", "rules_for", "sources_of_transport", "tariff_for"]

@@ -1,24 +1,26 @@
 """Hears the grid operator, offers it less import, proves what was delivered, and books the bills.
 
 Everything heard, offered and settled goes into the journal: `congestion` frames for what was said,
-`invoice` frames for money. Baselines: a capacity-steering call is proved against what was metered
-last before it was given (unforeseen and short); redispatch against the own plan as it stood when
-the offer was made, before anybody knew whether it would be taken.
+`invoice` frames for money. What would have been taken is said when a call is given or an offer
+made, by the rule of the contract, and never more than the rights let through; limits and proof
+follow from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import calendar as months
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.engine.journal import Journal
-from gigafactory.factory.transport import RedispatchTerms, SteeringContract
+from gigafactory.engine.errors import BadInput
+from gigafactory.engine.journal import JSON, Journal
+from gigafactory.factory.transport import SteeringContract
 from gigafactory.grid import MarketCalendar
-from gigafactory.grid.baseline import last_metered_mw, prove, schedule_mw
+from gigafactory.grid.baseline import last_metered_mw, prove, schedule_mw, similar_days_mw
 from gigafactory.grid.ports import Activation, Bid, Direction, Outcome, Product
 from gigafactory.grid.venue import Need
 from gigafactory.ledger import METERS, Book, Facts
@@ -71,8 +73,8 @@ class Order:
     @classmethod
     def of(cls, fields: list[Any]) -> Order:
         """Read back what `fields` gave."""
-        *head, baseline, price = fields
-        return cls(*head, tuple(baseline), price)
+        key, kind, site, start, stop, asked, baseline, price = fields
+        return cls(key, kind, site, start, stop, asked, tuple(baseline), price)
 
 
 class TransportDesk:
@@ -155,15 +157,16 @@ class TransportDesk:
             reason = "nothing was metered before it"
         elif (held.asked_mw[span] > 0.0).any():
             reason = "less import is already sold for that time"
+        baseline = np.zeros(0)
+        if not reason:
+            found = self._baseline(s, held, terms.baseline, span, period)
+            reason, baseline = (found, baseline) if isinstance(found, str) else ("", found)
         fields = self._asked(held, "steering", call.key, (call.start_ns, call.end_ns))
         fields |= {"announced_ns": call.issued_ns, "power_mw": call.power_mw}
         fields |= {"price_eur_per_mwh": terms.price_eur_per_mwh, "reason": reason}
         self._say(held.now_ns[0], fields | {"accepted": not reason})
         if reason:
             return
-        metered = self._import_mw(s, slice(0, span.stop))
-        called = np.arange(span.stop) >= period
-        baseline = last_metered_mw(metered, called)[span]
         self._order(
             held,
             Order(
@@ -171,6 +174,44 @@ class TransportDesk:
                 *(tuple(baseline.tolist()), terms.price_eur_per_mwh),
             ),
         )
+
+    def _baseline(
+        self, s: int, held: Transport, rule: str, span: slice, period: int
+    ) -> Array | str:
+        """What would be taken in some periods, by a rule that looks back; or why it cannot say.
+
+        Args:
+            s: the site.
+            held: its contracts.
+            rule: "last_metered" or "similar_days".
+            span: the periods.
+            period: the one that begins now; nothing is metered from it on.
+        """
+        before = self._import_mw(s, slice(0, self.calendar.periods))
+        for order in self.orders:  # what was ordered already is no guide to what would have been
+            past = slice(order.start, max(min(order.stop, period), order.start))
+            before[past] = order.baseline_mw[: past.stop - past.start]
+        if rule == "last_metered":
+            found = last_metered_mw(before, np.arange(len(before)) >= period)[span]
+        else:
+            unknown = np.zeros(len(before), np.bool_)
+            unknown[span] = True
+            unknown |= self._same_times_today(span, period)
+            try:
+                found = similar_days_mw(before, unknown, self.calendar)[span]
+            except BadInput:
+                return "fewer than five similar days were metered before it"
+        allowed = (held.firm_mw + held.part_mw.sum(axis=0))[span]
+        return np.asarray(np.minimum(found, allowed))
+
+    def _same_times_today(self, span: slice, period: int) -> npt.NDArray[np.bool_]:
+        """Periods of today that are not metered yet and would count as a similar day."""
+        day_of, hour = self.calendar.day_of, self.calendar.local_hour
+        at = np.arange(self.calendar.periods)
+        weekend = self.calendar.local_weekday >= 5
+        today = (day_of == day_of[period]) & (at >= period) & (at < span.start)
+        alike = weekend == weekend[span.start]
+        return np.asarray(today & alike & np.isin(hour, hour[span]))
 
     def _order(self, held: Transport, order: Order) -> None:
         """Put an order into the limits."""
@@ -206,7 +247,7 @@ class TransportDesk:
 
     # --- offering -----------------------------------------------------------------------------
 
-    def wanted(self, period: int) -> list[tuple[int, Transport, Need]]:
+    def wanted(self) -> list[tuple[int, Transport, Need]]:
         """Needs for redispatch that are told as a period begins."""
         found = []
         step = self.calendar.period_s * NS_PER_S
@@ -236,7 +277,10 @@ class TransportDesk:
         if terms is None or span.start >= span.stop:
             return
         fields = self._asked(held, "redispatch", need.key, (need.start_ns, need.end_ns))
-        found = self._priced(s, span, day, x, terms)
+        now = int(np.searchsorted(self.calendar.start_ns, held.now_ns[0]))
+        rule = terms.baseline
+        guess = None if rule == "schedule" else self._baseline(s, held, rule, span, now)
+        found = guess if isinstance(guess, str) else self._priced(s, span, day, x, guess)
         if isinstance(found, str):
             none = {"power_mw": 0.0, "price_eur_per_mwh": 0.0, "accepted": False, "reason": found}
             self._say(held.now_ns[0], fields | none)
@@ -261,16 +305,30 @@ class TransportDesk:
             self._order(held, Order(*order, tuple(baseline.tolist()), price))
 
     def _priced(
-        self, s: int, span: slice, day: int, x: DayInput, terms: RedispatchTerms
+        self, s: int, span: slice, day: int, x: DayInput, guess: Array | None
     ) -> tuple[float, float, Array] | str:
-        """Power, price and baseline of an offer; or why there is none."""
+        """Power, price and baseline of an offer; or why there is none.
+
+        Args:
+            s: the site.
+            span: the periods needed.
+            day: the local day they lie in.
+            x: what a plan of that day is made of.
+            guess: the baseline; None for the plan itself.
+        """
+        congestion = dict(self.held)[s].line.congestion
+        assert congestion is not None
+        assert congestion.redispatch is not None
+        terms = congestion.redispatch
         planner = self.world.sites[s].planner
         first = self.calendar.day_slice(day).start
         steps = slice(span.start - first, span.stop - first)
+        # a lower limit would also let work be slowed, which saves energy: that is not its cost
+        x = replace(x, slow=planner.may_slow(x))
         plain = planner.plan(x)
         if plain.status != "optimal":
             return f"no plan to offer from: {plain.status}"
-        baseline = plain.import_mw[steps]
+        baseline = plain.import_mw[steps] if guess is None else guess
         asked_mw = float(min(terms.capacity_mw, baseline.min()))
         if asked_mw < 1.0:
             return "less than 1 MW is taken at that time"
@@ -297,7 +355,7 @@ class TransportDesk:
         if self.idle:
             return
         span = self.calendar.day_slice(day)
-        rows = [row for order in self.orders for row in self._settled(order, span)]
+        rows: list[JSON] = [row for order in self.orders for row in self._settled(order, span)]
         self.orders = [order for order in self.orders if order.stop > span.stop]
         dates = self.calendar.local_dates
         if day + 1 == len(dates) or dates[day + 1].month != dates[day].month:
@@ -306,7 +364,7 @@ class TransportDesk:
         if rows:
             end_ns = int(self.calendar.start_ns[span.stop])
             self.journal.append("invoice", end_ns, {"day": day, "rows": rows})
-            self.book.day_invoices(rows)
+            self.book.day_invoices([dict(row) for row in rows if isinstance(row, Mapping)])
 
     def _settled(self, order: Order, day: slice) -> list[dict[str, Any]]:
         """Rows of an order for its periods of a day: paid for what was delivered, less charges."""
@@ -388,8 +446,9 @@ class TransportDesk:
 
         A peak that the work of the month reaches anyhow on some day is not worth avoiding on one.
         So the price is felt above the higher of the peak of the month so far and the mean of the
-        highest loads (without the battery) of the last days; in the first days of a run, when
-        nothing is known of them, not at all.
+        highest loads (without the battery) of the last days; on the first day of a run, when
+        nothing is known of them, not at all. And since a peak once reached is free for the rest of
+        the month, it is spread over the days left of it.
 
         Returns:
             EUR per MW that the peak grows; MW above which it does; whether the next day begins
@@ -407,7 +466,8 @@ class TransportDesk:
         hours = self.calendar.period_s / 3600.0
         floor_mw = max(float(so_far), float(usual)) / (1e6 * hours)
         ends = day + 1 < len(dates) and dates[day + 1].month != dates[day].month
-        return tariff.peak_eur_per_kw_month * KW_PER_MW, floor_mw, ends
+        left = months.monthrange(dates[day].year, dates[day].month)[1] - dates[day].day + 1
+        return tariff.peak_eur_per_kw_month * KW_PER_MW / left, floor_mw, ends
 
     def with_peak(self, s: int, day: int, x: DayInput) -> DayInput:
         """What a plan is made of, with the month's peak in it."""
