@@ -26,6 +26,7 @@ from gigafactory.report.sections.power import week_section, year_section
 from gigafactory.report.sections.services import services_section
 from gigafactory.report.sections.shares import shares_section
 from gigafactory.report.sections.tell import Section, Teller
+from gigafactory.report.sections.transport import transport_section
 from gigafactory.report.voice import Voice
 
 REPORT_NAME = "report.html"
@@ -93,6 +94,7 @@ def _sections(tell: Teller, public: bool) -> list[Section]:
         year_section(tell),
         hours_section(tell),
         energy_section(tell),
+        transport_section(tell),
         cost_section(tell),
         waits_section(tell),
         shares_section(tell, public),

@@ -141,7 +141,9 @@ def _bill(rows: list[dict[str, Any]], sites: tuple[str, ...]) -> list[dict[str, 
         )
         line["quantity"] += row["quantity"]
         line["micro"] += row["micro_eur"]
-    return [{**line, "amount_eur": line.pop("micro") / 1e6} for line in lines.values()]
+    for line in lines.values():
+        line["amount_eur"] = line.pop("micro") / 1e6
+    return list(lines.values())
 
 
 def _metered_mw(site: int, book: Book) -> Array:
