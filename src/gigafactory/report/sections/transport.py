@@ -58,12 +58,12 @@ def _rights(tell: Teller) -> Table:
     rows: list[list[Markup | str]] = []
     for k, row in enumerate(tell.frame.rows("transport.rights")):
         at = f"transport.rights.{k}"
-        may = tell.frame.value(f"{at}.restricted_h_max")
-        most = tell.key(f"{at}.restricted_h_max") if may is not None else voice.say("transport.any")
+        form, may = row["form"], tell.frame.value(f"{at}.restricted_h_max")
+        most = tell.key(f"{at}.restricted_h_max") if may is not None else ""
         rows.append(
             [
                 f"{row['site']}: {row['right']}",
-                voice.say(f"transport.form.{row['form']}"),
+                voice.say(f"transport.form.{form}"),
                 tell.key(f"{at}.capacity_mw", 1),
                 tell.key(f"{at}.restricted_h", 2),
                 most,
@@ -80,11 +80,11 @@ def _calls(tell: Teller) -> Table:
     voice = tell.voice
     rows: list[list[Markup | str]] = []
     for k, row in enumerate(tell.frame.rows("transport.calls")):
-        at, kind = f"transport.calls.{k}", voice.say(f"transport.call.{row['kind']}")
+        at, kind = f"transport.calls.{k}", row["kind"]
         share = tell.frame.value(f"{at}.delivered_share")
         rows.append(
             [
-                f"{row['site']}: {kind}",
+                f"{row['site']}: " + voice.say(f"transport.call.{kind}"),
                 tell.key(f"{at}.told"),
                 tell.key(f"{at}.accepted"),
                 tell.key(f"{at}.hours", 2),
@@ -104,12 +104,13 @@ def _bill(tell: Teller) -> Table:
     rows: list[list[Markup | str]] = []
     for k, row in enumerate(tell.frame.rows("transport.bill")):
         at = f"transport.bill.{k}"
-        line, unit = str(row["line"]), str(row["unit"])
+        line, unit = str(row["line"]), str(row["unit"]).replace(" ", "_")
+        kind = _kind(line)
         rows.append(
             [
-                f"{row['site']}: {voice.say(f'transport.lines.{_kind(line)}')}{_rest(line)}",
+                f"{row['site']}: " + voice.say(f"transport.lines.{kind}") + _rest(line),
                 tell.key(f"{at}.quantity", 2),
-                voice.say(f"transport.unit.{unit.replace(' ', '_')}"),
+                voice.say(f"transport.unit.{unit}"),
                 tell.key(f"{at}.amount_eur"),
             ]
         )
