@@ -37,6 +37,8 @@ _LOAD = ("it_wh", "cooling_wh", "auxiliary_wh", "losses_wh")
 #: Days whose highest load stands for what the work of a month reaches anyhow.
 USUAL_DAYS = 28
 KW_PER_MW = 1000.0
+#: Share of the capacity offered below which an offer is not worth making; ours.
+LEAST_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,8 +332,8 @@ class TransportDesk:
             return f"no plan to offer from: {plain.status}"
         baseline = plain.import_mw[steps] if guess is None else guess
         asked_mw = float(min(terms.capacity_mw, baseline.min()))
-        if asked_mw < 1.0:
-            return "less than 1 MW is taken at that time"
+        if asked_mw < LEAST_SHARE * terms.capacity_mw:
+            return "hardly anything is taken at that time"
         limit = x.limit_mw.copy()
         limit[steps] = np.minimum(limit[steps], baseline - asked_mw)
         less = planner.plan(replace(x, limit_mw=limit))
