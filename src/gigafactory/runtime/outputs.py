@@ -224,13 +224,12 @@ def summarise(
     """The summary: stable, documented keys (`docs/reference/summary.md`)."""
     hours, energy, money = _hours(book), _energy(book, limit_missed_wh), _money(book)
     it, site = energy["it_mwh"], energy["site_mwh"]
-    n = book.periods
+    n, shares = book.periods, read_shares(told, book)
     heat = float(book.meter[:n, :, _M["heat_wh"]].sum()) / 1e6
     water = float(book.meter[:n, :, _M["water_ml"]].sum()) / 1e6
     equivalents = fleet_h100_equivalents(told.factory, told.catalogue)
     problems, rounding = conservation(book)
     table, calendar = told.table, told.calendar
-    shares = read_shares(told, book)
     return {
         "name": told.factory.name,
         "seed": told.seed,

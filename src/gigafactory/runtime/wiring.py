@@ -160,14 +160,13 @@ def build(
     pools = _pools(factory, catalogue, calendar, line, table, routed, powers, seed, limits.lost[0])
     ppas, kinds = _ppas(factory)
     caps, factor = _contracts(ppas, kinds, calendar, signals)
-    sites, wires = [], []
+    sites, wires = list[TwinSite](), list[SiteWires]()
     for name, site in factory.sites.items():
         mine = tuple(i for i, p in enumerate(factory.fleet) if p.site == name)
         seen = seen_from(signals, site.outside)
         held = transport_of(name, site, calendar, scenario, seed)
         plant, wire = _site(factory, name, site, mine, catalogue, calendar, seen, line, held)
-        sites.append(plant)
-        wires.append(wire)
+        sites, wires = [*sites, plant], [*wires, wire]
         _energise(factory, pools, mine, plant, wire, powers)
     twin = Twin(
         pools,
