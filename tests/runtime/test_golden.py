@@ -40,9 +40,10 @@ def connection_month(given):
     )
     events = tuple(RestrictionEvent.model_validate(event) for event in given["events"])
     held = transport_of("home", site, calendar, SimpleNamespace(events=events), seed=1)
-    place = SimpleNamespace(rights_mw=held.room_mw)
+    place = SimpleNamespace(rights_mw=held.room_mw, load_mw=lambda *_: 0.0)
     world = SimpleNamespace(
-        sites=[SimpleNamespace(transport=held)], twin=SimpleNamespace(sites=[place])
+        sites=[SimpleNamespace(transport=held, pools=(), rest_w=())],
+        twin=SimpleNamespace(sites=[place]),
     )
     pages, told = Pages(), []
     desk = TransportDesk(world, calendar, pages, pages, told)

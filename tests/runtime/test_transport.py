@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gigafactory.engine.journal import frames
@@ -200,6 +200,7 @@ def test_nothing_is_known_before_it_is_announced(tmp_path: Path) -> None:
 
 
 @settings(max_examples=4)
+@example(seed=3, remaining=0, late=0, start=0, quarters=1)  # a call below what dark halls draw
 @given(
     seed=st.integers(0, 2**32),
     remaining=st.integers(0, 90),

@@ -216,13 +216,28 @@ class TransportDesk:
         return np.asarray(today & alike & np.isin(hour, hour[span]))
 
     def _order(self, held: Transport, order: Order) -> None:
-        """Put an order into the limits."""
+        """Put an order into the limits.
+
+        It never darkens nodes: below what the site draws at rest nothing is given, and what is
+        missing then is charged.
+        """
         self.orders.append(order)
         span = slice(order.start, order.stop)
-        limit = np.maximum(np.array(order.baseline_mw) - order.asked_mw, 0.0)
+        limit = np.array(order.baseline_mw) - order.asked_mw
+        limit = np.maximum(limit, self._rest_mw(order.site, held.now_ns[0]))
         held.ordered_mw[span] = np.minimum(held.ordered_mw[span], limit)
         held.asked_mw[span] += order.asked_mw
         self._tell(order.site, held)
+
+    def _rest_mw(self, s: int, now_ns: int) -> float:
+        """What a site draws now with every node at rest."""
+        twin, wire = self.world.twin, self.world.sites[s]
+        now = int(np.searchsorted(self.calendar.start_ns, now_ns))
+        it_w = sum(
+            int(twin.pools[i].usable[now]) * twin.pools[i].kernel.spec.node_size * watt
+            for i, watt in zip(wire.pools, wire.rest_w, strict=True)
+        )
+        return twin.sites[s].load_mw(now, it_w / 1e6)
 
     def _tell(self, s: int, held: Transport) -> None:
         self.world.twin.sites[s].rights_mw[:] = held.room_mw
