@@ -38,6 +38,8 @@ SCALES: Final[Mapping[str, Mapping[str, float]]] = {
     "temperature_k": {"K": 1.0},
     "price_eur_per_mwh": {"EUR/MWh": 1.0, "EUR/kWh": 1e3, "ct/kWh": 10.0},
     "price_eur_per_mw": {"EUR/MW": 1.0, "EUR/kW": 1e3},
+    "price_eur_per_kw": {"EUR/kW": 1.0, "EUR/MW": 1e-3},
+    "price_eur_per_year": {"EUR/y": 1.0, "kEUR/y": 1e3},
     "price_eur_per_gpu_h": {"EUR/GPU-h": 1.0},
     "price_eur_per_m3": {"EUR/m3": 1.0, "EUR/m³": 1.0},
     "price_eur_per_t": {"EUR/t": 1.0},

@@ -156,7 +156,8 @@ def test_rotterdam_fits_its_connection_in_normal_weather_and_not_in_a_heat_wave(
         over = overhead(design, chain, it_mw, temperature_c, wet)
         return float(it_mw + over.overhead_mw) + site.auxiliary_mw
 
-    firm = site.connection.firm_mw
+    line = site.connection
+    firm = line.firm_mw + sum(right.capacity_mw for right in line.rights)
     assert 0.90 * firm < site_mw(20.0, 70.0) < firm
     assert site_mw(30.0, 45.0) < firm
     assert site_mw(38.0, 30.0) > firm

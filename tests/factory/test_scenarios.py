@@ -91,7 +91,7 @@ changes:
     factory = load_factory("rotterdam", found, strict=True)
     line = factory.sites["maasvlakte"].connection
     assert [pool.accelerators for pool in factory.fleet] == [30_000, 39_992]
-    assert (line.firm_mw, line.capacity_mva) == (120.0, 180.0)
+    assert (line.firm_mw, line.capacity_mva) == (80.0, 180.0)
     assert factory.sites["maasvlakte"].auxiliary_mw == 1.0
     assert factory.energy.ppas[0].until == dt.date(2040, 1, 1)
     assert factory.energy.batteries == ()
@@ -101,11 +101,11 @@ changes:
 
 
 def test_a_changed_figure_says_what_it_was(tmp_path):
-    found = scenario(tmp_path, 'changes: {sites.maasvlakte.connection.firm: "100 MW"}\n')
+    found = scenario(tmp_path, 'changes: {sites.maasvlakte.connection.firm: "90 MW"}\n')
     rows = {row.path: row for row in sources(load_factory("rotterdam", found, strict=True))}
     row = rows["sites.maasvlakte.connection.firm"]
     assert row.state == "assumption"
-    assert row.source == "Scenario what-if: was 140 MW"
+    assert row.source == "Scenario what-if: was 100 MW"
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ changes:
   sites.maasvlakte.connection.energised: 2025-01-02
   sites.maasvlakte.connection.phases:
     - {from: 2025-01-03, firm: "30 MW"}
-    - {from: 2025-01-05, firm: "139 MW"}
+    - {from: 2025-01-05, firm: "99 MW"}
 events:
   - {kind: connection, from: 2025-01-05T12:00, until: 2025-01-05T13:05, factor: "50 %"}
 """)  # fmt: skip
@@ -195,7 +195,7 @@ events:
     ].reshape(6, 96)  # fmt: skip
     assert np.all(limit[0] == 0.0)
     assert np.all(limit[1] == 140.0)
-    assert np.all(limit[2:4] == 30.0)
+    assert np.all(limit[2:4] == 70.0)  # the duration-bound right is held beside the firm one
     # the cut holds in every quarter it touches: 12:00 to 13:15
     assert np.flatnonzero(limit[4] == 69.5).tolist() == list(range(48, 53))
     assert np.all(np.delete(limit[4], range(48, 53)) == 139.0)

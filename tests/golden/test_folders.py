@@ -6,10 +6,11 @@ from tests.golden.folders import FOLDERS, read
 from tests.grid.test_golden import CASES as GRID
 from tests.planner.test_golden import CASES as PLANNER
 from tests.plant.test_golden import CASES as PLANT
+from tests.runtime.test_golden import CASES as RUNTIME
 
 
 def test_every_case_is_complete_and_used():
-    cases = [*GRID, *PLANT, *PLANNER, *ADAPTERS, *TWIN]
+    cases = [*GRID, *PLANT, *PLANNER, *ADAPTERS, *TWIN, *RUNTIME]
     assert len(set(cases)) == len(cases), "a case belongs to one room"
     used = {read(folder, "input.yaml")["case"] for folder in FOLDERS}
     assert used == set(cases)

@@ -72,7 +72,15 @@ SENSES = (
     "ppa_available_mw",
     "heat_demand_mw",
     "envelope_mw",
+    "right_firm_mw",
+    "right_fully_variable_mw",
+    "right_duration_bound_mw",
+    "right_time_block_mw",
+    "restricted_mw",
+    "called_mw",
 )
+#: Of these, what contracts of the connection say; handed to `Twin.meter` from outside.
+CONTRACT_SENSES = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +136,7 @@ class TwinSite:
         auxiliary_mw: everything else.
         heat_demand_mw: what the network takes, [P]; 0 without one.
         limit_mw: import limit, [P].
+        rights_mw: import that contracts allow, as known now, [P]; inf where they say nothing.
         export_mw: export right; less where the cable carries less.
         fabric_w: fabric power per accelerator in service.
         battery: the battery, or none.
@@ -175,17 +184,28 @@ class TwinSite:
     idle_rest: int = 0
     limit_missed_wh: int = 0
     delivered: Delivered = NOTHING_DELIVERED
+    rights_mw: Array = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
-        """One imbalance price for the short and the long, where nothing else is said."""
+        """One imbalance price, and a firm limit, where nothing else is said."""
         if not len(self.short_eur_per_mwh):
             self.short_eur_per_mwh = self.long_eur_per_mwh = self.imbalance_eur_per_mwh
+        if not len(self.rights_mw):
+            self.rights_mw = np.full(len(self.limit_mw), np.inf)
 
     def plant(self, period: int) -> TwinSite | DryPlant:
         """The tables that hold in a period: with water, or without where it is saved."""
         if self.guard is not None and self.dry is not None and self.guard.dry(period):
             return self.dry
         return self
+
+    def import_limit_mw(self, period: int) -> float:
+        """Import limit in force in a period: what the cable carries and contracts allow."""
+        return min(float(self.limit_mw[period]), float(self.rights_mw[period]))
+
+    def load_mw(self, period: int, it_mw: float) -> float:
+        """What the site draws at an IT load, the battery apart, in a period."""
+        return it_mw + sum(self.overheads(period, it_mw)[:2]) + self.auxiliary_mw
 
     def it_allowed_mw(self, period: int, room_mw: float) -> float:
         """Largest IT load whose site power stays within `room_mw`, in a period; not below 0."""
@@ -353,7 +373,11 @@ class Twin:
         self._share_rest = np.zeros_like(self._share_s)
 
     def meter(
-        self, period: int, records: list[Records], orders: list[SiteOrder]
+        self,
+        period: int,
+        records: list[Records],
+        orders: list[SiteOrder],
+        contracts_mw: Array | None = None,
     ) -> tuple[Facts, Array]:
         """Close a period the pools have been advanced through, and read every meter.
 
@@ -361,6 +385,8 @@ class Twin:
             period: its number.
             records: what happened to jobs, per pool.
             orders: what each site was told.
+            contracts_mw: the last `CONTRACT_SENSES` senses of each site; where it is left out the
+                limit is firm.
 
         Returns:
             The facts, and float64[sites, len(SENSES)].
@@ -391,7 +417,11 @@ class Twin:
             shed_mw = self._shed_mw(groups[mine], orders[s].called, period)
             values |= self._read_reserves(site, orders[s].called, shed_mw, self._hours(period))
             meter[s] = [values.get(name, 0) for name in METERS]
-            senses[s] = self._sense(s, period, orders[s])
+            senses[s, :-CONTRACT_SENSES] = self._sense(s, period, orders[s])
+            if contracts_mw is None:
+                senses[s, -CONTRACT_SENSES] = site.limit_mw[period]
+            else:
+                senses[s, -CONTRACT_SENSES:] = contracts_mw[s]
         self.data_mb[:] = 0
         moves, asks = self._job_facts(records)
         return Facts(meter, contracts, groups, pools, moves, asks, generators), senses
@@ -509,7 +539,7 @@ class Twin:
         net, discharge_wh = self._close(site, period, wh, values, discharge_wh, rows)
         if site.own is not None:
             generators[list(site.own.number)] = rows
-        site.limit_missed_wh += max(net - int(site.limit_mw[period] * wh) - 2, 0)
+        site.limit_missed_wh += max(net - int(site.import_limit_mw(period) * wh) - 2, 0)
         water_ml = c["water"].take(water * hours * 1e6)
         short = site.short_mw(period, it_mw)
         if site.guard is not None:
@@ -555,7 +585,7 @@ class Twin:
         if site.lift is None:
             taken = min(heat_mw, wanted)
             return taken, 0.0, taken
-        room = float(site.limit_mw[period]) - load_mw - METER_MW
+        room = site.import_limit_mw(period) - load_mw - METER_MW
         taken, work = site.lift.of(heat_mw, wanted, room)
         return taken, work if site.lift.inside else 0.0, taken + work
 
@@ -576,7 +606,7 @@ class Twin:
             short = load_mw - float(made.sum())
         else:
             made = np.clip(order.own_mw, low, high)
-            room = max(float(site.limit_mw[period]) - METER_MW, 0.0)
+            room = max(site.import_limit_mw(period) - METER_MW, 0.0)
             if site.battery is not None:
                 room += limits(site.battery, site.soc_mwh, hours)[1]
             short = load_mw - room - float(made.sum())
@@ -652,7 +682,7 @@ class Twin:
             site.imbalance_eur_per_mwh[period],
             site.temperature_c[period],
             site.wet_bulb_c[period],
-            site.limit_mw[period],
+            site.import_limit_mw(period),
             site.soc_mwh,
             available,
             site.heat_demand_mw[period],
@@ -671,7 +701,8 @@ class Twin:
         limit = float(site.limit_mw[period])
         # never import above the limit, nor export above its own, nor over a cable that is dead,
         # late or half cut
-        cable = Cable(-load_mw - min(site.export_mw, max(limit, 0.0)), limit - load_mw - METER_MW)
+        most = site.import_limit_mw(period) - load_mw - METER_MW
+        cable = Cable(-load_mw - min(site.export_mw, max(limit, 0.0)), most)
         wish = order.charge_mw - order.discharge_mw
         called = order.called or NOTHING_CALLED
         site.delivered = deliver(battery, site.soc_mwh, wish, cable, called, hours)

@@ -31,6 +31,7 @@ from gigafactory.factory.provenance import (
 from gigafactory.factory.reading import Document, Path_, nearest
 from gigafactory.factory.reserves import wrong_with
 from gigafactory.factory.shape import leaves, settings
+from gigafactory.factory.transportchecks import check_transport
 from gigafactory.plant import Chip
 
 #: Largest rack each kind of cooling can be relied on for, kW. Air: industry overviews put optimised
@@ -531,4 +532,5 @@ CHECKS: Final[tuple[Callable[[View], Iterator[Found]], ...]] = (
     _citations,
     *ACCESS_CHECKS,
     check_generators,
+    check_transport,
 )

@@ -17,6 +17,7 @@ from gigafactory.factory.scenario import (
     NoSparesEvent,
     PowerEvent,
     PriceEvent,
+    RestrictionEvent,
     Scenario,
     TemperatureEvent,
 )
@@ -44,18 +45,20 @@ def check_events(factory: Factory, scenario: Scenario, chips: Mapping[str, Chip]
     ]
 
 
+#: Events that have a site, or all of them.
+_SITED = TemperatureEvent | ConnectionEvent | PowerEvent | GridOutageEvent | RestrictionEvent
+
+
 def _times(factory: Factory, event: Event) -> Iterator[tuple[Path_, object, str]]:
     if event.until is not None and event.until <= event.from_:
         yield ("until",), event.until, f"must be after from ({event.from_})"
-    announced = event.announced if isinstance(event, GridOutageEvent) else None
+    said = event.announced if isinstance(event, GridOutageEvent | RestrictionEvent) else None
+    announced = said if isinstance(event, GridOutageEvent) else None
     if announced is not None and announced > event.from_:
         yield ("announced",), announced, f"must not be after from ({event.from_}); or leave it out"
     for zone in _zones(factory, event):
-        for key, moment in (
-            ("from", event.from_),
-            ("until", event.until),
-            ("announced", announced),
-        ):
+        moments = [("from", event.from_), ("until", event.until), ("announced", said)]
+        for key, moment in moments:
             if moment is not None:
                 why = _clock_problem(moment, zone)
                 if why:
@@ -63,7 +66,7 @@ def _times(factory: Factory, event: Event) -> Iterator[tuple[Path_, object, str]
 
 
 def _zones(factory: Factory, event: Event) -> list[str]:
-    if not isinstance(event, TemperatureEvent | ConnectionEvent | PowerEvent | GridOutageEvent):
+    if not isinstance(event, _SITED):
         zones = [market_timezone(factory)]
     elif event.site is None:
         zones = sorted({site.timezone for site in factory.sites.values()})
@@ -94,11 +97,13 @@ def _clock_problem(moment: dt.datetime, zone: str) -> str:
 def _objects(
     factory: Factory, event: Event, chips: Mapping[str, Chip]
 ) -> Iterator[tuple[Path_, object, str]]:
-    if isinstance(event, TemperatureEvent | ConnectionEvent | PowerEvent | GridOutageEvent):
+    if isinstance(event, _SITED):
         if event.site is not None and event.site not in factory.sites:
             yield ("site",), event.site, f"no such site; {nearest(event.site, factory.sites)}"
         elif isinstance(event, PowerEvent):
             yield from _powered(factory, event)
+        elif isinstance(event, RestrictionEvent):
+            yield from _restricted(factory, event)
         return
     if isinstance(event, PriceEvent):
         return
@@ -124,10 +129,26 @@ def _powered(factory: Factory, event: PowerEvent) -> Iterator[tuple[Path_, objec
         yield ("hall",), event.hall, f"no such hall; {nearest(event.hall, halls)}"
 
 
+def _restricted(factory: Factory, event: RestrictionEvent) -> Iterator[tuple[Path_, object, str]]:
+    """What is restricted must be a right that may be, and something must be taken from it.
+
+    Too late an announcement is no fault of the file: the rules refuse it in the run.
+    """
+    rights = factory.sites[event.site].connection.rights
+    loose = [r.name for r in rights if r.form in {"duration_bound", "fully_variable"}]
+    if event.right not in loose:
+        why = f"is no right of {event.site} that may be restricted; {nearest(event.right, loose)}"
+        yield ("right",), event.right, why
+    if event.remaining >= 1.0:
+        yield ("remaining",), f"{event.remaining:.0%}", "must be below 100 %"
+
+
 def _object(event: Event) -> str | None:
     """What an event happens to; None for everything of its kind."""
     if isinstance(event, TemperatureEvent | ConnectionEvent | GridOutageEvent):
         return event.site
+    if isinstance(event, RestrictionEvent):
+        return f"{event.site} {event.right}"
     if isinstance(event, PowerEvent):
         return f"{event.site or ''} {event.hall or event.job_class}"
     if isinstance(event, DeliveriesStoppedEvent):

@@ -188,6 +188,8 @@ TemperatureChangeK = Annotated[float, Figure("temperature_k", "K", low=-30.0, hi
 PriceEURPerMWh = Annotated[float, Figure("price_eur_per_mwh", "EUR/MWh")]
 CostEURPerMWh = Annotated[float, Figure("price_eur_per_mwh", "EUR/MWh", low=0.0)]
 CostEURPerMW = Annotated[float, Figure("price_eur_per_mw", "EUR/MW", low=0.0)]
+CostEURPerKW = Annotated[float, Figure("price_eur_per_kw", "EUR/kW", low=0.0)]
+CostEURPerYear = Annotated[float, Figure("price_eur_per_year", "EUR/y", low=0.0)]
 CostEURPerGPUh = Annotated[float, Figure("price_eur_per_gpu_h", "EUR/GPU-h", low=0.0)]
 CostEURPerPBMonth = Annotated[float, Figure("price_eur_per_pb_month", "EUR/PB-month", low=0.0)]
 CostEURPerT = Annotated[float, Figure("price_eur_per_t", "EUR/t", low=0.0)]

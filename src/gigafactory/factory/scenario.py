@@ -137,10 +137,23 @@ class GridOutageEvent(SourcedBlock):
     )
 
 
+class RestrictionEvent(SourcedBlock):
+    """A restriction of a non-firm transport right, announced by the grid operator."""
+
+    kind: Literal["restriction"] = setting("Kind of event.")
+    site: Name = setting("Site whose right it is.")
+    right: Name = setting("Name of the right.")
+    announced: LocalTime = setting("Local time at which it is announced.")
+    from_: LocalTime = setting("Local begin.", key="from")
+    until: LocalTime = setting("Local end.")
+    remaining: Share = setting("What is left of the right.")
+
+
 Event = Annotated[
     GridOutageEvent
     | TemperatureEvent
     | ConnectionEvent
+    | RestrictionEvent
     | DeliveriesStoppedEvent
     | NoSparesEvent
     | PowerEvent

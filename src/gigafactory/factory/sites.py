@@ -57,6 +57,7 @@ from gigafactory.factory.quantities import (
     WaterRangeK,
     YearDay,
 )
+from gigafactory.factory.transport import Congestion, HeldRight, TariffTerms
 
 HallCooling = Literal["air", "liquid", "immersion"]
 CoolingTechnology = Literal["dry", "adiabatic", "evaporative", "seawater"]
@@ -124,6 +125,18 @@ class GridConnection(SourcedBlock):
         key="mv_lv_impact",
     )
     mv_lv_assumption: Text = setting("What the stated medium and low voltage impact assumes.")
+    rights: tuple[HeldRight, ...] = setting(
+        "Transport rights held beside the firm one; their powers add up.", ()
+    )
+    tariff: TariffTerms | None = setting("The transport tariff; empty for no bill.", None)
+    congestion: Congestion | None = setting(
+        "What the grid operator may ask of the site; empty for nothing.", None
+    )
+    ramp: PositiveShare | None = setting(
+        "Largest change of scheduled power in a minute, as a share of the import limit; empty for "
+        "any.",
+        None,
+    )
 
 
 class Hall(SourcedBlock):

@@ -184,16 +184,30 @@ def down_accelerators(
     return lost
 
 
-def connection_limit_mw(name: str, site: Site, scenario: Scenario | None, start_ns: Ints) -> Floats:
-    """Import limit of a site in each period, MW [P].
-
-    The firm right of the phase in force, never more than the contracted apparent power or (with
-    N-1) the circuits less one carry, times what an event leaves; 0 before it is energised.
-    """
+def firm_mw(site: Site, start_ns: Ints) -> Floats:
+    """The firm import right of the phase in force in each period, MW [P]; 0 before any power."""
     line, zone = site.connection, site.timezone
     firm = np.full(len(start_ns) - 1, line.firm_mw)
     for phase in line.phases:
         firm[start_ns[:-1] >= instant_of(phase.from_, zone)] = phase.firm_mw
+    if line.energised is not None:
+        firm[start_ns[:-1] < instant_of(line.energised, zone)] = 0.0
+    return firm
+
+
+def connection_limit_mw(name: str, site: Site, scenario: Scenario | None, start_ns: Ints) -> Floats:
+    """Import limit of a site in each period, MW [P].
+
+    The firm right of the phase in force and the rights held beside it, never more than the
+    contracted apparent power or (with N-1) the circuits less one carry, times what an event leaves;
+    0 before it is energised. When a right beside it holds, and what is taken from it, is for the
+    grid operator to say in the run.
+    """
+    line, zone = site.connection, site.timezone
+    firm = firm_mw(site, start_ns)
+    for right in line.rights:
+        begin_ns = 0 if right.from_ is None else instant_of(right.from_, zone)
+        firm[start_ns[:-1] >= begin_ns] += right.capacity_mw
     safe = line.circuits - 1 if line.n_minus_1 and line.circuits > 1 else line.circuits
     carried_mva = min(line.capacity_mva, safe * line.circuit_capacity_mva)
     limit: Floats = np.minimum(firm, carried_mva * line.power_factor)

@@ -70,11 +70,16 @@ PAID: Final = (
     "afrr_capacity",
     "afrr_energy",
     "reserve_penalty",
+    "grid_tariff",
+    "congestion",
 )
 #: What a power contract costs (positive) and brings (negative): energy and refused energy at the
 #: contract's price, guarantees of origin sold on, and the energy's worth at the day-ahead price.
 #: The last is no payment: it is what the energy would have cost otherwise.
 CONTRACT_MONEY: Final = ("energy", "curtailed", "guarantees", "worth")
+#: Of these, what comes by invoice, a month or a call at a time. It is not shared out over jobs: the
+#: bill of a month does not belong to those that run in its last quarter.
+INVOICED: Final = ("grid_tariff", "congestion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +277,7 @@ class Book:
         self.segments = 0
         self.latest: Facts | None = None  # what was taken in last
         self._waiting: list[Facts] = []
+        self.invoices: list[dict[str, Any]] = []  # every row, in the order it came
 
     def tick(self, facts: Facts) -> None:
         """Take in the facts of the next period; they are posted when the day closes."""
@@ -287,6 +293,18 @@ class Book:
         self.share_s.append(share_s)
         if fragments is not None:
             self.fragments.append(fragments.astype(np.int64))
+
+    def day_invoices(self, rows: list[dict[str, Any]]) -> None:
+        """Take in rows of invoices, before the day closes that holds their periods.
+
+        Args:
+            rows: each with `site`, `account` (one of `INVOICED`), `period` and `micro_eur` (what is
+                received is negative), and what else it says.
+        """
+        self.invoices += rows
+        for row in rows:
+            at = row["period"], row["site"], PAID.index(row["account"])
+            self.paid[at] += int(row["micro_eur"])
 
     def day_quotas(self, day: int, nominal: Ints) -> None:
         """Take in that the nominal quotas, int64[pools, nodes], are these from a day on."""
@@ -411,12 +429,14 @@ class Book:
             co2_cost,
             *reserve_pay(meter, self._money_rest[site, -RESTS:]),
         )
-        self.paid[now, site] = np.stack(paid, axis=1)
+        shared = len(paid)
+        assert PAID[shared:] == INVOICED, "what is invoiced stands at the end"
+        self.paid[now, site, :shared] = np.stack(paid, axis=1)
         last = self._carbon
         bare = np.maximum(meter["import_wh"] - np.minimum(guaranteed, meter["import_wh"]), 0)
         self.shared_total[now, site] = np.stack(
             [
-                self.paid[now, site].sum(axis=1),
+                self.paid[now, site, :shared].sum(axis=1),
                 self._priced(site, last, meter["import_wh"], meter["carbon_mg"]),
                 self._priced(site, last + 1, bare, meter["carbon_mg"]),
                 meter["water_ml"],

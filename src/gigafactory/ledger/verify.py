@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gigafactory.engine.errors import Problem
-from gigafactory.ledger.book import PAID, RECEIPT, Book
+from gigafactory.ledger.book import INVOICED, PAID, RECEIPT, Book
 from gigafactory.ledger.facts import GENERATOR_COLUMNS, GROUP_COLUMNS, METERS
 from gigafactory.ledger.integrals import SHARED
 from gigafactory.ledger.parties import contract_result, party_columns
@@ -72,6 +72,7 @@ def conservation(book: Book) -> tuple[list[Problem], dict[str, int]]:
             why = f"rounding of {off} accelerator-seconds in one period is no rounding"
             problems.append(Problem(f"ledger, site {name}", "hours.rounding", str(off), why))
     problems += _contracts(book)
+    problems += _invoices(book)
     problems += _receipts(book, rounding)
     return problems, rounding
 
@@ -114,6 +115,29 @@ def _own(book: Book, site: int, generation: Ints) -> dict[str, Ints]:
         found[f"fuel of {h.generators[k]}"] = before + moved - stock
         found[f"fuel of {h.generators[k]} below nought"] = np.minimum(stock, 0)
     return found
+
+
+def _invoices(book: Book) -> list[Problem]:
+    """Accounts paid by invoice hold the rows of the invoices, and a bill's peak was metered."""
+    problems: list[Problem] = []
+    rows = np.zeros((book.periods, len(book.header.sites), len(PAID)), np.int64)
+    imported = METERS.index("import_wh")
+    for row in book.invoices:
+        period, site = int(row["period"]), int(row["site"])
+        rows[period, site, PAID.index(row["account"])] += int(row["micro_eur"])
+        if "peak_wh" in row:
+            metered = int(book.meter[int(row["from"]) : period + 1, site, imported].max())
+            if metered != int(row["peak_wh"]):
+                name = f"ledger, site {book.header.sites[site]}"
+                why = f"the highest quarter metered is {metered} Wh"
+                problems.append(Problem(name, str(row["line"]), str(row["peak_wh"]), why))
+    for account in INVOICED:
+        at = PAID.index(account)
+        off = book.paid[: book.periods, :, at] - rows[:, :, at]
+        for period, site in np.argwhere(off)[:3].tolist():
+            why = f"differs by {int(off[period, site])} units in period {period} from its invoices"
+            problems.append(Problem(f"ledger, site {book.header.sites[site]}", account, "", why))
+    return problems
 
 
 def _receipts(book: Book, rounding: dict[str, int]) -> list[Problem]:

@@ -57,6 +57,10 @@ class DayInput:
         offered: whether anything was offered at the gate. If not, what the plan needs counts as
             bought day-ahead.
         band: what the battery keeps for reserves sold; none where nothing was.
+        peak_eur_per_mw: what a MW costs by which the highest import of the month grows.
+        peak_mw: import above which it grows.
+        other_month: steps that lie in the next month.
+        slow: steps in which work may be slowed; left out, those whose work does not fit the limit.
     """
 
     periods: int
@@ -75,6 +79,10 @@ class DayInput:
     offered: bool = False
     generators: Own = field(default_factory=Own)
     band: Band | None = None
+    peak_eur_per_mw: float = 0.0
+    peak_mw: float = 0.0
+    other_month: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(STEPS, np.bool_))
+    slow: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +180,18 @@ class EnergyPlanner:
         energy = s.site_per_it * (mean + s.levy_eur_per_mwh) / 1e6
         full_w = np.array([g.active_w[-1] for g in s.groups])
         x.delay_eur_per_gpu_h[:, -1] += delay[:, 0] + energy * full_w
-        x.slow = self._may_slow(day)
+        x.slow = self.may_slow(day) if day.slow is None else day.slow
         x.soc_mwh = day.soc_mwh
+        if s.peaks:
+            x.peak_eur_per_mw = np.array([day.peak_eur_per_mw])
+            x.peak_mw, x.peak_row = np.array([day.peak_mw]), day.other_month.astype(np.int64)
         # what is left in the battery is worth what it saves on an average hour
         x.soc_eur_per_mwh = s.stored_eur_per_mwh(mean)
         if day.band is not None:
             day.band.into(x)
         return x
 
-    def _may_slow(self, day: DayInput) -> npt.NDArray[np.bool_]:
+    def may_slow(self, day: DayInput) -> npt.NDArray[np.bool_]:
         """Steps in which the work expected does not fit the connection at full speed.
 
         Only there is slower work an option: it sells the same hours for less progress, so saving

@@ -31,6 +31,7 @@ from gigafactory.report.sections.shares import shares_section
 from gigafactory.report.sections.supply import supply_section
 from gigafactory.report.sections.surroundings import surroundings_section
 from gigafactory.report.sections.tell import Section, Teller
+from gigafactory.report.sections.transport import transport_section
 from gigafactory.report.voice import Voice
 
 REPORT_NAME = "report.html"
@@ -98,6 +99,7 @@ def _sections(tell: Teller, public: bool) -> list[Section]:
         year_section(tell),
         hours_section(tell),
         energy_section(tell),
+        transport_section(tell),
         reserves_section(tell),
         flexibility_section(tell),
         cost_section(tell),

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.adapters.twin import SENSES, SiteOrder
+from gigafactory.adapters.twin import CONTRACT_SENSES, SENSES, SiteOrder
 from gigafactory.engine.clock import Clock, SimClock, ticks
 from gigafactory.engine.journal import Journal
 from gigafactory.grid import MarketCalendar
+from gigafactory.grid.ramps import ramped_mw, reached_mw
 from gigafactory.kernel import FULL_SPEED, NEVER, Records
 from gigafactory.ledger import Book
 from gigafactory.planner import DayInput, Intent, Plan, PoolView, Wish
@@ -31,6 +32,7 @@ from gigafactory.runtime.islanding import Islanding, Order
 from gigafactory.runtime.outlook import Outlook
 from gigafactory.runtime.reserves import ReserveDesk, Sale
 from gigafactory.runtime.supply import laid_out, order_own
+from gigafactory.runtime.transportdesk import TransportDesk
 from gigafactory.runtime.wiring import CLASSES, REALTIME, World
 from gigafactory.units import NS_PER_H, NS_PER_S
 
@@ -60,6 +62,7 @@ class Trace:
         plans: status of each day's plan per site.
         islands: what was planned in outages of the grid and for the way back, in order.
         sales: what came of every auction of balancing reserves, in their order.
+        told: what the grid operator said and was offered, in the order of the journal.
     """
 
     senses: Array
@@ -68,6 +71,7 @@ class Trace:
     plans: list[list[str]]
     islands: list[dict[str, Any]] = field(default_factory=list)
     sales: list[Sale] = field(default_factory=list)
+    told: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def empty(cls, periods: int, sites: int) -> Trace:
@@ -123,6 +127,9 @@ class Loop:
             for s, wire in enumerate(world.sites)
             if wire.reserves is not None
         }
+        self.transport = TransportDesk(world, calendar, journal, book, trace.told)
+        #: power of each battery when the period at hand begins, charging positive, as ordered
+        self._battery_mw = [0.0] * len(world.sites)
 
     def run(self, first_day: int, stop: Callable[[int], bool]) -> int:
         """Turn from a day on, until the end or until `stop(days done)` says so.
@@ -138,6 +145,7 @@ class Loop:
 
     def _turn(self, day: int) -> None:
         periods = self.calendar.day_slice(day)
+        self.transport.hear(periods.start)
         for desk in self.reserves.values():
             desk.begin(day)
         plans = [self._plan(s, day, periods) for s in range(len(self.world.sites))]
@@ -164,15 +172,18 @@ class Loop:
         gate = int(np.searchsorted(self.calendar.local_hour[periods], GATE_HOUR))
         auctions = self._auctions(periods)
         for tick in ticks(self.clock, edges.tolist()):
+            self.transport.hear(periods.start + tick.index)
             for s, auction in auctions.get(tick.index, ()):
                 self._sell(s, auction, day, periods.start + tick.index, tick.index, plans[s])
             if tick.index == gate:
                 self._offer(day, periods.start + tick.index, tick.index, plans)
+            self._offer_less(day, periods.start + tick.index, tick.index, plans)
             self._tick(periods.start + tick.index, tick.index, plans)
         shares, fragments = self.world.twin.read_shares(), self.world.twin.read_fragments()
         told = {"share_s": shares, "fragments": fragments}
         self.journal.append("shares", int(edges[-1]), {"day": day}, told)
         self.book.day_shares(shares, fragments)
+        self.transport.close_day(day)
         self.book.close_day()
         self.journal.sync()
 
@@ -200,10 +211,34 @@ class Loop:
 
     def _plan(self, s: int, day: int, periods: slice) -> Plan:
         """What is known at the first instant of the day, and the plan made from it."""
+        twin, desk = self.world.twin.sites[s], self.reserves.get(s)
+        floor = twin.battery.soc_min_mwh if twin.battery else 0.0
+        soc = twin.soc_mwh - floor
+        x = self._day_input(s, periods.start, day, soc, desk)
+        self.offers[s] = None
+        self._expected[s] = x.generators.most_mw[:, : x.periods]
+        plan = self.world.sites[s].planner.plan(x)
+        if desk is not None:
+            desk.follow(plan, soc)
+        return plan
+
+    def _day_input(
+        self, s: int, now: int, day: int, soc_mwh: float, desk: ReserveDesk | None = None
+    ) -> DayInput:
+        """What a plan of a day is made of, as known when a period begins.
+
+        Args:
+            s: the site.
+            now: the period.
+            day: the day planned; it may lie ahead.
+            soc_mwh: energy in the battery above its lower bound when that day begins.
+            desk: keeps what is sold of the battery on the day at hand; none for a day ahead.
+        """
         world, twin = self.world, self.world.twin.sites[s]
+        periods = self.calendar.day_slice(day)
         n = periods.stop - periods.start
-        info = self.outlook.known(s, periods.start)
-        e = self.outlook.expect(info, s, periods.start, periods.start, n + 4 * TAIL_STEPS)
+        info = self.outlook.known(s, now)
+        e = self.outlook.expect(info, s, now, periods.start, n + 4 * TAIL_STEPS)
         hours = np.zeros(STEPS)
         hours[:n], hours[DAY_STEPS:] = 0.25, 1.0
         offered = self.offers[s]
@@ -211,41 +246,41 @@ class Loop:
         if offered is not None:
             position[:n] = self.outlook.position(s, day, *offered)
             spread[:n] = twin.intraday_spread_eur_per_mwh
-        self.offers[s] = None
-        floor = twin.battery.soc_min_mwh if twin.battery else 0.0
         slope = world.sites[s].planner.shape.site_per_it
-        own = Own() if e.own is None else laid_out(e.own, lambda v: _steps(v, n))
-        self._expected[s] = own.most_mw[:, :n]
         limit, band = _steps(e.limit_mw, n), None
-        desk = self.reserves.get(s)
         if desk is not None:
-            band = desk.band(hours, e, twin.soc_mwh - floor, n)
+            band = desk.band(hours, e, soc_mwh, n)
         if band is not None:
             limit = np.maximum(limit - band.import_mw, 0.0)
-        plan = world.sites[s].planner.plan(
-            DayInput(
-                periods=n,
-                hours=hours,
-                price_eur_per_mwh=_steps(e.price_eur_per_mwh, n),
-                limit_mw=limit,
-                export_mw=world.sites[s].export_mw,
-                # a cable known to be dead carries nothing that could be bought
-                offset_mw=_steps(np.where(e.dark, -slope * e.rest_mw, e.offset_mw), n),
-                rest_mw=np.full(STEPS, e.rest_mw),
-                capacity=_steps(np.where(e.dark, 0.0, e.usable), n),
-                contract_mw=np.array([_steps(mw, n) for mw in e.contract_mw]).reshape(-1, STEPS),
-                soc_mwh=twin.soc_mwh - floor,
-                arrivals_gpu_h=np.array([_steps(d, n) for d in e.demand]) * hours,
-                position_mw=position,
-                spread_eur_per_mwh=spread,
-                offered=offered is not None,
-                generators=own,
-                band=band,
-            )
+        found = DayInput(
+            periods=n,
+            hours=hours,
+            price_eur_per_mwh=_steps(e.price_eur_per_mwh, n),
+            limit_mw=limit,
+            export_mw=world.sites[s].export_mw,
+            # a cable known to be dead carries nothing that could be bought
+            offset_mw=_steps(np.where(e.dark, -slope * e.rest_mw, e.offset_mw), n),
+            rest_mw=np.full(STEPS, e.rest_mw),
+            capacity=_steps(np.where(e.dark, 0.0, e.usable), n),
+            contract_mw=np.array([_steps(mw, n) for mw in e.contract_mw]).reshape(-1, STEPS),
+            soc_mwh=soc_mwh,
+            arrivals_gpu_h=np.array([_steps(d, n) for d in e.demand]) * hours,
+            position_mw=position,
+            spread_eur_per_mwh=spread,
+            offered=offered is not None,
+            generators=Own() if e.own is None else laid_out(e.own, lambda v: _steps(v, n)),
+            band=band,
         )
-        if desk is not None:
-            desk.follow(plan, twin.soc_mwh - floor)
-        return plan
+        return self.transport.with_peak(s, day, found)
+
+    def _offer_less(self, day: int, period: int, step: int, plans: list[Plan]) -> None:
+        """Offer less import tomorrow where the grid operator has just said it wants some."""
+        if day + 1 >= self.calendar.days:
+            return
+        for s, held, need in self.transport.wanted():
+            soc = self._expected_soc(s, plans[s], step)
+            x = self._day_input(s, period, day + 1, soc)
+            self.transport.offer(s, held, need, day + 1, x)
 
     def _offer(self, day: int, period: int, step: int, plans: list[Plan]) -> None:
         """At the gate: offer the next day, as it looks now; the auction's answer comes later."""
@@ -303,12 +338,13 @@ class Loop:
             self._act(s, intent, period)
         until = int(twin.edges_ns[period + 1])
         records: list[Records] = [place.kernel.advance(until) for place in twin.pools]
-        facts, senses = twin.meter(period, records, orders)
+        facts, senses = twin.meter(period, records, orders, self._contract_senses(period))
         self.trace.senses[period] = senses
         self.journal.append(
             "facts", int(twin.edges_ns[period]), {}, {**facts.arrays(), "sense": senses}
         )
         self.book.tick(facts)
+        self.transport.metered(period, facts)
         self._learn(period)
 
     def _decide(self, s: int, period: int, step: int, plan: Plan) -> tuple[Intent, SiteOrder]:
@@ -323,13 +359,14 @@ class Loop:
         charge, discharge = float(plan.charge_mw[step]), float(plan.discharge_mw[step])
         back, desk = 0.0, self.reserves.get(s)
         soc = site.soc_mwh - (site.battery.soc_min_mwh if site.battery else 0.0)
-        limit = float(site.limit_mw[period])
+        limit = site.import_limit_mw(period)
         drawn_mw = sum(int(world.twin.pools[i].kernel.state.v[0]["draw"]) for i in wire.pools) / 1e9
         own_mw, room = np.zeros(0), 0.0
         if desk is not None:
             beside = sum(site.overheads(period, drawn_mw)[:2]) + site.auxiliary_mw
             room = limit - drawn_mw - beside
             charge, discharge, back = desk.schedule(plan, step, soc, room)
+        charge, discharge = self._ramped(s, period, charge - discharge, hours * 60.0)
         if site.own is not None and wire.own is not None:
             expected = self._expected[s]
             own_mw, most = order_own(site.own, wire.own, plan, expected, period, step)
@@ -342,6 +379,12 @@ class Loop:
             support = min(discharge, most)
             if drawn_mw > site.it_allowed_mw(period, limit + support):
                 support = most  # battery first: before anybody is slowed down
+                if limit < site.limit_mw[period]:
+                    # a contract asks for less for hours: give what is missing, and a little room
+                    missing = 1.01 * site.load_mw(period, drawn_mw) - limit
+                    support = min(most, max(missing, min(discharge, most)))
+                if support > discharge:
+                    self._battery_mw[s] = -support  # a binding limit is exempt from the ramp
         envelope = site.it_allowed_mw(period, limit + support)
         wanted = np.ceil(plan.speed[:, step] * FULL_SPEED - 1e-6).astype(np.int64)
         called = None
@@ -410,6 +453,35 @@ class Loop:
     def _hours(self, period: int) -> float:
         edges = self.world.twin.edges_ns
         return float(edges[period + 1] - edges[period]) / NS_PER_H
+
+    def _ramped(self, s: int, period: int, wanted_mw: float, minutes: float) -> tuple[float, float]:
+        """Charge and discharge ordered, as they come out of the ramp that the site keeps.
+
+        Args:
+            s: the site.
+            period: the period at hand.
+            wanted_mw: power of the schedule, charging positive.
+            minutes: length of the period.
+        """
+        wire = self.world.sites[s]
+        ramp = wire.transport.line.ramp if wire.transport is not None else None
+        rate = (ramp or 0.0) * float(wire.base_limit_mw[period])
+        if rate <= 0.0:
+            return max(wanted_mw, 0.0), max(-wanted_mw, 0.0)
+        before = self._battery_mw[s]
+        mean = ramped_mw(before, wanted_mw, rate, minutes)
+        self._battery_mw[s] = reached_mw(before, wanted_mw, rate, minutes)
+        return max(mean, 0.0), max(-mean, 0.0)
+
+    def _contract_senses(self, period: int) -> Array | None:
+        """What the contracts of each connection say; None where none has any."""
+        if self.transport.idle:
+            return None
+        rows = np.zeros((len(self.world.sites), CONTRACT_SENSES))
+        rows[:, 0] = [site.limit_mw[period] for site in self.world.twin.sites]
+        for s, held in self.transport.held:
+            rows[s] = held.senses(period)
+        return rows
 
     def _view(self, i: int, period: int) -> PoolView:
         place = self.world.twin.pools[i]
@@ -503,6 +575,9 @@ class Loop:
             sold, left = reserve.snapshot()
             arrays |= {f"reserve{s}.{name}": array for name, array in sold.items()}
             fields["reserves"][str(s)] = left
+        mine, fields["transport"] = self.transport.snapshot()
+        arrays |= mine
+        fields["battery_mw"] = self._battery_mw
         fields["offered"] = [pair is not None for pair in self.offers]
         for s, pair in enumerate(self.offers):
             if pair is not None:
@@ -515,6 +590,8 @@ class Loop:
         self.world.twin.restore(arrays, fields)
         self.demand[...] = arrays["demand"]
         self.islanding.restore(fields["islanding"])
+        self.transport.restore(arrays, fields["transport"])
+        self._battery_mw = list(fields["battery_mw"])
         for s, offered in enumerate(fields["offered"]):
             if offered:
                 kept_ = {n: np.asarray(arrays[f"offer{s}.{n}"]) for n in _OFFER}

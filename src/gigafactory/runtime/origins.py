@@ -37,9 +37,16 @@ def source_table(
     catalogue: Mapping[str, Chip],
     signals: Signals,
     table: JobTable,
-    reserves: Iterable[SourceRow] = (),
+    rules: Iterable[SourceRow] = (),
 ) -> pa.Table:
     """Every figure a run rests on, with its source, year and verification state.
+
+    Args:
+        factory: its settings.
+        catalogue: accelerators.
+        signals: what the outside does.
+        table: what is asked.
+        rules: figures of market rules and tariffs that hold.
 
     Returns:
         Table with `figure` (dotted path), `value`, `unit`, `source`, `year`, `state`.
@@ -54,7 +61,7 @@ def source_table(
         rows += _generator_rows(one)
     rows += [
         (r.figure, r.value, r.unit, _with(r.source, r.note), r.year, r.state)
-        for r in (*signals.sources(), *reserves)
+        for r in (*signals.sources(), *rules)
     ]
     origin = table.origin or "jobs"
     rows.append(("jobs", float(len(table)), "jobs", origin, None, table.state))

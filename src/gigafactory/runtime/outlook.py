@@ -131,7 +131,10 @@ class Outlook:
             own = own_ahead(twin.own, wire.own, info, now, begin, count)
         return Expected(
             price_eur_per_mwh=of("price"),
-            limit_mw=np.where(dark, 0.0, base * ratio),
+            limit_mw=np.minimum(
+                np.where(dark, 0.0, base * ratio),
+                _long(twin.rights_mw[begin : begin + count], count),
+            ),
             offset_mw=offset_mw,
             rest_mw=rest_mw,
             usable=float(sum(sizes)),
@@ -183,6 +186,9 @@ class Outlook:
         # a second fit of five loads a day is not worth its time: what is off is traded at midnight
         e = self.expect(info, s, now, span.start, count, load_method="mean_course")
         load = np.where(e.dark, 0.0, expected_load(wire, e))  # nothing for a cable that is dead
+        # what contracts do not let through is not bought: work waits for it
+        rights = self.world.twin.sites[s].rights_mw[span.start : span.start + count]
+        load = np.minimum(load, _long(rights, count))
         price = info.history("price", PAST_DAYS * GATE_DAY * PER_HOUR)
         whole = len(price) // (GATE_DAY * PER_HOUR) * GATE_DAY * PER_HOUR
         paths = past_paths(hourly(price[len(price) - whole :]), GATE_DAY, PROFILES)

@@ -39,13 +39,15 @@ from gigafactory.runtime.reservesummary import RESERVE_ACCOUNTS, SOLD, reserves_
 from gigafactory.runtime.serving import services_of
 from gigafactory.runtime.shares import NO_SHARES, need_gpu_h, read_shares, share_rows, share_totals
 from gigafactory.runtime.told import Told
+from gigafactory.runtime.transportbill import sources_of_transport
+from gigafactory.runtime.transportsummary import transport_summary
 from gigafactory.runtime.wiring import CLASSES
 from gigafactory.units import NS_PER_H
 
 YEAR_H = 8766.0
 _M = {name: i for i, name in enumerate(METERS)}
 #: What a site pays for beside energy; reserves are told apart.
-_NOT_ENERGY = frozenset({"water", "heat", "data", *RESERVE_ACCOUNTS})
+_NOT_ENERGY = frozenset({"water", "heat", "data", "grid_tariff", "congestion", *RESERVE_ACCOUNTS})
 
 
 def _write(table: pa.Table, path: Path) -> None:
@@ -78,7 +80,8 @@ def write_derived(folder: Path, book: Book, trace: Trace, factory: Factory) -> N
 def write_tables(folder: Path, told: Told, book: Book, trace: Trace) -> None:
     """Write every table of a run: series, receipts, accounts, transfers, sources."""
     write_derived(folder, book, trace, told.factory)
-    origins = source_table(told.factory, told.catalogue, told.signals, told.table, told.reserves)
+    rules = (*sources_of_transport(told.factory, told.calendar.local_dates[0]), *told.reserves)
+    origins = source_table(told.factory, told.catalogue, told.signals, told.table, rules)
     _write(origins, folder / "sources.parquet")
 
 
@@ -275,6 +278,7 @@ def summarise(
         "energy": energy,
         "reserves": reserves_of(told, book, trace),
         "yardstick": yardstick,
+        "transport": transport_summary(told, book, trace),
         **statements(told, book, trace, yardstick),
         **_footprint(book, energy),
         **_left(told, book, trace),
@@ -386,6 +390,8 @@ def _money(book: Book) -> dict[str, Any]:
         "water_eur": paid["water"],
         "heat_eur": -paid["heat"],
         "reserves_eur": -sum(paid[name] for name in RESERVE_ACCOUNTS),
+        "grid_tariff_eur": paid["grid_tariff"],
+        "congestion_eur": -paid["congestion"],
         "paid_eur": paid,
     }
 
@@ -396,7 +402,8 @@ def _cost(told: Told, book: Book, sold: float, money: Mapping[str, Any]) -> dict
     year = YEAR_H / span_h if span_h else 0.0
     totals = YearTotals(
         sold_gpu_h=sold * year,
-        energy_eur=money["energy_eur"] * year,
+        energy_eur=(money["energy_eur"] + money["grid_tariff_eur"] - money["congestion_eur"])
+        * year,
         water_eur=money["water_eur"] * year,
         heat_eur=money["heat_eur"] * year,
         it_design_mw=_site_design_mw(told.factory, told.catalogue),

@@ -59,6 +59,10 @@ def account(journal: Path, book: Book, trace: Trace, until: int | None = None) -
             trace.islands.append({"kind": frame.kind, **frame.fields})
         elif frame.kind == "reserve":
             trace.sales.append(Sale.of(dict(frame.fields)))
+        elif frame.kind == "congestion":
+            trace.told.append(dict(frame.fields))
+        elif frame.kind == "invoice":
+            book.day_invoices([dict(row) for row in frame.fields["rows"]])
         elif frame.kind == "end":
             book.still_waiting(frame.arrays["waiting.job"], frame.arrays["waiting.why"])
             book.close(frame.arrays["energy_uwh"].astype(np.int64))

@@ -46,6 +46,7 @@ from gigafactory.runtime.rights import (
 )
 from gigafactory.runtime.supply import OwnWires, header_fields, market_count, own_of
 from gigafactory.runtime.thermal import design_mw_of, design_of, lift_of, sea_c, water_guard
+from gigafactory.runtime.transport import Transport, transport_of
 from gigafactory.runtime.workload import Judged, Routed, judge_jobs, route
 from gigafactory.units import NS_PER_S
 
@@ -82,6 +83,7 @@ class SiteWires:
         rest_w: watts an accelerator in service draws at rest, fabric included, per pool.
         export_mw: export right.
         halls_mw: IT power allowed per hall number and period, [P]; halls never short are left out.
+        transport: contracts of the connection; None where it has only its firm limit.
         signals: prices and weather as they are there.
         heat_peak_mw: yearly peak of what its heat network takes; 0 without one.
         heat_mw_max: most that is delivered to it.
@@ -101,6 +103,7 @@ class SiteWires:
     export_mw: float
     halls_mw: dict[int, Array]
     signals: Signals
+    transport: Transport | None = None
     heat_peak_mw: float = 0.0
     heat_mw_max: float = 0.0
     own: OwnWires | None = None
@@ -190,13 +193,13 @@ def build(
     pools = _pools(factory, catalogue, calendar, line, table, routed, powers, seed, limits.lost[0])
     dark, (ppas, kinds) = grid_outages(factory, scenario, calendar.start_ns), _ppas(factory)
     caps, factor = _contracts(ppas, kinds, calendar, signals)
-    sites, wires = [], []
+    sites, wires = list[TwinSite](), list[SiteWires]()
     for name, site in factory.sites.items():
         mine = tuple(i for i, p in enumerate(factory.fleet) if p.site == name)
         seen = seen_from(signals, site.outside)
-        plant, wire = _site(factory, name, site, mine, catalogue, calendar, seen, line, dark)
-        sites.append(plant)
-        wires.append(_trading(factory, wire, plant, calendar, seed))
+        held = transport_of(name, site, calendar, scenario, seed)
+        plant, wire = _site(factory, name, site, mine, catalogue, calendar, seen, line, dark, held)
+        sites, wires = [*sites, plant], [*wires, _trading(factory, wire, plant, calendar, seed)]
         _energise(factory, pools, mine, plant, wire, powers)
     twin = Twin(
         pools,
@@ -358,6 +361,7 @@ def _site(
     signals: Signals,
     line: Timeline,
     dark: tuple[GridOutage, ...],
+    held: Transport | None,
 ) -> tuple[TwinSite, SiteWires]:
     fleet = [factory.fleet[i] for i in pools]
     fabric_w = site.network.watt_per_accelerator_w
@@ -382,6 +386,7 @@ def _site(
         auxiliary_mw=site.auxiliary_mw,
         heat_demand_mw=_heat_demand(site, signals),
         limit_mw=line.connection_limit_mw[name],
+        rights_mw=held.room_mw if held is not None else np.zeros(0),
         export_mw=site.connection.export_mw,
         fabric_w=fabric_w,
         battery=battery,
@@ -399,10 +404,12 @@ def _site(
         outage=_outage(outages, calendar.periods),
     )
     shape = _shape(factory, fleet, catalogue, design, electrical, battery, name)
+    tariff = site.connection.tariff
+    billed = replace(shape, peaks=tariff is not None and tariff.charged)
     wire = SiteWires(
         name=name,
         pools=pools,
-        planner=EnergyPlanner(shape),
+        planner=EnergyPlanner(billed),
         gate=Gate(shape, GATE_DAY, GATE_TAIL, 1.0),
         design=design,
         electrical=electrical,
@@ -415,6 +422,7 @@ def _site(
         heat_mw_max=site.heat.power_mw_max if site.heat else 0.0,
         own=own[1] if own else None,
         outages=outages,
+        transport=held,
     )
     return twin, wire
 

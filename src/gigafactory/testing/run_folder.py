@@ -367,10 +367,77 @@ def _summary(
             "revenue_eur": float(np.asarray(jobs["revenue_micro_eur"]).sum() / 1e6),
             "water_eur": water * 1.2,
             "heat_eur": heat * 12.0,
+            "grid_tariff_eur": 1_234_567.0,
+            "congestion_eur": 8_900.0,
         },
+        "transport": _transport(),
         "lcoc_eur_per_gpu_h": {"low": 1.62, "base": 2.21, "high": 3.05},
         "lcoc": {"components": _cost_parts()},
         "conservation": {"accelerator_seconds": 0, "energy_wh": 0, "micro_eur": 0},
+    }
+
+
+def _transport() -> dict[str, Any]:
+    """What a connection's contracts came to; every form of right and kind of call, made up."""
+    forms = ("firm", "duration_bound", "fully_variable", "time_block")
+    return {
+        "simulated": True,
+        "rights": [
+            {
+                "site": "coast",
+                "right": f"right-{k}",
+                "form": form,
+                "capacity_mw": 40.0 + k,
+                "restricted_h": 7.25 * k,
+                "restricted_h_max": None if form == "fully_variable" else 1314.0,
+                "announced": 2 * k,
+                "refused": k,
+            }
+            for k, form in enumerate(forms)
+        ],
+        "calls": [
+            {
+                "site": "coast",
+                "kind": kind,
+                "told": 4,
+                "accepted": 3,
+                "hours": 3.5,
+                "asked_mwh": 52.5,
+                "delivered_mwh": 50.0,
+                "missing_mwh": 2.5,
+                "delivered_share": 50.0 / 52.5,
+                "paid_eur": 8_000.0,
+                "charged_eur": 300.0,
+            }
+            for kind in ("steering", "redispatch")
+        ],
+        "bill": [
+            {
+                "site": "coast",
+                "line": line,
+                "quantity": 12.25,
+                "unit": unit,
+                "amount_eur": 1_000.0,
+            }
+            for line, unit in (
+                ("standing charge", "year"),
+                ("contracted power, right-0 (firm)", "kW year"),
+                ("kWmax 2025-03", "kW month"),
+            )
+        ],
+        "bill_eur": 3_000.0,
+        "firm_instead_eur": 4_000.0,
+        "beyond_right": 0,
+        "ramps": [
+            {
+                "site": "coast",
+                "edges": 6_719,
+                "exempt": 12,
+                "stretched": 345,
+                "longest_min": 2.75,
+                "step_mw_max": 77.0,
+            }
+        ],
     }
 
 

@@ -226,7 +226,10 @@ def _real(value: object) -> float | None:
 def _money(tell: Teller) -> Table:
     voice = tell.voice
     rows: list[list[Markup | str]] = []
-    for name in ("energy_eur", "water_eur", "heat_eur", "revenue_eur"):
+    for name in (
+        *("energy_eur", "grid_tariff_eur", "congestion_eur"),
+        *("water_eur", "heat_eur", "revenue_eur"),
+    ):
         key = f"money.{name}"
         if tell.frame.value(key) is not None:
             rows.append([voice.say(f"money.{name}"), tell.key(key)])
