@@ -132,6 +132,33 @@ class TwinSite:
 
 
 @dataclass(frozen=True, slots=True)
+class Metered:
+    """What was metered second by second within a period, as means over it.
+
+    Discharge and charge include those of the uninterruptible supplies, and may both be above zero.
+
+    Attributes:
+        cooling_mw: cooling.
+        losses_mw: electrical losses.
+        auxiliary_mw: everything else.
+        heat_mw: heat that could be handed to a network.
+        water_m3_per_h: fresh water.
+        charge_mw: into storage.
+        discharge_mw: out of it.
+        breach_micro_eur: what tenants are paid for flexibility beyond their contracts, in all.
+    """
+
+    cooling_mw: float
+    losses_mw: float
+    auxiliary_mw: float
+    heat_mw: float
+    water_m3_per_h: float
+    charge_mw: float
+    discharge_mw: float
+    breach_micro_eur: int
+
+
+@dataclass(frozen=True, slots=True)
 class SiteOrder:
     """What a site is told for a period.
 
@@ -145,6 +172,7 @@ class SiteOrder:
         planned_it_mw: IT power the plan reserved.
         envelope_mw: IT power allowed (for the record).
         speed: speed per group (for the record).
+        metered: what was metered second by second; None where the meters are read once a period.
     """
 
     charge_mw: float
@@ -154,6 +182,7 @@ class SiteOrder:
     intraday_mw: float
     planned_it_mw: float
     envelope_mw: float
+    metered: Metered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,8 +369,14 @@ class Twin:
         it_mw = (used_uwh + idle_uwh) / 1e12 / hours
         cooling, losses, heat, water = site.overheads(period, it_mw)
         auxiliary = site.auxiliary_mw if site.limit_mw[period] > 0 or it_mw > 0 else 0.0
-        load = it_mw + cooling + losses + auxiliary
-        charge, discharge = self._battery(site, period, load, order, hours)
+        done = order.metered
+        if done is None:
+            load = it_mw + cooling + losses + auxiliary
+            charge, discharge = self._battery(site, period, load, order, hours)
+        else:
+            cooling, losses, auxiliary = done.cooling_mw, done.losses_mw, done.auxiliary_mw
+            heat, water = done.heat_mw, done.water_m3_per_h
+            charge, discharge = done.charge_mw, done.discharge_mw
         wanted = float(site.heat_demand_mw[period])
         c = site.carries
         values = {
@@ -355,7 +390,7 @@ class Twin:
         # rounding must not carry anything over a cable that may not export
         allowed_wh = int(min(site.export_mw, max(float(site.limit_mw[period]), 0.0)) * wh)
         over_wh = max(discharge_wh - sum(values.values()) - allowed_wh, 0)
-        if site.battery is not None:  # nor show what was held back as more than its power
+        if site.battery is not None and done is None:  # nor show what was held back as more than its power
             most_wh = int(site.battery.power_mw * wh) - values["charge_wh"]
             over_wh = max(over_wh, discharge_wh - max(most_wh, 0))
         c["discharge"].rest += over_wh
@@ -382,6 +417,7 @@ class Twin:
             "intraday_price_micro_eur": round(traded_eur_per_mwh * 1e6),
             "imbalance_price_micro_eur": round(site.imbalance_eur_per_mwh[period] * 1e6),
             "carbon_mg": round(site.carbon_kg_per_mwh[period] * 1e6),
+            "breach_micro_eur": done.breach_micro_eur if done else 0,
         }
 
     def _sense(self, s: int, period: int, order: SiteOrder) -> tuple[float, ...]:

@@ -17,6 +17,7 @@ from gigafactory.factory.quantities import (
     Share,
     WorkGPUh,
 )
+from gigafactory.factory.response import SiteResponse
 
 
 class Delivery(SourcedBlock):
@@ -154,6 +155,9 @@ class Energy(SourcedBlock):
     batteries: tuple[Battery, ...] = setting("Batteries behind the connections.", ())
     ppas: tuple[Ppa, ...] = setting("Power purchase agreements.", ())
     market: Market = setting("What stands on top of the market price.")
+    response: tuple[SiteResponse, ...] = setting(
+        "What sites answer within seconds; read by the stress mode alone.", ()
+    )
 
 
 __all__ = ["Battery", "Delivery", "Energy", "FailureRates", "Market", "Pool", "Ppa"]

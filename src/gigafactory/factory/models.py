@@ -37,6 +37,7 @@ from gigafactory.factory.demand import (
     Tenant,
     Work,
 )
+from gigafactory.factory.response import FlexContract, SiteResponse
 from gigafactory.factory.sites import (
     Asset,
     ConnectionPhase,
@@ -86,6 +87,7 @@ __all__ = [
     "Fabric",
     "Factory",
     "FailureRates",
+    "FlexContract",
     "Finance",
     "Governance",
     "GridConnection",
@@ -111,6 +113,7 @@ __all__ = [
     "Review",
     "Service",
     "Site",
+    "SiteResponse",
     "SourcedBlock",
     "Tenant",
     "TenantQuota",

@@ -58,6 +58,7 @@ PAID: Final = (
     "heat",
     "data",
     "intraday",
+    "breach",
 )
 
 
@@ -344,6 +345,7 @@ class Book:
             -self._priced(site, 8, meter["heat_wh"], h.heat_price[site]),
             self._priced(site, 9, meter["data_mb"], h.data_price[site] if h.data_price else 0),
             self._priced(site, 10, meter["intraday_wh"], meter["intraday_price_micro_eur"]),
+            meter["breach_micro_eur"],
         )
         self.paid[now, site] = np.stack(paid, axis=1)
         last = self._money_rest.shape[1] - 2

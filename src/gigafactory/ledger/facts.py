@@ -12,7 +12,7 @@ Ints = npt.NDArray[np.int64]
 
 #: Readings of a site over the tick, int64. Energy in Wh (IT at rest in micro-watt-hours), water in
 #: mL, data that left the site with moved jobs in MB, prices in micro-euro per MWh, carbon
-#: intensities in mg per MWh.
+#: intensities in mg per MWh, what tenants are paid beyond flexibility contracts in micro-euro.
 METERS: Final = (
     "import_wh",
     "export_wh",
@@ -36,6 +36,7 @@ METERS: Final = (
     "carbon_mg",
     "guaranteed_wh",
     "data_mb",
+    "breach_micro_eur",
 )
 
 #: Readings of a group of a pool over the tick, int64.

@@ -27,6 +27,7 @@ from gigafactory.planner.gate import Offer
 from gigafactory.plant.battery import limits
 from gigafactory.runtime.desks import Desk
 from gigafactory.runtime.outlook import Outlook
+from gigafactory.runtime.stressing import Driver
 from gigafactory.runtime.wiring import CLASSES, REALTIME, World
 from gigafactory.units import NS_PER_H
 
@@ -78,6 +79,7 @@ class Loop:
         trace: takes what the ledger does not keep.
         clock: whose time it is; a simulation's jumps.
         desks: those who send jobs elsewhere or close projects, in the order in which they decide.
+        driver: walks stress days by the second; None in an ordinary run.
     """
 
     def __init__(
@@ -89,8 +91,12 @@ class Loop:
         trace: Trace,
         clock: Clock | None = None,
         desks: Sequence[Desk] = (),
+        driver: Driver | None = None,
     ) -> None:
         self.desks = desks
+        self.driver = driver
+        if driver is not None:
+            driver.bind(self._set_speed)
         self.clock = clock or SimClock(calendar.begin_ns)
         self.world, self.calendar = world, calendar
         self.journal, self.book, self.trace = journal, book, trace
@@ -134,12 +140,16 @@ class Loop:
             {"day": day, "status": [p.status for p in plans]},
             arrays,
         )
+        if self.driver is not None:
+            self.driver.begin_day(day)
         edges = self.calendar.start_ns[periods.start : periods.stop + 1]
         gate = int(np.searchsorted(self.calendar.local_hour[periods], GATE_HOUR))
         for tick in ticks(self.clock, edges.tolist()):
             if tick.index == gate:
                 self._offer(day, periods.start + tick.index, tick.index, plans)
-            self._tick(periods.start + tick.index, tick.index, plans)
+            self._tick(day, periods.start + tick.index, tick.index, plans)
+        if self.driver is not None and self.driver.day == day:
+            self.journal.append("seconds", int(edges[-1]), self.driver.end_day())
         shares, fragments = self.world.twin.read_shares(), self.world.twin.read_fragments()
         told = {"share_s": shares, "fragments": fragments}
         self.journal.append("shares", int(edges[-1]), {"day": day}, told)
@@ -163,7 +173,7 @@ class Loop:
             position[:n] = self.outlook.position(s, day, *offered)
             spread[:n] = twin.intraday_spread_eur_per_mwh
         self.offers[s] = None
-        floor = twin.battery.soc_min_mwh if twin.battery else 0.0
+        floor, _ = self._band(s)
         return world.sites[s].planner.plan(
             DayInput(
                 periods=n,
@@ -175,7 +185,7 @@ class Loop:
                 rest_mw=np.full(STEPS, e.rest_mw),
                 capacity=np.full(STEPS, e.usable),
                 contract_mw=np.array([_steps(mw, n) for mw in e.contract_mw]).reshape(-1, STEPS),
-                soc_mwh=twin.soc_mwh - floor,
+                soc_mwh=max(twin.soc_mwh - floor, 0.0),
                 arrivals_gpu_h=np.array([_steps(d, n) for d in e.demand]) * hours,
                 position_mw=position,
                 spread_eur_per_mwh=spread,
@@ -204,16 +214,29 @@ class Loop:
             return 0.0
         gained = plan.charge_mw[step:].sum() * battery.charge_efficiency
         gained -= plan.discharge_mw[step:].sum() / battery.discharge_efficiency
-        level = site.soc_mwh - battery.soc_min_mwh + 0.25 * float(gained)
-        return min(max(level, 0.0), battery.soc_max_mwh - battery.soc_min_mwh)
+        low, high = self._band(s)
+        level = site.soc_mwh - low + 0.25 * float(gained)
+        return min(max(level, 0.0), high - low)
+
+    def _band(self, s: int) -> tuple[float, float]:
+        """Stored energy that plans may use, MWh: all, but for what a stress run's reserves keep."""
+        battery = self.world.twin.sites[s].battery
+        if battery is None:
+            return 0.0, 0.0
+        if self.driver is not None:
+            return self.driver.band_mwh(s)
+        return battery.soc_min_mwh, battery.soc_max_mwh
 
     # --- tick ---------------------------------------------------------------------------------
 
-    def _tick(self, period: int, step: int, plans: list[Plan]) -> None:
+    def _tick(self, day: int, period: int, step: int, plans: list[Plan]) -> None:
         twin = self.world.twin
+        driver = self.driver
+        if driver is not None and not driver.covers(day, step):
+            driver = None
         intents, orders = [], []
         for s, plan in enumerate(plans):
-            intent, order = self._decide(s, period, step, plan)
+            intent, order = self._decide(s, period, step, plan, driver)
             intents.append(intent)
             orders.append(order)
             self.trace.speed[period, s] = intent.speed.min(axis=0)
@@ -232,10 +255,17 @@ class Loop:
         twin.placement.let_in(int(twin.edges_ns[period]))
         for desk in self.desks:
             desk.decide(period)
+        if driver is not None:  # within the last period it told the pools other things
+            self._told = [None] * len(twin.pools)
         for s, intent in enumerate(intents):
             self._act(s, intent, period)
         until = int(twin.edges_ns[period + 1])
-        records: list[Records] = [place.kernel.advance(until) for place in twin.pools]
+        records: list[Records]
+        if driver is not None:
+            records, orders = driver.walk(period, orders)
+            self._told = [None] * len(twin.pools)
+        else:
+            records = [place.kernel.advance(until) for place in twin.pools]
         facts, senses = twin.meter(period, records, orders)
         self.trace.senses[period] = senses
         self.journal.append(
@@ -244,7 +274,9 @@ class Loop:
         self.book.tick(facts)
         self._learn(period)
 
-    def _decide(self, s: int, period: int, step: int, plan: Plan) -> tuple[Intent, SiteOrder]:
+    def _decide(
+        self, s: int, period: int, step: int, plan: Plan, driver: Driver | None = None
+    ) -> tuple[Intent, SiteOrder]:
         """Meet the plan with what the connection, the battery and the pools say now."""
         world = self.world
         wire, site = world.sites[s], world.twin.sites[s]
@@ -263,7 +295,12 @@ class Loop:
         wanted = np.ceil(plan.speed[:, step] * FULL_SPEED - 1e-6).astype(np.int64)
         wish = Wish(wanted, plan.running[:, step], plan.defers[:, step])
         halls = {hall: float(limit[period]) for hall, limit in wire.halls_mw.items()}
-        intent = world.responder.decide(envelope, wish, views, halls)
+        if driver is None:
+            intent = world.responder.decide(envelope, wish, views, halls)
+        else:  # the limit is met second by second
+            support = discharge
+            intent = world.responder.decide(np.inf, wish, views, halls)
+            intent = driver.edge(s, period, intent)
         share = np.full(len(world.twin.contract_site), np.nan)
         mine = [k for k, of in enumerate(world.twin.contract_site) if of == s]
         share[mine] = plan.contract_share[:, step]
@@ -359,6 +396,9 @@ class Loop:
     def snapshot(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """State of the loop and the twin; the book is rebuilt from the journal instead."""
         arrays, fields = self.world.twin.snapshot()
+        if self.driver is not None:
+            mine, fields["driver"] = self.driver.snapshot()
+            arrays |= mine
         fields["told"] = self._told
         fields["desks"] = []
         for i, desk in enumerate(self.desks):
@@ -375,6 +415,8 @@ class Loop:
     def restore(self, arrays: Any, fields: Any) -> None:
         """Put back what `snapshot` gave."""
         self.world.twin.restore(arrays, fields)
+        if self.driver is not None:
+            self.driver.restore(arrays, fields["driver"])
         self.demand[...] = arrays["demand"]
         for s, offered in enumerate(fields["offered"]):
             if offered:

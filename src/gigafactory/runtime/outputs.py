@@ -38,7 +38,7 @@ from gigafactory.units import NS_PER_H
 YEAR_H = 8766.0
 _M = {name: i for i, name in enumerate(METERS)}
 #: What a site pays for beside energy.
-_NOT_ENERGY = frozenset({"water", "heat", "data"})
+_NOT_ENERGY = frozenset({"water", "heat", "data", "breach"})
 
 
 def _write(table: pa.Table, path: Path) -> None:
