@@ -25,6 +25,7 @@ from gigafactory.report.sections.people import tenants_section
 from gigafactory.report.sections.power import week_section, year_section
 from gigafactory.report.sections.services import services_section
 from gigafactory.report.sections.shares import shares_section
+from gigafactory.report.sections.stress import stress_section
 from gigafactory.report.sections.tell import Section, Teller
 from gigafactory.report.voice import Voice
 
@@ -97,6 +98,7 @@ def _sections(tell: Teller, public: bool) -> list[Section]:
         waits_section(tell),
         shares_section(tell, public),
         services_section(tell, public),
+        stress_section(tell),
         tenants_section(tell, public),
         footprint_section(tell),
         asked_section(tell),

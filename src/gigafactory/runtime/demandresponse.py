@@ -90,8 +90,6 @@ class EventAsk:
             found.append(Problem("--hours", "", f"{self.hours:g}", "is from 1/60 to 24"))
         if not 0 <= self.notice_min <= 240:
             found.append(Problem("--notice", "", str(self.notice_min), "is from 0 to 240 minutes"))
-        if self.mode not in MODES:
-            found.append(Problem("--mode", "", self.mode, f"is one of {', '.join(MODES)}"))
         if self.at is not None:
             try:
                 dt.datetime.fromisoformat(self.at)
@@ -100,6 +98,26 @@ class EventAsk:
                 found.append(Problem("--at", "", self.at, why))
         if found:
             raise BadInput(found)
+
+
+def asked(
+    reduce: str, hours: float, notice: int, mode: str, at: str | None, scenario: str | None, seed: int
+) -> EventAsk:
+    """What was asked on the command line.
+
+    Raises:
+        BadInput: every problem.
+    """
+    try:
+        share = float(reduce.strip().removesuffix("%")) / (100.0 if "%" in reduce else 1.0)
+    except ValueError:
+        raise refuse("--reduce", "", reduce, "is a share such as 25%") from None
+    known: dict[str, Mode] = {one: one for one in MODES}
+    if mode not in known:
+        raise refuse("--mode", "", mode, f"is one of {', '.join(MODES)}")
+    ask = EventAsk(share, hours, notice, known[mode], at, scenario, seed)
+    ask.check()
+    return ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,5 +364,5 @@ def demonstration_lines(data: Path) -> list[str]:
     ]  # fmt: skip
 
 
-__all__ = ["EventAnswer", "EventAsk", "answer_event", "deepest_lines", "demonstration_lines",
+__all__ = ["EventAnswer", "EventAsk", "answer_event", "asked", "deepest_lines", "demonstration_lines",
            "event_lines", "label_lines"]  # fmt: skip

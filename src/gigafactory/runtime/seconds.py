@@ -130,6 +130,10 @@ class SiteSeconds:
         """The day's changes of the ride-through machine."""
         return self._day.ride if self._day is not None else ()
 
+    def factor(self) -> float:
+        """Site MW per IT MW above rest now."""
+        return self._factor(float(self._gaps()[0].sum()))
+
     def merit_order(self) -> list[Action]:
         """The ways of importing less in force, in the order taken, at the last price."""
         return self.stepper.merit_order(self._price)
@@ -345,7 +349,9 @@ class _Period:
         given["limit_mw"] = max(of._limit_mw[at] - METER_MW, 0.0)
         given["seen_mw"] = max(of._seen_mw[at] - METER_MW, 0.0)
         given["export_mw"] = min(site.export_mw, max(float(of._limit_mw[at]), 0.0))
-        given["schedule_mw"] = self.order.discharge_mw - self.order.charge_mw
+        # charging leaves room below the limit for what was sold downward
+        room = float(of._seen_mw[at]) - of._room_mw - base - factor * float(full.sum())
+        given["schedule_mw"] = max(self.order.discharge_mw - self.order.charge_mw, -max(room, 0.0))
         given["trip"] = off
         now_s = float(stepper.site["step"][0]) * plant.dt_s
         message["setpoint_mw"], message["issued_s"] = day.setpoint_mw[at // SETPOINT_S], now_s

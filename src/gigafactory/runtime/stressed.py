@@ -136,6 +136,7 @@ def _site(c: Mapping[str, Array], plant: ResponsePlant, days: Sequence[Any]) -> 
                      row, strict=True))
             for row in (days[-1]["merit"] if days else [])
         ],
+        "swing": days[-1]["swing"] if days else None,
         "worst": _worst(c, drawn),
     }  # fmt: skip
 

@@ -37,6 +37,7 @@ from gigafactory.plant import Chip
 from gigafactory.plant.battery import Battery
 from gigafactory.runtime.seconds import COLUMNS, Duty, SiteSeconds
 from gigafactory.runtime.stress import Signals, Stress
+from gigafactory.runtime.swinging import swing
 from gigafactory.runtime.wiring import CLASSES, GATE_DAY, GATE_TAIL, World
 from gigafactory.units import NS_PER_S
 
@@ -179,6 +180,7 @@ class Driver:
                 "seconds": len(rows),
                 "ride": [[c.at_s, c.state.name.lower(), c.count] for c in site.ride()],
                 "merit": [_line(one) for one in site.merit_order()],
+                "swing": swing(site.hands.hands, site.factor(), site.duty.plant),
             }
             parts.append(_table(name, self._first_s, rows))
         place = self.folder / DAYS_NAME
