@@ -458,6 +458,8 @@ class _Period:
         battery, ups = float(done["battery_mw"]), float(done["ups_mw"])
         battery, ups, spare = self._meet(load, battery, ups, spare, soc_mwh, at, off)
         grid = load - battery - ups
+        unsupplied = max(grid, 0.0) if off else 0.0  # without a connection nothing is imported
+        unsupplied = unsupplied if unsupplied > GRAIN_MW else 0.0
         afrr = float(done["afrr_mw"]) + (max(spare, 0.0) if y["afrr_load_mw"] > 0.0 else 0.0)
         shed = stepper.shed
         full, _ = of._gaps()
@@ -471,10 +473,10 @@ class _Period:
         flags += PAUSED * (of.hands.paused_jobs > 0)
         values = (
             of._day.frequency_hz[at] if of._day is not None else np.nan, done["setpoint_mw"],
-            0.0 if off else of._limit_mw[at], grid, it_mw, battery, y["soc_mwh"], ups,
+            0.0 if off else of._limit_mw[at], grid - unsupplied, it_mw, battery, y["soc_mwh"], ups,
             done["scheduled_mw"], done["fcr_mw"], done["fcr_due_mw"], afrr,
             shed["throttled_mw"].sum(), shed["paused_mw"].sum(), shed["dropped_mw"].sum(),
-            max(spare, 0.0), done["shortfall_mw"], excess.sum(), flags,
+            max(spare, 0.0), unsupplied, excess.sum(), flags,
         )  # fmt: skip
         row = self.table[k]
         row[: len(values)] = values

@@ -163,16 +163,17 @@ class Signals:
         count = int(edges[periods.stop]) // NS_PER_S - begin_s
         where = (self.seed, "stress", day, site)
         hz, told = self._frequency(day, begin_s, count)
-        dips = _dips(stream(*where, "dips"), self.stress.dips, count)
+        span = min(count, self.stress.seconds or count)  # nothing befalls seconds nobody walks
+        dips = _dips(stream(*where, "dips"), self.stress.dips, span)
         changes = ride(RideRules(locked_s=RELEASED_S), dips)
         trip = away(changes, float(count))
         draw = stream(*where, "trips")
         for _ in range(self.stress.trips):
-            at, lasts = int(draw.integers(0, count)), int(draw.integers(*TRIP_S))
+            at, lasts = int(draw.integers(0, span)), int(draw.integers(*TRIP_S))
             trip[at : at + lasts] = True
         return DaySignals(
             hz,
-            _limits(stream(*where, "limits"), self.stress.limits, count, full_mw),
+            _limits(stream(*where, "limits"), self.stress.limits, count, span, full_mw),
             trip,
             _setpoints(stream(*where, "afrr"), count, *afrr_mw),
             tuple(changes[1:]),
@@ -184,9 +185,10 @@ class Signals:
         if self.measured is not None:
             found = self.measured
             hz = np.full(count, np.nan)
-            first = (found.start_s - begin_s) % DAY_S
-            many = min(len(found), max(count - first, 0))
-            hz[first : first + many] = found.frequency_hz[:many]
+            # what runs over the end of the day is laid at its begin; a day at most
+            at = (found.start_s - begin_s + np.arange(min(len(found), DAY_S))) % DAY_S
+            inside = at < count
+            hz[at[inside]] = found.frequency_hz[: len(at)][inside]
             note = "laid at the same time of day (UTC); " + found.note
             return hz, (found.source, found.state, note)
         part = stream(self.seed, "stress", "frequency", day)
@@ -207,11 +209,11 @@ def full_ramp() -> Array:
     return np.concatenate([down, low, up, high, back])
 
 
-def _limits(draw: np.random.Generator, many: int, count: int, full_mw: float) -> Array:
+def _limits(draw: np.random.Generator, many: int, count: int, span: int, full_mw: float) -> Array:
     limit = np.full(count, np.inf)
     for _ in range(many):
         lasts = 60 * int(draw.integers(LIMIT_MIN[0], LIMIT_MIN[1] + 1))
-        at = int(draw.integers(0, max(count - lasts, 1)))
+        at = int(draw.integers(0, max(span - lasts, span // 2, 1)))
         share = float(draw.uniform(*LIMIT_SHARE))
         limit[at : at + lasts] = np.minimum(limit[at : at + lasts], share * full_mw)
     return limit

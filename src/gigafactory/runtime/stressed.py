@@ -111,8 +111,9 @@ def _site(c: Mapping[str, Array], plant: ResponsePlant, days: Sequence[Any]) -> 
     flags = c["flags"].astype(np.int64)
     on = (flags & TRIP) == 0
     limit = c["limit_mw"]
-    drawn = c["import_mw"] - c["shortfall_mw"]
-    over = drawn > limit + OVER_MW
+    drawn = c["import_mw"]
+    # work that nothing supplies would be above the limit too
+    over = (drawn > limit + OVER_MW) | ((c["shortfall_mw"] > OVER_MW) & (c["it_mw"] > OVER_MW))
     cut = np.flatnonzero(np.diff(c["unix_s"]) != 1) + 1
     return {
         "seconds": len(on),
@@ -219,19 +220,22 @@ def _ramp(c: Mapping[str, Array], drawn: Array, cut: Any, plant: ResponsePlant) 
 
 
 def _worst(c: Mapping[str, Array], drawn: Array) -> dict[str, Any]:
-    """The quarter of an hour in which most work was shed; without any, the one of most battery."""
-    shed = c["throttled_mw"] + c["paused_mw"] + c["dropped_mw"] + c["shortfall_mw"]
-    if not shed.any():
-        shed = np.abs(c["battery_mw"])
-    span = min(900, len(shed))
-    sums = np.convolve(shed, np.ones(span), "valid")
-    at = int(np.argmax(np.round(sums, 6)))
+    """The quarter of an hour that went furthest, from two minutes before.
+
+    The one with most work beyond contracts; without any, with most work shed; else most battery.
+    """
+    shed = c["throttled_mw"] + c["paused_mw"] + c["dropped_mw"]
+    ways = (c["excess_mw"] + c["shortfall_mw"], shed, np.abs(c["battery_mw"]))
+    most = next((way for way in ways if way.any()), ways[-1])
+    span = min(900, len(most))
+    sums = np.convolve(most, np.ones(span), "valid")
+    reached = sums >= sums.max() * (1.0 - 1e-9)
+    at = max(int(np.flatnonzero(reached)[-1]) - 120, 0)
     part = slice(at, at + span)
     return {
         "from_ns": int(c["unix_s"][at]) * NS_PER_S,
         "seconds": span,
-        "shed_mwh": float((c["throttled_mw"] + c["paused_mw"] + c["dropped_mw"])[part].sum())
-        / _S_PER_H,
+        "shed_mwh": float(shed[part].sum()) / _S_PER_H,
         "import_mw_least": float(drawn[part].min()),
         "import_mw_most": float(drawn[part].max()),
     }

@@ -27,7 +27,7 @@ def stress_section(tell: Teller) -> Section | None:
         )
     )
     for name, site in sites.items():
-        section.points += _points(tell, str(name), site)
+        section.points.extend(_points(tell, str(name), site))
     first = str(next(iter(sites)))
     _picture(tell, section, first)
     section.tables.append(_merit(tell, first, sites[first]))
