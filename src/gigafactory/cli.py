@@ -195,7 +195,9 @@ def run(
 def stress(
     factory: Annotated[str | None, typer.Argument(help="A bundled factory or a file.")] = None,
     scenario: Annotated[str | None, typer.Option(help="A bundled scenario or a file.")] = None,
-    start: Annotated[str, typer.Option(help="First stress day, such as 2025-06-18.")] = "2025-06-18",
+    start: Annotated[
+        str, typer.Option(help="First stress day, such as 2025-06-18.")
+    ] = "2025-06-18",
     days: Annotated[int, typer.Option(help="Days that go by the second.")] = 1,
     warm_up: Annotated[
         int, typer.Option("--warm-up", help="Ordinary days before, so that the factory is full.")

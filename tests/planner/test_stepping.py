@@ -83,4 +83,4 @@ def test_work_that_ends_can_no_longer_be_shed() -> None:
     s = stepper.shed
     down = s["throttled_mw"] + s["paused_mw"] + s["dropped_mw"]
     assert (down <= active * 0.1 + 1e-9).all()
-    assert [one.action for one in stepper.merit_order(50.0)][0] == "battery"
+    assert next(one.action for one in stepper.merit_order(50.0)) == "battery"

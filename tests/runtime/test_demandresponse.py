@@ -68,8 +68,8 @@ def test_bad_asks_are_refused_with_every_problem() -> None:
     for reduce, mode in (("much", "caps"), ("25%", "sleeping")):
         with pytest.raises(BadInput):
             asked(reduce, 3.0, 20, mode, None, None, 0)
-    assert asked("25 %", 3.0, 20, "caps", None, None, 0).reduce == 0.25
-    assert asked("0.25", 3.0, 20, "caps", None, None, 0).reduce == 0.25
+    assert asked("25 %", 3.0, 20, "caps", None, None, 0).reduce_share == 0.25
+    assert asked("0.25", 3.0, 20, "caps", None, None, 0).reduce_share == 0.25
 
 
 def test_the_measured_demonstration_is_compared(data_dir: Path) -> None:

@@ -367,16 +367,10 @@ class Twin:
         idle_uwh, site.idle_rest = divmod(idle_fine + site.idle_rest, _MW_NS_PER_UWH)
         it_wh, site.it_rest_uwh = divmod(used_uwh + idle_uwh + site.it_rest_uwh, 1_000_000)
         it_mw = (used_uwh + idle_uwh) / 1e12 / hours
-        cooling, losses, heat, water = site.overheads(period, it_mw)
-        auxiliary = site.auxiliary_mw if site.limit_mw[period] > 0 or it_mw > 0 else 0.0
-        done = order.metered
-        if done is None:
-            load = it_mw + cooling + losses + auxiliary
-            charge, discharge = self._battery(site, period, load, order, hours)
-        else:
-            cooling, losses, auxiliary = done.cooling_mw, done.losses_mw, done.auxiliary_mw
-            heat, water = done.heat_mw, done.water_m3_per_h
-            charge, discharge = done.charge_mw, done.discharge_mw
+        done = order.metered or self._metered(site, period, it_mw, order, hours)
+        cooling, losses, auxiliary = done.cooling_mw, done.losses_mw, done.auxiliary_mw
+        heat, water = done.heat_mw, done.water_m3_per_h
+        charge, discharge = done.charge_mw, done.discharge_mw
         wanted = float(site.heat_demand_mw[period])
         c = site.carries
         values = {
@@ -390,7 +384,9 @@ class Twin:
         # rounding must not carry anything over a cable that may not export
         allowed_wh = int(min(site.export_mw, max(float(site.limit_mw[period]), 0.0)) * wh)
         over_wh = max(discharge_wh - sum(values.values()) - allowed_wh, 0)
-        if site.battery is not None and done is None:  # nor show what was held back as more than its power
+        if (
+            site.battery is not None and order.metered is None
+        ):  # nor show what was held back as more than its power
             most_wh = int(site.battery.power_mw * wh) - values["charge_wh"]
             over_wh = max(over_wh, discharge_wh - max(most_wh, 0))
         c["discharge"].rest += over_wh
@@ -417,8 +413,18 @@ class Twin:
             "intraday_price_micro_eur": round(traded_eur_per_mwh * 1e6),
             "imbalance_price_micro_eur": round(site.imbalance_eur_per_mwh[period] * 1e6),
             "carbon_mg": round(site.carbon_kg_per_mwh[period] * 1e6),
-            "breach_micro_eur": done.breach_micro_eur if done else 0,
+            "breach_micro_eur": done.breach_micro_eur,
         }
+
+    def _metered(
+        self, site: TwinSite, period: int, it_mw: float, order: SiteOrder, hours: float
+    ) -> Metered:
+        """The plant at the IT load of a whole period, and the battery after it."""
+        cooling, losses, heat, water = site.overheads(period, it_mw)
+        auxiliary = site.auxiliary_mw if site.limit_mw[period] > 0 or it_mw > 0 else 0.0
+        load = it_mw + cooling + losses + auxiliary
+        charge, discharge = self._battery(site, period, load, order, hours)
+        return Metered(cooling, losses, auxiliary, heat, water, charge, discharge, 0)
 
     def _sense(self, s: int, period: int, order: SiteOrder) -> tuple[float, ...]:
         """What the site's instruments show beside the meters, in the order of `SENSES`."""

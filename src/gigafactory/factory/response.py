@@ -63,16 +63,37 @@ class SiteResponse(SourcedBlock):
     """The response in seconds of a site."""
 
     site: Name = setting("The site.")
-    fcr_mw: PowerMW = setting("FCR sold, each way.", 0.0, key="fcr")
+    fcr_mw: PowerMW = setting(
+        "FCR sold, each way.",
+        0.0,
+        key="fcr",
+        source="Our assumption, 2026, assumption: none is sold",
+    )
     fcr_recovery_mw: PowerMW = setting(
         "Most that the recovery of the battery's energy for FCR takes or gives.",
         0.0,
         key="fcr_recovery",
+        source="Our assumption, 2026, assumption: none is sold",
     )
-    afrr_up_mw: PowerMW = setting("aFRR sold upward (less import).", 0.0, key="afrr_up")
-    afrr_down_mw: PowerMW = setting("aFRR sold downward (more import).", 0.0, key="afrr_down")
-    ups_mw: PowerMW = setting("Power of the uninterruptible supplies.", 0.0, key="ups")
-    ups_s: DurationS = setting(
+    afrr_up_mw: PowerMW = setting(
+        "aFRR sold upward (less import).",
+        0.0,
+        key="afrr_up",
+        source="Our assumption, 2026, assumption: none is sold",
+    )
+    afrr_down_mw: PowerMW = setting(
+        "aFRR sold downward (more import).",
+        0.0,
+        key="afrr_down",
+        source="Our assumption, 2026, assumption: none is sold",
+    )
+    ups_mw: PowerMW = setting(
+        "Power of the uninterruptible supplies.",
+        0.0,
+        key="ups",
+        source="Our assumption, 2026, assumption: no supplies",
+    )
+    ups_lasting_s: DurationS = setting(
         "How long they carry it.",
         0.0,
         key="ups_lasting",

@@ -32,7 +32,6 @@ from gigafactory.runtime.demonstration import (
     FLEX_MOSAIC,
     NOTICE_MIN,
     RAMP_SHARE_PER_MIN,
-    REALTIME,
     FactoryLoad,
     Prices,
     Product,
@@ -51,7 +50,7 @@ Ints = npt.NDArray[np.int64]
 WARM_UP_DAYS: Final = 14
 #: A running job wider than this is one of its own in the plan; narrower ones go by class and pool.
 ALONE: Final = 4096
-#: Steepest ramp of the measured event, kW per minute (benchmarks.cases.demonstration), and its turn.
+#: Steepest ramp of the measured event, kW per minute, and its turn; as in the benchmark of it.
 TRIAL_RAMP_KW_PER_MIN, TRIAL_TURN_MIN = 2.5, 30
 
 
@@ -60,7 +59,7 @@ class EventAsk:
     """What is asked of the factory.
 
     Attributes:
-        reduce: less IT power, as a share of that before.
+        reduce_share: less IT power, as a share of that before.
         hours: how long.
         notice_min: from the call until all of it is reached.
         mode: what may be done.
@@ -69,7 +68,7 @@ class EventAsk:
         seed: of the simulation.
     """
 
-    reduce: float
+    reduce_share: float
     hours: float
     notice_min: int = NOTICE_MIN
     mode: Mode = "pausing"
@@ -84,8 +83,10 @@ class EventAsk:
             BadInput: every problem.
         """
         found = []
-        if not 0.0 < self.reduce <= 1.0:
-            found.append(Problem("--reduce", "", f"{self.reduce:.0%}", "is above 0 %, at most 100 %"))
+        if not 0.0 < self.reduce_share <= 1.0:
+            found.append(
+                Problem("--reduce", "", f"{self.reduce_share:.0%}", "is above 0 %, at most 100 %")
+            )
         if not (1.0 / 60.0 <= self.hours <= 24.0):
             found.append(Problem("--hours", "", f"{self.hours:g}", "is from 1/60 to 24"))
         if not 0 <= self.notice_min <= 240:
@@ -101,7 +102,13 @@ class EventAsk:
 
 
 def asked(
-    reduce: str, hours: float, notice: int, mode: str, at: str | None, scenario: str | None, seed: int
+    reduce: str,
+    hours: float,
+    notice: int,
+    mode: str,
+    at: str | None,
+    scenario: str | None,
+    seed: int,
 ) -> EventAsk:
     """What was asked on the command line.
 
@@ -152,16 +159,19 @@ def answer_event(name: str, ask: EventAsk, progress: Progress | None = None) -> 
     scenario = load_scenario(ask.scenario) if ask.scenario else None
     factory, catalogue = load_factory(name, scenario), load_catalogue()
     if ask.at is None:
-        load, source = factory_load(factory, catalogue), "the factory file's shares, services at their mean"
+        load, source = (
+            factory_load(factory, catalogue),
+            "the factory file's shares, services at their mean",
+        )
     else:
         load = running_load(name, factory, catalogue, ask, progress or Quiet())
         source = f"what ran at {ask.at} in a simulation of {WARM_UP_DAYS} days and that one"
     minutes = max(round(ask.hours * 60), 1)
-    limit_kw = max(load.full_kw * (1.0 - ask.reduce) - load.resting_kw, 0.0)
+    limit_kw = max(load.full_kw * (1.0 - ask.reduce_share) - load.resting_kw, 0.0)
     ramp_kw = RAMP_SHARE_PER_MIN * load.full_kw
     event = Event((limit_kw,) * minutes, ask.notice_min, ask.notice_min, ramp_kw, ramp_kw, 20)
     plan = plan_event(load.jobs, event, ask.mode)
-    words = f"{ask.reduce:.0%} for {ask.hours:g} h"
+    words = f"{ask.reduce_share:.0%} for {ask.hours:g} h"
     product = counted(load, plan, words, ask.mode, minutes, ask.notice_min)
     return EventAnswer(load, plan, product, source)
 
@@ -206,12 +216,12 @@ def _open_jobs(journal: Path, at_ns: int) -> list[tuple[int, int, int]]:
         rows = zip(a["move.kind"].tolist(), a["move.job"].tolist(), a["move.t_ns"].tolist(),
                    a["move.width"].tolist(), a["move.pool"].tolist(), strict=True)  # fmt: skip
         late = False
-        for kind, job, t_ns, width, pool in rows:
+        for kind, job, t_ns, width, at in rows:
             if t_ns > at_ns:
                 late = True
                 continue
             if kind in OPENS:
-                found[job] = (pool, width)
+                found[job] = (at, width)
             elif kind < REFUSE:
                 found.pop(job, None)
         if late:
@@ -225,8 +235,8 @@ def _as_load(
     if not running:
         raise refuse("--at", "", None, "nothing runs at that instant")
     groups: dict[tuple[int, int, int], list[int]] = {}
-    for pool, group, width in running:
-        groups.setdefault((pool, group, width if width > ALONE else 0), []).append(width)
+    for where, group, width in running:
+        groups.setdefault((where, group, width if width > ALONE else 0), []).append(width)
     jobs: list[EventJob] = []
     prices: list[Prices] = []
     intervals: list[float] = []
@@ -249,10 +259,10 @@ def _as_load(
         prices.append(price)
         intervals.append(saved[label].interval_s / 60.0 if label in saved else math.inf)
     resting = idle = 0.0
-    for at, pool in enumerate(factory.fleet):
-        fabric_w = factory.sites[pool.site].network.watt_per_accelerator_w
-        left = max(pool.accelerators - used[at], 0.0)
-        resting += left * (catalogue[pool.chip].idle_w + fabric_w) / 1000.0
+    for at, of in enumerate(factory.fleet):
+        fabric_w = factory.sites[of.site].network.watt_per_accelerator_w
+        left = max(of.accelerators - used[at], 0.0)
+        resting += left * (catalogue[of.chip].idle_w + fabric_w) / 1000.0
         idle += left * 24.0
     return FactoryLoad(tuple(jobs), tuple(prices), resting, tuple(intervals), idle)
 
@@ -275,32 +285,53 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
 def event_lines(answer: EventAnswer) -> list[str]:
     """An answer in plain words: what is shed by class and when, what it costs, what is kept."""
     plan, load, product = answer.plan, answer.load, answer.product
-    rows = [["work", "accelerators", "MW before", "MW least", "from min", "to min", "kept", "paused most"]]
+    rows = [
+        [
+            "work",
+            "accelerators",
+            "MW before",
+            "MW least",
+            "from min",
+            "to min",
+            "kept",
+            "paused most",
+        ]
+    ]
     for j, job in enumerate(plan.jobs):
         power = plan.power_kw[j] / 1000.0
         less = np.flatnonzero(power < job.full_kw / 1000.0 - 1e-6)
-        when = (str(int(plan.minute[less[0]])), str(int(plan.minute[less[-1]]))) if len(less) else ("-", "-")
+        when = (
+            (str(int(plan.minute[less[0]])), str(int(plan.minute[less[-1]])))
+            if len(less)
+            else ("-", "-")
+        )
         rows.append([job.name, f"{job.gangs * job.accelerators:,}", f"{job.full_kw / 1000.0:.2f}",
                      f"{power.min():.2f}", *when, f"{plan.by_job[j]:.3f}",
                      f"{int(plan.paused[j].max())} of {job.gangs}"])  # fmt: skip
-    held = product.realtime_share >= 1.0 - 1e-9
+    kept = "every latency-critical service stays inside its objective: all replicas at full speed"
+    if product.realtime_share < 1.0 - 1e-9:
+        kept = f"NOT inside their objective: replicas fall to {product.realtime_share:.1%} of full"
+    before = (
+        f"{load.full_kw / 1000.0:.1f} MW of IT, {load.resting_kw / 1000.0:.1f} MW of it at rest"
+    )
+    reached = (
+        f"{product.magnitude_mw:.1f} MW less in every minute ({product.magnitude_share:.1%} of IT)"
+    )
+    lost, late = product.lost_eur_per_mwh, product.delayed_eur_per_mwh
+    cost = (
+        f"{lost:,.0f} EUR/MWh if the work is lost, {late:,.0f} EUR/MWh if it is done within a day"
+    )
     lines = [
-        f"Load     {answer.source}: {load.full_kw / 1000.0:.1f} MW of IT, "
-        f"{load.resting_kw / 1000.0:.1f} MW of it at rest",
+        f"Load     {answer.source}: {before}",
         f"Event    {product.name} ({product.mode}), notice {product.timing_min} min",
         "",
         *_columns(rows),
         "",
-        f"Reached  {product.magnitude_mw:.1f} MW less in every minute "
-        f"({product.magnitude_share:.1%} of IT); {plan.minutes_above()} minutes above the limit",
+        f"Reached  {reached}; {plan.minutes_above()} minutes above the limit",
         f"Kept     performance {plan.performance:.3f} in the window, by the price of the work",
-        f"Cost     {product.lost_eur_per_mwh:,.0f} EUR/MWh if the work is lost, "
-        f"{product.delayed_eur_per_mwh:,.0f} EUR/MWh if it is done within a day",
-        "Services every latency-critical service stays inside its objective: all replicas at full speed"
-        if held
-        else "Services NOT inside their objective: real-time replicas fall to "
-        f"{product.realtime_share:.1%} of full speed",
-    ]  # fmt: skip
+        f"Cost     {cost}",
+        f"Services {kept}",
+    ]
     if plan.conflict:
         lines.append(f"Conflict these cannot all be kept: {', '.join(plan.conflict)}")
         lines += [f"         broken: {name} by {by:.3g}" for name, by in plan.exceeded.items()]
@@ -309,8 +340,8 @@ def event_lines(answer: EventAnswer) -> list[str]:
 
 def label_lines(found: Sequence[Product]) -> list[str]:
     """Products in the four words of EPRI's Flex MOSAIC, with what they cost."""
-    rows = [["product", "mode", "magnitude", "of IT", "timing", "duration", "frequency", "lost EUR/MWh",
-             "delayed EUR/MWh", "services", "broken"]]  # fmt: skip
+    heads = ["product", "mode", "magnitude", "of IT", "timing", "duration", "frequency"]
+    rows = [[*heads, "lost EUR/MWh", "delayed EUR/MWh", "services", "broken"]]
     rows += [
         [p.name, p.mode, f"{p.magnitude_mw:.1f} MW", f"{p.magnitude_share:.1%}",
          f"{p.timing_min} min", f"{p.duration_min} min", f"{p.frequency_per_day:.1f} a day",
@@ -346,23 +377,41 @@ def demonstration_lines(data: Path) -> list[str]:
     rows = [["depth", *MODES, "minutes above"]]
     for share in (0.25, depth, 0.40, 0.45, 0.47):
         limit = (before * (1.0 - share),) * len(window)
-        ramp = (NOTICE_MIN, NOTICE_MIN, TRIAL_RAMP_KW_PER_MIN, TRIAL_RAMP_KW_PER_MIN, TRIAL_TURN_MIN)
+        ramp = (
+            NOTICE_MIN,
+            NOTICE_MIN,
+            TRIAL_RAMP_KW_PER_MIN,
+            TRIAL_RAMP_KW_PER_MIN,
+            TRIAL_TURN_MIN,
+        )
         plans = [plan_event(jobs, Event(limit, *ramp), mode) for mode in MODES]
         cells = ["conflict" if p.conflict else f"{p.performance:.4f}" for p in plans]
         rows.append([f"{share:.1%}", *cells, str(sum(p.minutes_above() for p in plans))])
     lowest = [lowest_kw(jobs, len(window), mode, turn_min=TRIAL_TURN_MIN) for mode in MODES]
-    rows.append(["deepest", *("none" if x is None else f"{1.0 - x / before:.2%}" for x in lowest), ""])
+    rows.append(
+        ["deepest", *("none" if x is None else f"{1.0 - x / before:.2%}" for x in lowest), ""]
+    )
+    above = int((window > 0.75 * before).sum())
+    off = f"{base / before - 1.0:+.1%}"
+    head = f"Measured {len(trial.jobs)} jobs, {before:.2f} kW before; planned {base:.2f} kW ({off})"
+    span = f"Window   16:30 to 19:29 local, {len(window)} minutes; measured above 75 %: {above}"
     return [
-        f"Measured {len(trial.jobs)} jobs, {before:.2f} kW before; planned {base:.2f} kW "
-        f"({base / before - 1.0:+.1%})",
-        f"Window   16:30 to 19:29 local, {len(window)} minutes; measured above 75 %: "
-        f"{int((window > 0.75 * before).sum())}; held in the mean {depth:.1%} less",
+        head,
+        f"{span}; held in the mean {depth:.1%} less",
         "",
-        "Performance by the weights 1 less what a job may lose, in that window (published: 0.908, "
-        "window not stated)",
+        "Performance by the weights 1 less what a job may lose, in that window",
+        "(published: 0.908, window not stated)",
         *_columns(rows),
-    ]  # fmt: skip
+    ]
 
 
-__all__ = ["EventAnswer", "EventAsk", "answer_event", "asked", "deepest_lines", "demonstration_lines",
-           "event_lines", "label_lines"]  # fmt: skip
+__all__ = [
+    "EventAnswer",
+    "EventAsk",
+    "answer_event",
+    "asked",
+    "deepest_lines",
+    "demonstration_lines",
+    "event_lines",
+    "label_lines",
+]

@@ -41,8 +41,8 @@ class Hand:
         budget_mw: power budget in force, milliwatts; None for none.
         most_mw: budget for another reason than the site's limit, milliwatts; None for none.
         running, paused: views of the accelerators per class.
-        above_reference, above_floor, above_now: what an active accelerator draws above rest at its
-            reference, at the slowest it goes, and now, per class, MW.
+        above_reference_mw, above_floor_mw, above_now_mw: what an active accelerator draws above
+            rest at its reference, at the slowest it goes, and now, per class, MW.
     """
 
     number: int
@@ -53,9 +53,9 @@ class Hand:
     step: Ints
     running: Ints
     paused: Ints
-    above_reference: Array
-    above_floor: Array
-    above_now: Array
+    above_reference_mw: Array
+    above_floor_mw: Array
+    above_now_mw: Array
     nodes: int = 0
     budget_mw: int | None = None  # units-ok: milliwatt, the kernel's integer unit
     most_mw: int | None = None  # units-ok: milliwatt, the kernel's integer unit
@@ -98,13 +98,13 @@ class Hand:
     def refer_to(self, step: Ints) -> None:
         """Take these steps for those without any response."""
         self.reference = step
-        self.above_reference = self._above(step)
-        self.above_floor = self._above(np.minimum(self.floor, step))
+        self.above_reference_mw = self._above(step)
+        self.above_floor_mw = self._above(np.minimum(self.floor, step))
 
     def note_step(self, step: Ints) -> None:
         """Know that these steps are in force."""
         self.step = step
-        self.above_now = self._above(step)
+        self.above_now_mw = self._above(step)
 
     def _above(self, step: Ints) -> Array:
         watts = self.power_mw[np.arange(len(step)), step]

@@ -210,15 +210,15 @@ class SiteSeconds:
         full = slow = np.zeros(len(self.duty.floor))
         for hand in self.hands.hands:
             count = hand.running + hand.paused
-            full = full + count * hand.above_reference
-            slow = slow + count * (hand.above_reference - hand.above_floor)
+            full = full + count * hand.above_reference_mw
+            slow = slow + count * (hand.above_reference_mw - hand.above_floor_mw)
         return full, slow
 
     def _now(self) -> Array:
         """Per class, IT MW above rest now."""
         now = np.zeros(len(self.duty.floor))
         for hand in self.hands.hands:
-            now = now + hand.running * hand.above_now
+            now = now + hand.running * hand.above_now_mw
         return now
 
     def _rest_mw(self) -> float:
@@ -276,7 +276,7 @@ class SiteSeconds:
         else:
             self._split = (period, cap_mw)
             room = int(cap_mw * 1e9) - sum(draws)
-            wants = [max(h.target * h.kernel.spec.node_size - int(h.running.sum()), 0) * 
+            wants = [max(h.target * h.kernel.spec.node_size - int(h.running.sum()), 0) *
                      int(h.power_mw[:, -1].max()) for h in hands]  # fmt: skip
             whole = max(sum(wants), 1)
             wish = [d + room * w // whole for d, w in zip(draws, wants, strict=True)]
@@ -390,7 +390,7 @@ class _Period:
             self._cut = True
         need = hands.draw_mw() - goal
         if need > GRAIN_MW:
-            full, low = self.of._gaps()
+            full, _ = self.of._gaps()
             has = full - self.of._now()
             owed = (shed["throttled_mw"] + shed["paused_mw"]) / factor - has
             hands.pause(need, owed)
@@ -529,8 +529,10 @@ class _Period:
             h = 1.0 / _S_PER_H
             give = (soc - b.soc_min_mwh) * b.discharge_efficiency / h
             room = (b.soc_max_mwh - soc) / (b.charge_efficiency * h)
-            battery = min(max(battery, -min(b.power_mw, room)), min(b.power_mw, give))
-            flow = battery / b.discharge_efficiency if battery > 0 else battery * b.charge_efficiency
+            battery = min(max(battery, -b.power_mw, -room), b.power_mw, give)
+            flow = (
+                battery / b.discharge_efficiency if battery > 0 else battery * b.charge_efficiency
+            )
             y["soc_mwh"] = min(max(soc - flow * h, b.soc_min_mwh), b.soc_max_mwh)
         return battery, ups, spare
 

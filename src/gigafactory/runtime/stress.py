@@ -146,9 +146,7 @@ class Signals:
                 raise refuse("--data", "", stress.data, "is no folder of measured data")
             self.measured = read_frequency_from_folder(Path(stress.data))
 
-    def day(
-        self, day: int, site: int, full_mw: float, afrr_mw: tuple[float, float]
-    ) -> DaySignals:
+    def day(self, day: int, site: int, full_mw: float, afrr_mw: tuple[float, float]) -> DaySignals:
         """The signals of a day at a site.
 
         Args:

@@ -156,8 +156,8 @@ def _reserves(
         low, high = corridor(plant, c["setpoint_mw"][part])
         outside[part] = np.maximum(low - c["afrr_mw"][part], c["afrr_mw"][part] - high).clip(0.0)
     most = TOLERANCE * max(plant.afrr.up_mw, plant.afrr.down_mw) + 1e-9
-    low, high = plant.reserve_mwh
-    beyond = (c["soc_mwh"] < low - 1e-9) | (c["soc_mwh"] > high + 1e-9)
+    least, highest = plant.reserve_mwh
+    beyond = (c["soc_mwh"] < least - 1e-9) | (c["soc_mwh"] > highest + 1e-9)
     free = on & ~_exempt(c)
     refused = int(((c["flags"].astype(np.int64) & REFUSED) != 0).sum())
     return {

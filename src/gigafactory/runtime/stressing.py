@@ -140,9 +140,7 @@ class Driver:
         second = int(self.calendar.start_ns[period]) // NS_PER_S - self._first_s
         return self.sites[s].edge(period, second, intent)
 
-    def walk(
-        self, period: int, orders: list[SiteOrder]
-    ) -> tuple[list[Records], list[SiteOrder]]:
+    def walk(self, period: int, orders: list[SiteOrder]) -> tuple[list[Records], list[SiteOrder]]:
         """Walk a period by the second.
 
         Returns:
@@ -282,7 +280,7 @@ def _duty(
     afrr = Afrr(up_mw=said.afrr_up_mw, down_mw=said.afrr_down_mw)
     line = factory.sites[wire.name].connection
     capacity = line.capacity_mva * line.power_factor
-    ups = {"ups_mw": said.ups_mw, "ups_s": said.ups_s}
+    ups = {"ups_mw": said.ups_mw, "ups_s": said.ups_lasting_s}
     # what is sold must be in the battery alone: nobody knows at the gate what work will run
     ResponsePlant(battery, capacity, (), fcr, afrr)
     floor = world.responder.floor
@@ -320,8 +318,12 @@ def _duty(
 def _class_figures(
     world: World, factory: Factory, catalogue: Mapping[str, Chip], s: int, g: int
 ) -> tuple[float, float, float, float]:
-    """A class as if it had the whole site: MW above rest, of it what throttling saves, and what a
-    MWh of it earns and costs when it is done a day later, EUR."""
+    """A class as if it had the whole site.
+
+    Returns:
+        MW above rest, of it what throttling saves, and what a MWh of it earns, and costs when it is
+        done a day later, EUR.
+    """
     power = slow = earned = late = 0.0
     label = CLASSES[g]
     prices = {str(k): v.base for k, v in factory.finance.price_eur_per_gpu_h.items()}

@@ -78,9 +78,10 @@ def stress_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         yield "Stress   no day by the second is done yet"
         return
     trace = block["frequency"]
-    yield f"Stress   {block['days']} day(s) by the second; frequency {trace['state']}: {trace['note']}"
+    yield f"Stress   {block['days']} day(s) by the second"
+    yield f"Trace    frequency {trace['state']}: {trace['note']}"
     for name, site in block["sites"].items():
-        yield f"Site     {name}: {site['seconds']:,} s, {site['off_s']:,} s of them without connection"
+        yield f"Site     {name}: {site['seconds']:,} s, {site['off_s']:,} s without connection"
         yield (
             f"Limit    {site['above_limit_s']} s above a limit; highest import "
             f"{site['import_mw_max']:.1f} MW; {site['limit_ordered_s']:,} s under an ordered limit"
@@ -100,7 +101,9 @@ def stress_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         yield from _swing_lines(site["swing"])
         yield "Order    in which work gave way:"
         for row in site["merit_order"]:
-            cost = "" if row["cost_eur_per_mwh"] is None else f"{row['cost_eur_per_mwh']:,.0f} EUR/MWh"
+            cost = (
+                "" if row["cost_eur_per_mwh"] is None else f"{row['cost_eur_per_mwh']:,.0f} EUR/MWh"
+            )
             only = "limits only" if row["limits_only"] else ""
             yield (
                 f"         {row['action']:<9} {row['class']:<19} {row['power_mw']:7.1f} MW "
@@ -119,15 +122,16 @@ def _reserve_lines(site: Mapping[str, Any]) -> Iterator[str]:
     if afrr is not None and afrr["within_share"] is not None:
         apart = afrr["within_share_unlimited"]
         away = "" if apart is None else f", {apart:.2%} away from ordered limits and trips"
-        yield f"aFRR     {afrr['within_share']:.2%} of {afrr['connected_s']:,} s in the corridor{away}"
+        share, count = afrr["within_share"], afrr["connected_s"]
+        yield f"aFRR     {share:.2%} of {count:,} s in the corridor{away}"
 
 
 def _swing_lines(swing: Mapping[str, Any] | None) -> Iterator[str]:
     if swing is not None:
         before, after = swing["before"], swing["after"]
         yield (
-            f"Swings   gang of {swing['accelerators']:,}: {before['peak_to_peak_mw']:.1f} MW peak to "
-            f"peak, {before['steepest_mw_per_s']:.0f} MW/s; behind the {swing['storage']} "
+            f"Swings   gang of {swing['accelerators']:,}: {before['peak_to_peak_mw']:.1f} MW peak "
+            f"to peak, {before['steepest_mw_per_s']:.0f} MW/s; behind the {swing['storage']} "
             f"{after['peak_to_peak_mw']:.2f} MW, {after['steepest_mw_per_s']:.2f} MW/s"
         )
 

@@ -43,7 +43,7 @@ def swing(hands: list[Hand], factor: float, plant: ResponsePlant) -> dict[str, A
         most = int(state.job["width"][mine].max(initial=0))
         if most > width:
             idle_mw = hand.kernel.spec.idle_power_mw / 1e9
-            width, above_mw = most, most * (float(hand.above_now[FRONTIER]) + idle_mw) * factor
+            width, above_mw = most, most * (float(hand.above_now_mw[FRONTIER]) + idle_mw) * factor
     storage = _storage(plant)
     if not width or storage is None:
         return None

@@ -25,18 +25,18 @@ class Quarter:
     """What the figure shows; arrays of one value per second.
 
     Attributes:
-        minutes: since the first second.
-        lines: `import` and `limit`, MW.
-        layers: colour name and MW shed of each class, first to give way at the bottom.
-        battery: discharge of battery and supplies, MW; charge is negative.
-        frequency: Hz; nan where it was not measured.
+        at_min: since the first second.
+        lines_mw: `import` and `limit`, MW.
+        layers_mw: colour name and MW shed of each class, first to give way at the bottom.
+        battery_mw: discharge of battery and supplies, MW; charge is negative.
+        frequency_hz: Hz; nan where it was not measured.
     """
 
-    minutes: Floats
-    lines: Mapping[str, Floats]
-    layers: Mapping[str, Floats]
-    battery: Floats
-    frequency: Floats
+    at_min: Floats
+    lines_mw: Mapping[str, Floats]
+    layers_mw: Mapping[str, Floats]
+    battery_mw: Floats
+    frequency_hz: Floats
 
 
 def quarter_figure(quarter: Quarter, caption: Caption, voice: Voice) -> Markup:
@@ -56,14 +56,14 @@ def quarter_figure(quarter: Quarter, caption: Caption, voice: Voice) -> Markup:
         figure.subplots_adjust(left=0.055, right=0.775, top=0.955, bottom=0.075, hspace=0.34)
         _lines(axes[0], quarter, voice)
         _shed(axes[1], quarter, voice)
-        axes[2].plot(quarter.minutes, quarter.battery, color=ink("discharge"), linewidth=1.1)
+        axes[2].plot(quarter.at_min, quarter.battery_mw, color=ink("discharge"), linewidth=1.1)
         axes[2].axhline(0, color=ink("soft"), linewidth=0.6)
         axes[2].set_title(voice.say("figure.quarter.battery"))
-        axes[3].plot(quarter.minutes, quarter.frequency, color=ink("accent"), linewidth=0.9)
+        axes[3].plot(quarter.at_min, quarter.frequency_hz, color=ink("accent"), linewidth=0.9)
         axes[3].set_title(voice.say("figure.quarter.frequency"))
         axes[3].set_xlabel(voice.say("figure.quarter.minutes"))
         for one in axes:
-            one.set_xlim(float(quarter.minutes[0]), float(quarter.minutes[-1]))
+            one.set_xlim(float(quarter.at_min[0]), float(quarter.at_min[-1]))
             one.grid(axis="y")
             plain_numbers(one.yaxis, voice)
         plain_numbers(axes[3].xaxis, voice)
@@ -74,21 +74,21 @@ def quarter_figure(quarter: Quarter, caption: Caption, voice: Voice) -> Markup:
 def _lines(axes: Axes, quarter: Quarter, voice: Voice) -> None:
     styles = {"import": ("-", 1.2, "import"), "limit": ((0, (5, 2.5)), 1.4, "alarm")}
     entries = []
-    for name, values in quarter.lines.items():
+    for name, values in quarter.lines_mw.items():
         style, width, colour = styles[name]
-        axes.plot(quarter.minutes, values, linestyle=style, linewidth=width, color=ink(colour))
+        axes.plot(quarter.at_min, values, linestyle=style, linewidth=width, color=ink(colour))
         entries.append((float(values[-1]), voice.say(f"figure.week.{name}"), colour))
-    most = max(float(values.max()) for values in quarter.lines.values())
+    most = max(float(values.max()) for values in quarter.lines_mw.values())
     axes.set_ylim(0, max(most, 1e-3) * 1.06)
     axes.set_title(voice.say("figure.quarter.power"))
     labels_beside(axes, entries)
 
 
 def _shed(axes: Axes, quarter: Quarter, voice: Voice) -> None:
-    base, entries = np.zeros(len(quarter.minutes)), []
-    for name, values in quarter.layers.items():
+    base, entries = np.zeros(len(quarter.at_min)), []
+    for name, values in quarter.layers_mw.items():
         top = base + values
-        axes.fill_between(quarter.minutes, base, top, facecolor=ink(name), edgecolor="none")
+        axes.fill_between(quarter.at_min, base, top, facecolor=ink(name), edgecolor="none")
         middle = (base + top) / 2
         entries.append((float(middle[-1]), voice.named("layer", name), name))
         base = top

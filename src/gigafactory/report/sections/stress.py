@@ -90,11 +90,11 @@ def _picture(tell: Teller, section: Section, site: str) -> None:
         return
     layers = {c: seconds[f"shed_{c}_mw"] for c in CLASSES if seconds[f"shed_{c}_mw"].any()}
     quarter = Quarter(
-        minutes=(seconds["unix_s"] - seconds["unix_s"][0]) / 60.0,
-        lines={"import": seconds["import_mw"], "limit": seconds["limit_mw"]},
-        layers=layers,
-        battery=seconds["battery_mw"] + seconds["ups_mw"],
-        frequency=seconds["frequency_hz"],
+        at_min=(seconds["unix_s"] - seconds["unix_s"][0]) / 60.0,
+        lines_mw={"import": seconds["import_mw"], "limit": seconds["limit_mw"]},
+        layers_mw=layers,
+        battery_mw=seconds["battery_mw"] + seconds["ups_mw"],
+        frequency_hz=seconds["frequency_hz"],
     )
     alt = voice.say(
         "figure.quarter.alt",
