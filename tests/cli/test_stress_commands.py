@@ -15,7 +15,10 @@ from gigafactory.engine.errors import EXIT_BAD_INPUT
     [
         (["stress"], "FACTORY"),
         (["stress", "rotterdam", "--second-trace", "loud"], "--second-trace"),
-        (["stress", "rotterdam", "--days", "0", "--limits", "-1", "--seconds", "901"], "3 problems"),
+        (
+            ["stress", "rotterdam", "--days", "0", "--limits", "-1", "--seconds", "901"],
+            "3 problems",
+        ),
         (["stress", "rotterdam", "--start", "soon"], "--start"),
         (["stress", "rotterdam", "--second-trace", "real", "--data", "nowhere"], "--data"),
         (["event", "rotterdam", "--reduce", "much"], "--reduce"),
