@@ -192,6 +192,120 @@ def run(
 
 
 @app.command()
+def stress(
+    factory: Annotated[str | None, typer.Argument(help="A bundled factory or a file.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="A bundled scenario or a file.")] = None,
+    start: Annotated[
+        str, typer.Option(help="First stress day, such as 2025-06-18.")
+    ] = "2025-06-18",
+    days: Annotated[int, typer.Option(help="Days that go by the second.")] = 1,
+    warm_up: Annotated[
+        int, typer.Option("--warm-up", help="Ordinary days before, so that the factory is full.")
+    ] = 21,
+    seed: Annotated[int, typer.Option(help="Seed of every random stream.")] = 0,
+    second_trace: Annotated[
+        str, typer.Option("--second-trace", help="Frequency: real, synthetic or ramp.")
+    ] = "synthetic",
+    limits: Annotated[int, typer.Option(help="Limits with notice, a day.")] = 2,
+    trips: Annotated[int, typer.Option(help="Trips of the connection, a day.")] = 1,
+    dips: Annotated[int, typer.Option(help="Voltage dips or clusters of them, a day.")] = 2,
+    seconds: Annotated[
+        int | None, typer.Option(help="Only so many seconds at the begin of each day.")
+    ] = None,
+    jobs: Annotated[str | None, typer.Option(help="A job file; generated without one.")] = None,
+    prices: Annotated[
+        str | None, typer.Option(help="A price file; weather is looked for beside it.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(envvar="GIGAFACTORY_DATA", help="Folder of measured data.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME-N by default.")] = None,
+    lang: Lang = "en",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the folder only.")] = False,
+    resume: Annotated[str | None, typer.Option(help="Go on with an interrupted run.")] = None,
+) -> None:
+    """Simulate days at one second with every job, and answer frequency, limits, trips and dips."""
+    from gigafactory.report import path_lines, write_report
+    from gigafactory.runtime.run import Quiet, resume_run, start_run
+    from gigafactory.runtime.stresswords import stress_lines, stress_options
+
+    if lang not in {"en", "nl"}:
+        raise refuse("--lang", "", lang, "is en or nl")
+    tell = Quiet() if quiet else Bar()
+    if resume is not None:
+        outcome = resume_run(resume, tell, reporter=write_report)
+    else:
+        if factory is None:
+            raise refuse("FACTORY", "", None, f"is missing; bundled: {', '.join(bundled())}")
+        options = stress_options(
+            factory, scenario, start, days, warm_up, seed, second_trace,
+            {"limits": limits, "trips": trips, "dips": dips, "seconds": seconds, "data": data},
+            jobs=jobs, prices=prices, lang=lang,
+        )  # fmt: skip
+        outcome = start_run(options, tell, out=out, reporter=write_report)
+    if quiet:
+        _say(str(outcome.folder))
+    else:
+        for line in stress_lines(outcome.summary):
+            _say(line)
+        _say(path_lines(outcome.folder, lang))
+    if not outcome.complete:
+        _say(
+            f"Interrupted after {outcome.summary['days_done']} of {outcome.summary['days']} days. "
+            f"Resume with: gigafactory stress --resume {outcome.folder}"
+        )
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+@app.command()
+def event(
+    factory: Annotated[str, typer.Argument(help="A bundled factory or a file.")],
+    reduce: Annotated[str, typer.Option(help="Less IT power, such as 25%.")] = "25%",
+    hours: Annotated[float, typer.Option(help="How long.")] = 3.0,
+    at: Annotated[
+        str | None, typer.Option(help="Local instant; over the file's mean load without one.")
+    ] = None,
+    notice: Annotated[int, typer.Option(help="Minutes until all of it is reached.")] = 20,
+    mode: Annotated[str, typer.Option(help="caps, pausing or resizing.")] = "pausing",
+    scenario: Annotated[str | None, typer.Option(help="A bundled scenario or a file.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
+    deepest: Annotated[
+        bool, typer.Option("--deepest", help="Instead, how deep the factory can go.")
+    ] = False,
+) -> None:
+    """Plan a demand-response event: who gives way, when, and what it costs."""
+    from gigafactory.runtime.demandresponse import (
+        answer_event,
+        asked,
+        deepest_lines,
+        event_lines,
+    )
+
+    if deepest:
+        lines = deepest_lines(factory)
+    else:
+        ask = asked(reduce, hours, notice, mode, at, scenario, seed)
+        lines = event_lines(answer_event(factory, ask, Bar() if at else None))
+    for line in lines:
+        _say(line)
+
+
+@app.command()
+def demonstrate(
+    data: Annotated[
+        Path | None, typer.Option(envvar="GIGAFACTORY_DATA", help="Folder of measured data.")
+    ] = None,
+) -> None:
+    """Plan a measured field demonstration again, and compare."""
+    from gigafactory.runtime.demandresponse import demonstration_lines
+
+    if data is None:
+        raise refuse("--data", "", None, "names no folder; or set GIGAFACTORY_DATA")
+    for line in demonstration_lines(data):
+        _say(line)
+
+
+@app.command()
 def report(path: RunArgument = "latest", lang: Lang = "en") -> None:
     """Write the report of a finished run again, in another language if asked."""
     from gigafactory.report import write_report

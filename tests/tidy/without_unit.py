@@ -59,6 +59,7 @@ ALLOWED: dict[str, str] = {
     "report/figures/cost.py:CostPart": "EUR per GPU-hour, as the record's docstring says first",
     "report/figures/week.py:WeekOfPower": _PANEL,
     "report/figures/year.py:Panel.cells": _PANEL,
+    "report/frames.py:Frame.seconds": _KEYS,
     "report/frames.py:Series.columns": _KEYS,
     "report/receipts.py:Receipts.amounts": _KEYS,
     "runtime/compare.py:Row": "the unit is the end of the row's key",

@@ -9,7 +9,7 @@ limit. Meter readings are whole units; what quantising leaves is carried.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -278,6 +278,37 @@ class TwinSite:
 
 
 @dataclass(frozen=True, slots=True)
+class Metered:
+    """What was metered second by second within a period, as means over it.
+
+    Discharge and charge include those of the uninterruptible supplies, and may both be above zero.
+
+    Attributes:
+        cooling_mw: cooling.
+        losses_mw: electrical losses.
+        auxiliary_mw: everything else.
+        heat_mw: heat that could be handed to a network.
+        water_m3_per_h: fresh water.
+        charge_mw: into storage.
+        discharge_mw: out of it.
+        breach_micro_eur: what tenants are paid for flexibility beyond their contracts, in all.
+        made_mw: output of each own generator, [G]; empty where none runs.
+        dumped_mw: burnt in a load bank.
+    """
+
+    cooling_mw: float
+    losses_mw: float
+    auxiliary_mw: float
+    heat_mw: float
+    water_m3_per_h: float
+    charge_mw: float
+    discharge_mw: float
+    breach_micro_eur: int
+    made_mw: Array = field(default_factory=lambda: np.zeros(0))
+    dumped_mw: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class SiteOrder:
     """What a site is told for a period.
 
@@ -292,6 +323,7 @@ class SiteOrder:
         envelope_mw: IT power allowed (for the record).
         own_mw: output wanted of each own generator, [G]; empty without any.
         called: reserves sold, and what is called of them.
+        metered: what was metered second by second; None where the meters are read once a period.
     """
 
     charge_mw: float
@@ -303,6 +335,7 @@ class SiteOrder:
     envelope_mw: float
     own_mw: Array = field(default_factory=lambda: np.zeros(0))
     called: Called | None = None
+    metered: Metered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +359,10 @@ class PoolPlace:
     down: Ints
     jobs: npt.NDArray[np.int32]
     asks: dict[str, npt.NDArray[Any]]
+
+
+def _own_count(site: TwinSite) -> int:
+    return 0 if site.own is None else len(site.own.fleet)
 
 
 class Twin:
@@ -510,37 +547,32 @@ class Twin:
         idle_uwh, site.idle_rest = divmod(idle_fine + site.idle_rest, _MW_NS_PER_UWH)
         it_wh, site.it_rest_uwh = divmod(used_uwh + idle_uwh + site.it_rest_uwh, 1_000_000)
         it_mw = (used_uwh + idle_uwh) / 1e12 / hours
-        powered = site.powered(period, it_mw, hours)
-        cooling, losses, heat, water = site.overheads(period, it_mw, powered)
-        auxiliary = site.auxiliary_mw if powered else 0.0
-        load = it_mw + cooling + losses + auxiliary
-        wanted = float(site.heat_demand_mw[period])
-        reuse, work, pumped = self._heat(site, period, heat, load)
-        load += work
-        # an island makes a little too much and burns it, so that rounding asks no grid for anything
-        asked = load + (METER_MW if site.islanded(period) and load > 0.0 else 0.0)
-        made = self._made(site, period, asked, order, hours)
-        own = float(made.sum())
-        done = self._battery(site, period, asked - own, order, hours)
-        charge, discharge = done.charge_mw, done.discharge_mw
-        dumped = self._trim(site, period, asked + charge - discharge, made)
+        done = order.metered or self._plant(site, period, it_mw, hours)
+        load = it_mw + done.cooling_mw + done.losses_mw + done.auxiliary_mw
+        wanted, walked = float(site.heat_demand_mw[period]), order.metered is not None
+        # a pump of the site's own stands still while every second is walked
+        beside = site.import_limit_mw(period) if walked else load
+        reuse, work, pumped = self._heat(site, period, done.heat_mw, beside)
+        if not walked:
+            done = self._supply(site, period, order, hours, done, load + work)
+        made = done.made_mw if len(done.made_mw) else np.zeros(_own_count(site))
         c = site.carries
         values = {
             "it_wh": it_wh,
-            "cooling_wh": c["cooling"].take(cooling * wh),
-            "auxiliary_wh": c["auxiliary"].take(auxiliary * wh),
-            "losses_wh": c["losses"].take(losses * wh),
-            "charge_wh": c["charge"].take(charge * wh),
+            "cooling_wh": c["cooling"].take(done.cooling_mw * wh),
+            "auxiliary_wh": c["auxiliary"].take(done.auxiliary_mw * wh),
+            "losses_wh": c["losses"].take(done.losses_mw * wh),
+            "charge_wh": c["charge"].take(done.charge_mw * wh),
             "heat_pump_wh": c["heat_pump"].take(work * wh),
         }
-        discharge_wh = c["discharge"].take(discharge * wh)
-        values["dumped_wh"] = c["dumped"].take(dumped * wh)
+        discharge_wh = c["discharge"].take(done.discharge_mw * wh)
+        values["dumped_wh"] = c["dumped"].take(done.dumped_mw * wh)
         rows = self._read_own(site, period, made, hours)
-        net, discharge_wh = self._close(site, period, wh, values, discharge_wh, rows)
+        net, discharge_wh = self._close(site, period, wh, values, discharge_wh, rows, walked)
         if site.own is not None:
             generators[list(site.own.number)] = rows
         site.limit_missed_wh += max(net - int(site.import_limit_mw(period) * wh) - 2, 0)
-        water_ml = c["water"].take(water * hours * 1e6)
+        water_ml = c["water"].take(done.water_m3_per_h * hours * 1e6)
         short = site.short_mw(period, it_mw)
         if site.guard is not None:
             site.guard.take(water_ml)
@@ -554,6 +586,7 @@ class Twin:
             "heat_wh": c["heat"].take(reuse * wh),
             "heat_network_wh": c["heat_network"].take(pumped * wh),
             "heat_demand_wh": round(wanted * wh),
+            "breach_micro_eur": done.breach_micro_eur,
             "water_ml": water_ml + int(rows[:, _WATER_ML].sum()),
             "water_short_s": round(hours * 3600) if short else 0,
             "water_short_wh": c["water_short"].take(short * wh),
@@ -650,6 +683,7 @@ class Twin:
         values: dict[str, int],
         discharge_wh: int,
         rows: Ints,
+        walked: bool,
     ) -> tuple[int, int]:
         """Let whole Wh balance: what rounding leaves may not cross a cable that may not carry it.
 
@@ -662,7 +696,8 @@ class Twin:
         excess = discharge_wh + made_wh - sum(values.values()) - allowed_wh
         # in an island it is burnt there and then: the battery has given it
         over_wh = 0 if site.islanded(period) else min(max(excess, 0), discharge_wh)
-        if site.battery is not None:  # nor show what was held back as more than its power
+        # nor show what was held back as more than its power
+        if site.battery is not None and not walked:
             most_wh = int(site.battery.power_mw * wh) - values["charge_wh"]
             over_wh = max(over_wh, discharge_wh - max(most_wh, 0))
         c["discharge"].rest += over_wh
@@ -670,6 +705,34 @@ class Twin:
         values["dumped_wh"] += max(excess - over_wh, 0)
         net = sum(values.values()) - discharge_wh - made_wh
         return net, discharge_wh
+
+    @staticmethod
+    def _plant(site: TwinSite, period: int, it_mw: float, hours: float) -> Metered:
+        """The plant at the IT load of a whole period; storage and generators come after it."""
+        powered = site.powered(period, it_mw, hours)
+        cooling, losses, heat, water = site.overheads(period, it_mw, powered)
+        auxiliary = site.auxiliary_mw if powered else 0.0
+        return Metered(cooling, losses, auxiliary, heat, water, 0.0, 0.0, 0)
+
+    def _supply(
+        self,
+        site: TwinSite,
+        period: int,
+        order: SiteOrder,
+        hours: float,
+        plant: Metered,
+        load_mw: float,
+    ) -> Metered:
+        """The plant with what own generators, the battery and a load bank do at its load."""
+        # an island makes a little too much and burns it, so that rounding asks no grid for anything
+        asked = load_mw + (METER_MW if site.islanded(period) and load_mw > 0.0 else 0.0)
+        made = self._made(site, period, asked, order, hours)
+        done = self._battery(site, period, asked - float(made.sum()), order, hours)
+        charge, discharge = done.charge_mw, done.discharge_mw
+        dumped = self._trim(site, period, asked + charge - discharge, made)
+        return replace(
+            plant, charge_mw=charge, discharge_mw=discharge, made_mw=made, dumped_mw=dumped
+        )
 
     def _sense(self, s: int, period: int, order: SiteOrder) -> tuple[float, ...]:
         """What the site's instruments show beside the meters, in the order of `SENSES`."""

@@ -95,6 +95,11 @@ def _unique(view: View) -> Iterator[Found]:
         (("energy", "batteries"), [one.name for one in factory.energy.batteries]),
         (("tenants",), [tenant.name for tenant in factory.tenants]),
     ]
+    answers = [one.site for one in factory.energy.response]
+    for at, site in enumerate(answers):
+        if site in answers[:at]:
+            why = "has such a block above already; give one per site"
+            yield Found(("energy", "response", at, "site"), site, why)
     groups += [
         (("sites", name, "assets"), [asset.name for asset in site.assets])
         for name, site in factory.sites.items()
@@ -133,6 +138,7 @@ def _references(view: View) -> Iterator[Found]:
                 path = ("tenants", at, "work", of, "data_site")
                 yield Found(path, work.data_site, why, (("sites", work.data_site),))
     placed = [(("batteries", at), one.site) for at, one in enumerate(factory.energy.batteries)]
+    placed += [(("response", at), one.site) for at, one in enumerate(factory.energy.response)]
     placed += [(("ppas", at), one.site) for at, one in enumerate(factory.energy.ppas)]
     for place, name in placed:
         if name not in sites:
@@ -337,6 +343,12 @@ def _energy(view: View) -> Iterator[Found]:
             path: Path_ = ("energy", "batteries", at, "soc_min")
             yield Found(path, f"{battery.soc_min:.0%}", why)
     yield from _mix(view)
+    for at, response in enumerate(view.factory.energy.response):
+        labels = [str(one.job_class) for one in response.contracts]
+        for of, label in enumerate(labels):
+            if label in labels[:of]:
+                why = "has a contract above already; give one per class"
+                yield Found(("energy", "response", at, "contracts", of, "job_class"), label, why)
     for at, ppa in enumerate(view.factory.energy.ppas):
         path = ("energy", "ppas", at)
         start = ((*path, "from"),)

@@ -20,6 +20,7 @@ from gigafactory.factory.quantities import (
     WorkGPUh,
 )
 from gigafactory.factory.reserves import Reserves
+from gigafactory.factory.response import SiteResponse
 
 
 class Delivery(SourcedBlock):
@@ -241,6 +242,9 @@ class Energy(SourcedBlock):
     )
     reserves: tuple[Reserves, ...] = setting(
         "Balancing reserves sold, at most one entry per site; empty when none are.", ()
+    )
+    response: tuple[SiteResponse, ...] = setting(
+        "What sites answer within seconds; read by the stress mode alone.", ()
     )
 
 

@@ -48,6 +48,7 @@ from gigafactory.factory.demand import (
     Tenant,
     Work,
 )
+from gigafactory.factory.response import FlexContract, SiteResponse
 from gigafactory.factory.sites import (
     Asset,
     ConnectionPhase,
@@ -103,6 +104,7 @@ __all__ = [
     "Factory",
     "FailureRates",
     "Finance",
+    "FlexContract",
     "Governance",
     "GridConnection",
     "Hall",
@@ -132,6 +134,7 @@ __all__ = [
     "Sensor",
     "Service",
     "Site",
+    "SiteResponse",
     "SourcedBlock",
     "SurfaceWater",
     "Tenant",

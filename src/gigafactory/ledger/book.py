@@ -70,6 +70,7 @@ PAID: Final = (
     "afrr_capacity",
     "afrr_energy",
     "reserve_penalty",
+    "breach",
     "grid_tariff",
     "congestion",
 )
@@ -428,6 +429,7 @@ class Book:
             upkeep,
             co2_cost,
             *reserve_pay(meter, self._money_rest[site, -RESTS:]),
+            meter["breach_micro_eur"],
         )
         shared = len(paid)
         assert PAID[shared:] == INVOICED, "what is invoiced stands at the end"

@@ -12,10 +12,10 @@ Ints = npt.NDArray[np.int64]
 
 #: Readings of a site over the tick, int64. Energy in Wh (IT at rest in micro-watt-hours), water in
 #: mL, data that left the site with moved jobs in MB, prices in micro-euro per MWh, carbon
-#: intensities in mg per MWh. `heat_wh` is handed over at the site's heat exchanger,
-#: `heat_network_wh` what a heat pump makes of it, `heat_pump_wh` the electricity of a pump of the
-#: site's own. `water_short_s` is the time cooled without water for want of it, `water_short_wh`
-#: what that took more than cooling with it.
+#: intensities in mg per MWh, what tenants are paid beyond flexibility contracts in micro-euro.
+#: `heat_wh` is handed over at the site's heat exchanger, `heat_network_wh` what a heat pump makes
+#: of it, `heat_pump_wh` the electricity of a pump of the site's own. `water_short_s` is the time
+#: cooled without water for want of it, `water_short_wh` what that took more than cooling with it.
 METERS: Final = (
     "import_wh",
     "export_wh",
@@ -69,6 +69,7 @@ METERS: Final = (
     "afrr_down_asked_wh",
     "afrr_down_price_micro_eur",
     "afrr_down_energy_micro_eur",
+    "breach_micro_eur",
 )
 
 #: Readings of a generator over the tick, int64: energy made, fuel burnt and fuel delivered (Wh on

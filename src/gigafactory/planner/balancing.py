@@ -15,7 +15,7 @@ called an assumption there.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final
 
@@ -507,11 +507,11 @@ def respond(plant: ResponsePlant, seconds: Seconds, start: State | None = None) 
     begun = rest(plant) if start is None else start
     site, shed = begun.site.copy(), begun.shed.copy()
     given, messages = _given(plant, seconds, int(site["step"][0]))
-    classes = _classes(plant)
+    classes = class_rows(plant)
     happened = np.zeros(len(given), HAPPENED)
     traces = np.zeros((len(given), 4, len(classes)))
     run_seconds(
-        _plant(plant), classes, _orders(plant), site, shed, given, messages, happened, traces
+        plant_row(plant), classes, _orders(plant), site, shed, given, messages, happened, traces
     )
     columns = {name: np.ascontiguousarray(happened[name]) for name in HAPPENED.names or ()}
     per_class = ("throttled_mw", "paused_mw", "dropped_mw", "beyond_mw")
@@ -542,7 +542,12 @@ class Action:
     for_limits_only: bool = False
 
 
-def merit_order(plant: ResponsePlant, price_eur_per_mwh: float = 0.0) -> list[Action]:
+def merit_order(
+    plant: ResponsePlant,
+    price_eur_per_mwh: float = 0.0,
+    now: Sequence[tuple[FlexClass, float, float, float]] | None = None,
+    order: Ints | None = None,
+) -> list[Action]:
     """The ways of importing less, in the order in which the site takes them.
 
     Battery, throttling, pausing, each by rising cost per MWh; what breaks a contract or a reserve
@@ -551,27 +556,32 @@ def merit_order(plant: ResponsePlant, price_eur_per_mwh: float = 0.0) -> list[Ac
     Args:
         plant: the site.
         price_eur_per_mwh: energy, for what the battery loses on the way.
+        now: of each class what is active, what throttling saves and how deep its contract goes,
+            MW; None is what `plant` says.
+        order: int64[2, classes], who is throttled and paused first; None is the cheapest first.
     """
     b = plant.battery
     loss = max(price_eur_per_mwh, 0.0) * (1.0 / b.round_trip - 1.0)
     stored = b.wear_eur_per_mwh + loss
     fcr_mw = plant.fcr.contracted_mw
-    throttle, pause = ([plant.classes[g] for g in row] for row in _orders(plant).tolist())
-    order = [Action("battery", "", b.power_mw - fcr_mw, stored, plant.dt_s)]
-    for one in throttle:
-        depth = min(one.throttle_mw, one.depth_mw)
-        order.append(Action("throttle", one.name, depth, one.throttle_eur_per_mwh, one.throttle_s))
-    for one in pause:
-        depth = min(one.pause_mw, max(one.depth_mw - one.throttle_mw, 0.0))
+    work = now or [(one, one.active_mw, one.throttle_mw, one.depth_mw) for one in plant.classes]
+    rows = (_orders(plant) if order is None else order).tolist()
+    throttle, pause = ([work[g] for g in row] for row in rows)
+    found = [Action("battery", "", b.power_mw - fcr_mw, stored, plant.dt_s)]
+    for one, _, slows, deep in throttle:
+        cost = one.throttle_eur_per_mwh
+        found.append(Action("throttle", one.name, min(slows, deep), cost, one.throttle_s))
+    for one, active, slows, deep in pause:
+        depth = min(active - slows if now else one.pause_mw, max(deep - slows, 0.0))
         full_s = one.pause_delay_s + depth / one.ramp_mw_per_s
-        order.append(Action("pause", one.name, depth, one.pause_eur_per_mwh, full_s))
-    order.append(Action("reserve", "", fcr_mw, stored, plant.dt_s, True))
-    order.append(Action("supplies", "", plant.ups_mw, 0.0, plant.dt_s, True))
-    order.extend(
-        Action("drop", one.name, one.active_mw, one.drop_eur_per_mwh, plant.dt_s, True)
-        for one in pause
+        found.append(Action("pause", one.name, depth, one.pause_eur_per_mwh, full_s))
+    found.append(Action("reserve", "", fcr_mw, stored, plant.dt_s, True))
+    found.append(Action("supplies", "", plant.ups_mw, 0.0, plant.dt_s, True))
+    found.extend(
+        Action("drop", one.name, active, one.drop_eur_per_mwh, plant.dt_s, True)
+        for one, active, _, _ in pause
     )
-    return [one for one in order if one.power_mw > 0.0]
+    return [one for one in found if one.power_mw > 0.0]
 
 
 def see_ahead(limit_mw: Array, steps: int) -> Array:
@@ -602,7 +612,8 @@ def _orders(plant: ResponsePlant) -> Ints:
     return np.array([throttle, pause], np.int64).reshape(2, len(plant.classes))
 
 
-def _plant(plant: ResponsePlant) -> Rows:
+def plant_row(plant: ResponsePlant) -> Rows:
+    """A site as the compiled stepper reads it, `PLANT`[1]."""
     b, fcr, afrr = plant.battery, plant.fcr, plant.afrr
     row = np.zeros(1, PLANT)
     own: dict[str, float] = {
@@ -638,7 +649,8 @@ def _plant(plant: ResponsePlant) -> Rows:
     return row
 
 
-def _classes(plant: ResponsePlant) -> Rows:
+def class_rows(plant: ResponsePlant) -> Rows:
+    """Its classes as the compiled stepper reads them, `CLASS`[classes]."""
     rows = np.zeros(len(plant.classes), CLASS)
     for row, one in zip(rows, plant.classes, strict=True):
         for name in ("active_mw", "throttle_mw", "pause_mw", "pause_delay_s", "depth_mw"):

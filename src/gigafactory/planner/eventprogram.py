@@ -297,7 +297,9 @@ class EventProgram:
         p = self._column(0.0, INF)
         self.drawn.append(p)
         self._row([*total, (p, -1.0)], 0.0, 0.0)
-        over = self._slack(LIMIT, block.limit_kw if math.isfinite(block.limit_kw) else 1.0)
+        # a limit of nothing is no measure of how far it is exceeded
+        known = math.isfinite(block.limit_kw) and block.limit_kw > 0.0
+        over = self._slack(LIMIT, block.limit_kw if known else 1.0)
         if math.isfinite(block.limit_kw):
             self._row([(p, 1.0), (over, -1.0)], -INF, block.limit_kw)
         if self.lowest and block.held:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ import yaml
 
 from gigafactory.engine.errors import BadInput, Problem
 from gigafactory.report.receipts import Receipts, read_receipts
-from gigafactory.units import NS_PER_H
+from gigafactory.units import NS_PER_H, NS_PER_S
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -139,6 +139,8 @@ class Frame:
         receipts: the job receipts, summed by tenant, class, mission and state.
         sources: rows of `sources.parquet` as dictionaries.
         monitored: what sensors showed, in the order of the factory file.
+        seconds: columns of the worst quarter of an hour of a stress run's first site; empty for an
+            ordinary run.
     """
 
     folder: str
@@ -149,6 +151,7 @@ class Frame:
     receipts: Receipts
     sources: tuple[Mapping[str, Any], ...]
     monitored: tuple[Readings, ...] = ()
+    seconds: Mapping[str, Floats] = field(default_factory=dict)
 
     def value(self, key: str) -> float | None:
         """A number of the summary by its dotted key; None where absent, null or not finite."""
@@ -230,7 +233,26 @@ def read_run(folder: Path) -> Frame:
         receipts=receipts,
         sources=sources,
         monitored=monitored,
+        seconds=_read_quarter(folder, summary),
     )
+
+
+def _read_quarter(folder: Path, summary: Mapping[str, Any]) -> Mapping[str, Floats]:
+    """The seconds of a stress run that its figure shows; none where there are none to be read."""
+    sites = lookup(summary, "stress.sites")
+    path = folder / "seconds.parquet"
+    if not isinstance(sites, Mapping) or not sites or not path.is_file():
+        return {}
+    name, site = next(iter(sites.items()))
+    first = int(site["worst"]["from_ns"]) // NS_PER_S
+    last = first + int(site["worst"]["seconds"])
+    held = [("unix_s", ">=", first), ("unix_s", "<", last), ("site", "==", name)]
+    table = pq.read_table(path, filters=held)
+    return {
+        column: np.asarray(table[column].to_numpy(), np.float64)
+        for column in table.column_names
+        if column != "site"
+    }
 
 
 def _read_summary(path: Path) -> Mapping[str, Any]:

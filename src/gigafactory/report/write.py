@@ -28,6 +28,7 @@ from gigafactory.report.sections.power import week_section, year_section
 from gigafactory.report.sections.reserves import reserves_section
 from gigafactory.report.sections.services import services_section
 from gigafactory.report.sections.shares import shares_section
+from gigafactory.report.sections.stress import stress_section
 from gigafactory.report.sections.supply import supply_section
 from gigafactory.report.sections.surroundings import surroundings_section
 from gigafactory.report.sections.tell import Section, Teller
@@ -107,6 +108,7 @@ def _sections(tell: Teller, public: bool) -> list[Section]:
         waits_section(tell),
         shares_section(tell, public),
         services_section(tell, public),
+        stress_section(tell),
         tenants_section(tell, public),
         footprint_section(tell),
         carbon_section(tell),

@@ -168,7 +168,7 @@ def factory_load(
             if not gangs:
                 continue
             price = Prices(listed[label] * chip.h100_equivalent, delays[label])
-            job = _class_job(factory, chip, label, smallest, gangs, fabric_w)
+            job = class_job(factory, chip, label, smallest, gangs, fabric_w, GANGS[label])
             worth = price.price_eur_per_gpu_h * gangs * GANGS[label] / 60.0
             lose = 1.0 if label in patient else job.tolerance
             name = f"{pool.name} {job.name}"
@@ -198,17 +198,32 @@ def _shares(factory: Factory, at_peak: bool) -> dict[tuple[str, float | None], f
     return {key: x * squeezed for key, x in shares.items()} | {(REALTIME, None): realtime}
 
 
-def _class_job(
-    factory: Factory, chip: Chip, label: str, smallest: float | None, gangs: int, fabric_w: float
+def class_job(
+    factory: Factory,
+    chip: Chip,
+    label: str,
+    smallest: float | None,
+    gangs: int,
+    fabric_w: float,
+    size: int,
 ) -> EventJob:
-    """A class of work on one kind of chip; its weight is not known yet."""
+    """Work of a class on one kind of chip, gangs alike; its weight is not known yet.
+
+    Args:
+        factory: whose policy holds.
+        chip: what it runs on.
+        label: the class.
+        smallest: share of its accelerators an elastic gang may run on; None for a rigid one.
+        gangs: how many there are.
+        fabric_w: of the network, per accelerator.
+        size: accelerators of a gang.
+    """
     policy, curve = factory.policy, curve_for(chip.name, label)
     speeds = {str(k): v for k, v in policy.speed_min.items()}
     least = 1.0 if label == REALTIME else speeds[label]
     low = max(min(least, 0.999), curve.speed_min)
     steps = np.array([low, *(s for s in curve.speed if s > low)])
     watts = power_w(chip, label, steps, curve) + fabric_w
-    size = GANGS[label]
     cost = {str(k): v.cost_s for k, v in policy.checkpoint.items()}.get(label, 0.0)
     restart = {str(k): v for k, v in policy.restart_s.items()}.get(label, 0.0)
     sizes: tuple[Size, ...] = ()
@@ -313,12 +328,22 @@ def product(
         (max(limit_kw, 0.0),) * duration_min, notice_min, notice_min, ramp_kw, ramp_kw, turn
     )
     plan = plan_event(jobs, event, mode)
-    return _counted(load, plan, name, mode, duration_min, notice_min), plan
+    return counted(load, plan, name, mode, duration_min, notice_min), plan
 
 
-def _counted(
+def counted(
     load: FactoryLoad, plan: EventPlan, name: str, mode: Mode, duration: int, notice: int
 ) -> Product:
+    """Count what a plan gives and costs.
+
+    Args:
+        load: the factory at work.
+        plan: the event planned over it.
+        name: of the product.
+        mode: what might be done.
+        duration: how long it is held, minutes.
+        notice: from the call until it is reached, minutes.
+    """
     full_kw = sum(job.full_kw for job in load.jobs)
     shed_kw = full_kw - plan.total_kw
     size = np.array([job.gangs * job.accelerators for job in plan.jobs])

@@ -31,6 +31,7 @@ from gigafactory.runtime.desks import Desk
 from gigafactory.runtime.islanding import Islanding, Order
 from gigafactory.runtime.outlook import Outlook
 from gigafactory.runtime.reserves import ReserveDesk, Sale
+from gigafactory.runtime.stressing import Driver
 from gigafactory.runtime.supply import laid_out, order_own
 from gigafactory.runtime.transportdesk import TransportDesk
 from gigafactory.runtime.wiring import CLASSES, REALTIME, World
@@ -95,6 +96,7 @@ class Loop:
         trace: takes what the ledger does not keep.
         clock: whose time it is; a simulation's jumps.
         desks: those who send jobs elsewhere or close projects, in the order in which they decide.
+        driver: walks stress days by the second; None in an ordinary run.
     """
 
     def __init__(
@@ -106,8 +108,12 @@ class Loop:
         trace: Trace,
         clock: Clock | None = None,
         desks: Sequence[Desk] = (),
+        driver: Driver | None = None,
     ) -> None:
         self.desks = desks
+        self.driver = driver
+        if driver is not None:
+            driver.bind(self._set_speed)
         self.clock = clock or SimClock(calendar.begin_ns)
         self.world, self.calendar = world, calendar
         self.journal, self.book, self.trace = journal, book, trace
@@ -125,7 +131,7 @@ class Loop:
         self.reserves = {
             s: ReserveDesk(world, calendar, s, self.outlook)
             for s, wire in enumerate(world.sites)
-            if wire.reserves is not None
+            if wire.reserves is not None and driver is None  # a stress run answers by the second
         }
         self.transport = TransportDesk(world, calendar, journal, book, trace.told)
         #: power of each battery when the period at hand begins, charging positive, as ordered
@@ -168,6 +174,8 @@ class Loop:
             {"day": day, "status": [p.status for p in plans]},
             arrays,
         )
+        if self.driver is not None:
+            self.driver.begin_day(day)
         edges = self.calendar.start_ns[periods.start : periods.stop + 1]
         gate = int(np.searchsorted(self.calendar.local_hour[periods], GATE_HOUR))
         auctions = self._auctions(periods)
@@ -178,7 +186,9 @@ class Loop:
             if tick.index == gate:
                 self._offer(day, periods.start + tick.index, tick.index, plans)
             self._offer_less(day, periods.start + tick.index, tick.index, plans)
-            self._tick(periods.start + tick.index, tick.index, plans)
+            self._tick(day, periods.start + tick.index, tick.index, plans)
+        if self.driver is not None and self.driver.day == day:
+            self.journal.append("seconds", int(edges[-1]), self.driver.end_day())
         shares, fragments = self.world.twin.read_shares(), self.world.twin.read_fragments()
         told = {"share_s": shares, "fragments": fragments}
         self.journal.append("shares", int(edges[-1]), {"day": day}, told)
@@ -212,8 +222,7 @@ class Loop:
     def _plan(self, s: int, day: int, periods: slice) -> Plan:
         """What is known at the first instant of the day, and the plan made from it."""
         twin, desk = self.world.twin.sites[s], self.reserves.get(s)
-        floor = twin.battery.soc_min_mwh if twin.battery else 0.0
-        soc = twin.soc_mwh - floor
+        soc = max(twin.soc_mwh - self._band(s)[0], 0.0)
         x = self._day_input(s, periods.start, day, soc, desk)
         self.offers[s] = None
         self._expected[s] = x.generators.most_mw[:, : x.periods]
@@ -305,16 +314,29 @@ class Loop:
             return 0.0
         gained = plan.charge_mw[step:].sum() * battery.charge_efficiency
         gained -= plan.discharge_mw[step:].sum() / battery.discharge_efficiency
-        level = site.soc_mwh - battery.soc_min_mwh + 0.25 * float(gained)
-        return min(max(level, 0.0), battery.soc_max_mwh - battery.soc_min_mwh)
+        low, high = self._band(s)
+        level = site.soc_mwh - low + 0.25 * float(gained)
+        return min(max(level, 0.0), high - low)
+
+    def _band(self, s: int) -> tuple[float, float]:
+        """Stored energy that plans may use, MWh: all, but for what a stress run's reserves keep."""
+        battery = self.world.twin.sites[s].battery
+        if battery is None:
+            return 0.0, 0.0
+        if self.driver is not None:
+            return self.driver.band_mwh(s)
+        return battery.soc_min_mwh, battery.soc_max_mwh
 
     # --- tick ---------------------------------------------------------------------------------
 
-    def _tick(self, period: int, step: int, plans: list[Plan]) -> None:
+    def _tick(self, day: int, period: int, step: int, plans: list[Plan]) -> None:
         twin = self.world.twin
+        driver = self.driver
+        if driver is not None and not driver.covers(day, step):
+            driver = None
         intents, orders = [], []
         for s, plan in enumerate(plans):
-            intent, order = self._decide(s, period, step, plan)
+            intent, order = self._decide(s, period, step, plan, driver)
             intents.append(intent)
             orders.append(order)
             self.trace.speed[period, s] = intent.speed.min(axis=0)
@@ -334,10 +356,17 @@ class Loop:
         twin.placement.let_in(int(twin.edges_ns[period]))
         for desk in self.desks:
             desk.decide(period)
+        if driver is not None:  # within the last period it told the pools other things
+            self._told = [None] * len(twin.pools)
         for s, intent in enumerate(intents):
             self._act(s, intent, period)
         until = int(twin.edges_ns[period + 1])
-        records: list[Records] = [place.kernel.advance(until) for place in twin.pools]
+        records: list[Records]
+        if driver is not None:
+            records, orders = driver.walk(period, orders)
+            self._told = [None] * len(twin.pools)
+        else:
+            records = [place.kernel.advance(until) for place in twin.pools]
         facts, senses = twin.meter(period, records, orders, self._contract_senses(period))
         self.trace.senses[period] = senses
         self.journal.append(
@@ -347,7 +376,9 @@ class Loop:
         self.transport.metered(period, facts)
         self._learn(period)
 
-    def _decide(self, s: int, period: int, step: int, plan: Plan) -> tuple[Intent, SiteOrder]:
+    def _decide(
+        self, s: int, period: int, step: int, plan: Plan, driver: Driver | None = None
+    ) -> tuple[Intent, SiteOrder]:
         """Meet the plan with what the connection, the battery and the pools say now."""
         world = self.world
         wire, site = world.sites[s], world.twin.sites[s]
@@ -394,7 +425,12 @@ class Loop:
             desk.look(plan, step, soc, room)
         wish = Wish(wanted, plan.running[:, step], plan.holds_h[:, step])
         halls = {hall: float(limit[period]) for hall, limit in wire.halls_mw.items()}
-        intent = world.responder.decide(envelope, wish, views, halls)
+        if driver is None:
+            intent = world.responder.decide(envelope, wish, views, halls)
+        else:  # the limit is met second by second
+            support = discharge
+            intent = world.responder.decide(np.inf, wish, views, halls)
+            intent = driver.edge(s, period, intent)
         battery = (charge, discharge)
         if support > discharge:
             battery = (0.0, support)
@@ -563,6 +599,9 @@ class Loop:
     def snapshot(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """State of the loop and the twin; the book is rebuilt from the journal instead."""
         arrays, fields = self.world.twin.snapshot()
+        if self.driver is not None:
+            mine, fields["driver"] = self.driver.snapshot()
+            arrays |= mine
         fields["told"] = self._told
         fields["islanding"] = self.islanding.snapshot()
         fields["desks"] = []
@@ -588,6 +627,8 @@ class Loop:
     def restore(self, arrays: Any, fields: Any) -> None:
         """Put back what `snapshot` gave."""
         self.world.twin.restore(arrays, fields)
+        if self.driver is not None:
+            self.driver.restore(arrays, fields["driver"])
         self.demand[...] = arrays["demand"]
         self.islanding.restore(fields["islanding"])
         self.transport.restore(arrays, fields["transport"])

@@ -47,7 +47,9 @@ from gigafactory.units import NS_PER_H
 YEAR_H = 8766.0
 _M = {name: i for i, name in enumerate(METERS)}
 #: What a site pays for beside energy; reserves are told apart.
-_NOT_ENERGY = frozenset({"water", "heat", "data", "grid_tariff", "congestion", *RESERVE_ACCOUNTS})
+_NOT_ENERGY = frozenset(
+    {"water", "heat", "data", "breach", "grid_tariff", "congestion", *RESERVE_ACCOUNTS}
+)
 
 
 def _write(table: pa.Table, path: Path) -> None:

@@ -19,6 +19,7 @@ from gigafactory.runtime.folder import RunFolder
 from gigafactory.runtime.loop import Trace
 from gigafactory.runtime.outputs import DERIVED, write_derived
 from gigafactory.runtime.reserves import Sale
+from gigafactory.runtime.stressed import check_seconds
 
 
 def account(journal: Path, book: Book, trace: Trace, until: int | None = None) -> tuple[str, bool]:
@@ -140,6 +141,7 @@ def verify(path: str | Path) -> tuple[Path, list[Problem], dict[str, Any]]:
         return folder, [*problems, Problem(str(damage.path), "", "", str(damage))], proved
     found, rounding = conservation(book)
     problems += found
+    problems += check_seconds(folder)
     proved = {
         "frames": "chained",
         "digest": head,

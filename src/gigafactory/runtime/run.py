@@ -20,7 +20,7 @@ import numpy as np
 
 from gigafactory import __version__
 from gigafactory.engine.clock import Stopwatch
-from gigafactory.engine.errors import refuse
+from gigafactory.engine.errors import BadInput, refuse
 from gigafactory.engine.journal import GENESIS, MARK, Journal, frames, recover
 from gigafactory.engine.manifest import write_manifest
 from gigafactory.factory import (
@@ -51,6 +51,9 @@ from gigafactory.runtime.folder import (
 from gigafactory.runtime.loop import Loop, Trace
 from gigafactory.runtime.outputs import summarise, write_summary, write_tables
 from gigafactory.runtime.replay import account
+from gigafactory.runtime.stress import Stress
+from gigafactory.runtime.stressed import drop_days, gather, stress_summary
+from gigafactory.runtime.stressing import Driver
 from gigafactory.runtime.told import Told
 from gigafactory.runtime.wiring import World, build
 from gigafactory.runtime.workload import generated_jobs, jobs_from_file, whole_nodes
@@ -79,6 +82,7 @@ class RunOptions:
         lang: language of the report.
         yardstick: "hour" for the hourly bound of the energy plan, "full" for the one at market
             periods and a second naive operator too, "off" for none.
+        stress: fields of `Stress`, for a run some of whose days go by the second; None for none.
     """
 
     factory: str
@@ -91,6 +95,7 @@ class RunOptions:
     seed: int = 0
     lang: str = "en"
     yardstick: str = "hour"
+    stress: dict[str, Any] | None = None
 
 
 class Progress(Protocol):
@@ -216,6 +221,10 @@ def _calendar(options: RunOptions, factory: Factory) -> MarketCalendar:
         days = (dt.date(start.year + 1, start.month, last) - start).days
     if not 1 <= days <= 366 * 3:
         raise refuse("--days", "", days, "is from 1 to 1098 days")
+    if options.stress is not None:
+        problems = Stress(**options.stress).problems(days)
+        if problems:
+            raise BadInput(problems)
     return MarketCalendar.of(start, days, timezone)
 
 
@@ -268,6 +277,7 @@ def start_run(
     watch = Stopwatch()
     inputs = read_inputs(options, tell)
     world = _build(inputs, tell)
+    _driver(inputs, world, base)  # refuse what cannot be before anything is written
     need = _BYTES_PER_JOB * len(inputs.table) + _BYTES_PER_PERIOD * inputs.calendar.periods
     place = RunFolder.new(base, inputs.factory.name, out, need_bytes=need)
     folder = place.path
@@ -277,7 +287,7 @@ def start_run(
             journal.append("begin", inputs.calendar.begin_ns, _beginning(inputs, world))
             book = Book(world.header)
             trace = Trace.empty(inputs.calendar.periods, len(world.sites))
-            loop = _loop(inputs, world, journal, book, trace)
+            loop = _loop(inputs, world, journal, book, trace, folder)
             return _turn(folder, inputs, loop, 0, _Telling(tell, watch, reporter))
 
 
@@ -330,16 +340,35 @@ def resume_run(
             tell.stage("reading the journal")
             account(place.journal, book, trace, until=position)
         with journal:
-            loop = _loop(inputs, world, journal, book, trace)
+            loop = _loop(inputs, world, journal, book, trace, folder)
             if snapshot is not None:
                 loop.restore(snapshot.arrays, snapshot.fields["state"])
             return _turn(folder, inputs, loop, day, _Telling(tell, watch, reporter))
 
 
-def _loop(inputs: Inputs, world: World, journal: Journal, book: Book, trace: Trace) -> Loop:
-    """The loop with its desks."""
+def _loop(
+    inputs: Inputs, world: World, journal: Journal, book: Book, trace: Trace, folder: Path
+) -> Loop:
+    """The loop with its desks, and for a stress run what walks through its seconds."""
+    driver = _driver(inputs, world, folder)
+    if driver is not None:
+        world = driver.planning()
     desks = desks_of(world, inputs.calendar, book, journal, inputs.factory, inputs.table)
-    return Loop(world, inputs.calendar, journal, book, trace, desks=desks)
+    return Loop(world, inputs.calendar, journal, book, trace, desks=desks, driver=driver)
+
+
+def _driver(inputs: Inputs, world: World, folder: Path) -> Driver | None:
+    """What walks through the seconds of stress days; None in an ordinary run.
+
+    Raises:
+        BadInput: reserves that cannot be kept up, or measured data that cannot be read.
+    """
+    if inputs.options.stress is None:
+        return None
+    stress = Stress(**inputs.options.stress)
+    seed = inputs.options.seed
+    calendar, catalogue = inputs.calendar, inputs.catalogue
+    return Driver(world, inputs.factory, catalogue, calendar, stress, seed, folder)
 
 
 def _kept(folder: Path) -> dict[str, Any]:
@@ -371,7 +400,11 @@ def _beginning(inputs: Inputs, world: World) -> dict[str, Any]:
     for column in COLUMNS:
         made.update(np.ascontiguousarray(getattr(inputs.table, column)).data)
     reasons = [plain(reason) for reason in world.reasons]
-    told = {"reasons": reasons, "reason_of": list(world.reason_of)} if reasons else {}
+    told: dict[str, Any] = {}
+    if reasons:
+        told = {"reasons": reasons, "reason_of": list(world.reason_of)}
+    if options.stress is not None:
+        told["stress"] = {k: v for k, v in options.stress.items() if k != "data"}
     return {
         "format": 1,
         "seed": options.seed,
@@ -552,6 +585,11 @@ def _finish(folder: Path, inputs: Inputs, loop: Loop, telling: _Telling) -> dict
         full = inputs.options.yardstick == "full"
         held = yardstick(loop.world, loop.book, loop.trace, full=full)
     summary = summarise(told, loop.book, loop.trace, loop.journal.head, missed, held)
+    summary["stress"] = None
+    if loop.driver is not None:
+        loop.journal.sync()
+        gather(folder)
+        summary["stress"] = stress_summary(folder, loop.driver, loop.book)
     write_summary(folder, summary)
     if telling.reporter is not None:
         tell.stage("writing the report")
@@ -562,6 +600,7 @@ def _finish(folder: Path, inputs: Inputs, loop: Loop, telling: _Telling) -> dict
     loop.journal.close()
     if summary["complete"]:
         drop_snapshots(folder)
+        drop_days(folder)
     write_manifest(folder, {"digest": loop.journal.head})
     return summary
 
