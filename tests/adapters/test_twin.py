@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gigafactory.adapters.twin import METER_MW, SENSES, PoolPlace, SiteOrder, Twin, TwinSite
+from gigafactory.adapters.site import METER_MW, SiteOrder, TwinSite
+from gigafactory.adapters.twin import SENSES, PoolPlace, Twin
 from gigafactory.kernel import FULL_SPEED, Pool, PoolSpec
 from gigafactory.ledger import METERS, POOL_COLUMNS, Facts
 from gigafactory.plant.battery import Battery

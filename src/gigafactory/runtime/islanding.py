@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gigafactory.adapters.ownplant import OwnPlant
-from gigafactory.adapters.twin import TwinSite
+from gigafactory.adapters.site import TwinSite
 from gigafactory.engine.journal import Journal
 from gigafactory.factory.models import Factory
 from gigafactory.factory.timeline import GridOutage

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.adapters.twin import CONTRACT_SENSES, SENSES, SiteOrder
+from gigafactory.adapters.site import SiteOrder
+from gigafactory.adapters.twin import CONTRACT_SENSES, SENSES
 from gigafactory.engine.clock import Clock, SimClock, ticks
 from gigafactory.engine.journal import Journal
 from gigafactory.grid import MarketCalendar

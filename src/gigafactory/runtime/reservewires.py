@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.adapters.twin import TwinSite
+from gigafactory.adapters.site import TwinSite
 from gigafactory.factory.blocks import JobClassLabel
 from gigafactory.factory.models import Factory, Reserves
 from gigafactory.grid import MarketCalendar

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.adapters.twin import METER_MW, Metered, SiteOrder, TwinSite
+from gigafactory.adapters.site import METER_MW, Metered, SiteOrder, TwinSite
 from gigafactory.kernel import Records
 from gigafactory.planner import Action, Intent, ResponsePlant
 from gigafactory.planner.balancing import see_ahead

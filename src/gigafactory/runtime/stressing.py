@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gigafactory.adapters.twin import SiteOrder
+from gigafactory.adapters.site import SiteOrder
 from gigafactory.engine.errors import BadInput, Problem
 from gigafactory.factory.models import Factory
 from gigafactory.factory.response import SiteResponse, flex_contracts

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.adapters.twin import DryPlant, Lift
+from gigafactory.adapters.site import DryPlant, Lift
 from gigafactory.factory.models import Factory, Site
 from gigafactory.grid import MarketCalendar
 from gigafactory.grid.noise import YearNoise

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.adapters.twin import PoolPlace, Twin, TwinSite
+from gigafactory.adapters.site import TwinSite
+from gigafactory.adapters.twin import PoolPlace, Twin
 from gigafactory.factory.models import Factory, Outside, Site
 from gigafactory.factory.models import Pool as FleetPool
 from gigafactory.factory.rights import quota_tree, verdicts_through
