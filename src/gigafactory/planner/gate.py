@@ -85,7 +85,7 @@ class Gate:
         contract_mw: Array,
         soc_mwh: float,
     ) -> Offer:
-        """Make an offer; a scenario without a schedule is left out.
+        """Make an offer; a scenario without a schedule is left out, of a day without sense all.
 
         Args:
             scenarios: price paths over the steps, EUR/MWh, each [T]; the first `PROFILES` are used.
@@ -104,7 +104,8 @@ class Gate:
         x = Numbers.plain(s, self.steps)
         x.limit_mw, x.export_mw, x.load_mw = limit_mw, export_mw, load_mw
         x.contract_mw, x.soc_mwh = contract_mw, soc_mwh
-        fill_line(self._solver.program, [x])
+        if not fill_line(self._solver.program, [x]):
+            return self._group([])
         plain = np.asarray(self._solver.program.lp.col_cost_)
         rows: list[tuple[Array, Array, Array, float, float]] = []
         for price in list(scenarios)[:PROFILES]:

@@ -77,7 +77,9 @@ class LineSolver:
             The solution; None where the solver finds no optimal one.
         """
         lp = self.program.lp
-        fill_line(self.program, numbers)
+        if not fill_line(self.program, numbers):
+            self._highs = None
+            return None
         if self._highs is None or not self.warm:
             highs = self.start()
         else:
@@ -129,7 +131,8 @@ def solve_once(
         The solution; None where the solver finds no optimal one.
     """
     program = Program(sites, horizon)
-    fill_line(program, numbers)
+    if not fill_line(program, numbers):
+        return None
     kept = _drop_fixed(program.lp)
     highs = silent(presolve=True)
     highs.passModel(program.lp)

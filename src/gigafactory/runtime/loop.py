@@ -9,7 +9,7 @@ moves that could not be moved again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from gigafactory.planner.gate import Offer
 from gigafactory.plant.battery import limits
 from gigafactory.runtime.desks import Desk
 from gigafactory.runtime.outlook import Outlook
+from gigafactory.runtime.unplanned import conflicts_of
 from gigafactory.runtime.wiring import CLASSES, REALTIME, World
 from gigafactory.units import NS_PER_H
 
@@ -51,11 +52,13 @@ class Trace:
         senses: float64[P, sites, len(SENSES)].
         speed: int64[P, sites, classes], speed steps in force.
         plans: status of each day's plan per site.
+        conflicts: of plans that could not be made (`unplanned.conflicts_of`).
     """
 
     senses: Array
     speed: Ints
     plans: list[list[str]]
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def empty(cls, periods: int, sites: int) -> Trace:
@@ -116,6 +119,10 @@ class Loop:
         periods = self.calendar.day_slice(day)
         plans = [self._plan(s, day, periods) for s in range(len(self.world.sites))]
         self.trace.plans.append([p.status for p in plans])
+        told: dict[str, Any] = {"day": day, "status": [p.status for p in plans]}
+        if unmet := conflicts_of(day, plans):
+            self.trace.conflicts += unmet
+            told["conflicts"] = unmet
         arrays = {
             f"{name}.{s}": getattr(plan, name)
             for s, plan in enumerate(plans)
@@ -131,7 +138,7 @@ class Loop:
         self.journal.append(
             "plan",
             int(self.calendar.start_ns[periods.start]),
-            {"day": day, "status": [p.status for p in plans]},
+            told,
             arrays,
         )
         edges = self.calendar.start_ns[periods.start : periods.stop + 1]
@@ -141,8 +148,8 @@ class Loop:
                 self._offer(day, periods.start + tick.index, tick.index, plans)
             self._tick(periods.start + tick.index, tick.index, plans)
         shares, fragments = self.world.twin.read_shares(), self.world.twin.read_fragments()
-        told = {"share_s": shares, "fragments": fragments}
-        self.journal.append("shares", int(edges[-1]), {"day": day}, told)
+        counts = {"share_s": shares, "fragments": fragments}
+        self.journal.append("shares", int(edges[-1]), {"day": day}, counts)
         self.book.day_shares(shares, fragments)
         self.book.close_day()
         self.journal.sync()

@@ -32,6 +32,7 @@ from gigafactory.runtime.origins import source_table
 from gigafactory.runtime.serving import services_of
 from gigafactory.runtime.shares import NO_SHARES, need_gpu_h, read_shares, share_rows, share_totals
 from gigafactory.runtime.told import Told
+from gigafactory.runtime.unplanned import plans_told
 from gigafactory.runtime.wiring import CLASSES
 from gigafactory.units import NS_PER_H
 
@@ -266,10 +267,7 @@ def summarise(
         },
         "money": money,
         **_cost(told, book, hours["sold"], money),
-        "plans": {
-            status: sum(row.count(status) for row in trace.plans)
-            for status in sorted({s for row in trace.plans for s in row})
-        },
+        **plans_told(trace.plans, trace.conflicts, calendar, book.header.sites),
         "conservation": {
             "holds": not problems,
             "problems": [str(p) for p in problems],
