@@ -10,6 +10,7 @@ import highspy
 import numpy as np
 import numpy.typing as npt
 
+from gigafactory.planner.memory import large_apart
 from gigafactory.planner.numbers import Numbers, fill_line
 from gigafactory.planner.program import Program
 from gigafactory.planner.shape import Horizon, SiteShape
@@ -137,7 +138,8 @@ def solve_once(
     highs = silent(presolve=True)
     highs.passModel(program.lp)
     program.lp = highspy.HighsLp()
-    found = _run(program, highs)
+    with large_apart():
+        found = _run(program, highs)
     if found is None:
         return None
     columns = np.zeros(len(kept))
