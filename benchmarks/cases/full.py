@@ -1,4 +1,4 @@
-"""The full model of a factory: windows of a day against PyPSA, and the whole year at once."""
+"""The full model of a factory: windows of a day against PyPSA, and a month at once."""
 
 from __future__ import annotations
 
@@ -129,20 +129,25 @@ def full_windows() -> dict[str, float]:
     }
 
 
-@case("energy-year-full")
+@case("energy-month-full")
 def full_at_once() -> dict[str, float]:
-    """The whole year of the full model at 15 minutes in one programme, known in advance."""
-    y = full_year()
-    steps = np.arange(len(y), dtype=np.int64)
-    x = full_numbers(y, 0, len(y))
+    """January of the full model at 15 minutes in one programme, known in advance.
+
+    Not the year: time grows with the 1.8th power of the days, since work put off and the battery
+    tie all of them together.
+    """
+    y, days = full_year(), 31
+    steps = np.arange(days * DAY, dtype=np.int64)
+    x = full_numbers(y, 0, len(steps))
     x.soc_mwh = x.soc_end_mwh = START_MWH
-    x.peak_eur_per_mw, x.peak_mw = np.full(12, PEAK_EUR_PER_MW), np.zeros(12)
+    x.peak_eur_per_mw, x.peak_mw = np.array([PEAK_EUR_PER_MW]), np.zeros(1)
     timer = Timer()
-    horizon = Horizon.line(np.full(len(y), H), steps // BLOCK, y.month)
+    horizon = Horizon.line(np.full(len(steps), H), steps // BLOCK)
     found = solve_once([SITE], horizon, [x])
     assert found is not None
     return {
         "wall_s": timer.wall_s(),
+        "processor_s": timer.cpu_s(),
         "solver_s": found.seconds_s,
         "peak_rss_mib": peak_mib(),
         "columns": len(found.columns),
