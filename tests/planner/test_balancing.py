@@ -393,7 +393,8 @@ def test_bad_setpoints_are_refused_held_and_then_nothing():
         sent = Setpoints.of(good.copy())
         change(sent)
         done = respond(PLANT, calm(n, setpoints=sent))
-        return done, summarise(PLANT, calm(n), done).refusals
+        told = summarise(PLANT, calm(n), done)
+        return done, told.refusals, told.fallback_s
 
     def forge(s):
         s.authentic[25:75] = False
@@ -416,19 +417,37 @@ def test_bad_setpoints_are_refused_held_and_then_nothing():
     def endless(s):
         s.setpoint_mw[25:75] = -np.inf
 
-    plain, refused = run(lambda _: None)
+    def overflow(s):
+        s.setpoint_mw[25:75] = np.inf
+
+    plain, refused, followed = run(lambda _: None)
     assert np.all(plain.afrr_mw[10:] == 10.0)
     assert sum(refused.values()) == 0
+    assert followed == {"last valid setpoint": 0.0, "schedule": 0.0}
     cases = [
         (forge, "forged"), (lose, "not a number"), (age, "stale"), (foresee, "stale"),
-        (repeat, "stale"), (inflate, "too large"), (endless, "too large"),
+        (repeat, "stale"), (inflate, "too large"), (endless, "too large"), (overflow, "too large"),
     ]  # fmt: skip
     for change, why in cases:
-        done, refused = run(change)
+        done, refused, followed = run(change)
         assert refused[why] == 50 == sum(refused.values()), why
         assert np.all(done.afrr_mw[10 : 96 + 60] == 10.0), "the last valid one is held"
         assert np.all(done.afrr_mw[96 + 62 : 300] == 0.0), "then it counts as zero"
         assert np.all(done.afrr_mw[304:] == 10.0), "and an honest one is heeded again"
+        # refused from second 100 to 299; the last valid one, of second 96, is held for 60 s
+        assert followed == {"last valid setpoint": 57.0, "schedule": 143.0}, why
+
+
+def test_a_fallback_goes_on_when_a_run_is_continued():
+    sent = Setpoints.of(np.r_[np.full(25, 10.0), np.full(25, np.nan)])
+    whole = respond(PLANT, calm(200, setpoints=sent))
+    told = summarise(PLANT, calm(200), whole).fallback_s
+    assert told == {"last valid setpoint": 57.0, "schedule": 43.0}
+    first = respond(PLANT, calm(120, setpoints=Setpoints.of(sent.setpoint_mw[:30])))
+    rest_ = calm(80, setpoints=Setpoints.of(sent.setpoint_mw[30:], start_s=120.0))
+    second = respond(PLANT, rest_, first.end)
+    parts = [summarise(PLANT, calm(n), d).fallback_s for n, d in ((120, first), (80, second))]
+    assert {k: sum(p[k] for p in parts) for k in told} == told
 
 
 def test_a_setpoint_that_jumps_is_refused_until_it_could_have_come_so_far():

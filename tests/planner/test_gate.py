@@ -45,6 +45,23 @@ def offered(gate: Gate, scenarios: list[Array], soc_mwh: float = 0.0, load: floa
     )
 
 
+def test_scenarios_are_the_latest_days_and_the_same_day_of_the_week_before() -> None:
+    """Each day strays by its own number; the paths say which days they are made of."""
+    days = np.full((100, 24), 50.0)
+    days[:, 12] += np.arange(100) ** 2  # nowhere as it was before
+    paths = past_paths(days.ravel(), 24, 24)
+    course = days[72:].mean(axis=0)
+
+    def strayed(k: int) -> float:
+        return float(days[k, 12] - days[max(0, k - 28) : k, 12].mean() + course[12])
+
+    back = [*range(1, 16), *range(21, 71, 7)]
+    assert len(back) == 23
+    assert [float(p[12]) for p in paths[1:]] == [strayed(100 - b) for b in back]
+    assert len(past_paths(days[:9].ravel(), 24, 24)) == 9, "as many as there are"
+    assert len(past_paths(days[:30].ravel(), 24, 24)) == 24, "filled up with the latest others"
+
+
 def test_the_auction_takes_the_schedule_that_suits_its_prices() -> None:
     morning, evening = np.full(36, 80.0), np.full(36, 80.0)
     morning[[3, 8]], evening[[3, 19]] = [10.0, 200.0], [10.0, 200.0]

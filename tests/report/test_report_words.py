@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 import gigafactory.report
 from gigafactory.engine.errors import BadInput
+from gigafactory.planner import conflict
 from gigafactory.report.voice import LANGUAGES, Voice, texts
+from gigafactory.runtime.unplanned import FALLBACK
 
 ROOM = Path(gigafactory.report.__file__).parent
 CALL = re.compile(r"""(?:\.|\b)(?:say|markup|named)\(\s*(f?)["']([^"']+)["']""")
@@ -55,6 +57,19 @@ def test_every_word_used_exists() -> None:
         assert any(_fits(pattern, key) for key in keys), pattern
 
 
+UNPLANNED = ("unplanned_limit.", "unplanned_fault.", "unplanned_fallback.")
+
+
+def test_every_limit_a_plan_may_fail_on_has_its_words() -> None:
+    named = {name for _, name in (*conflict.COLUMNS, *conflict.GIVEN_ROWS)}
+    named |= {conflict.PRICES, conflict.NATURE, "solver"}
+    known = {k.split(".")[1] for k in texts("en") if k.startswith("unplanned_limit.")}
+    assert named == known
+    for fault in (conflict.NO_NUMBER, conflict.CROSSED):
+        assert f"unplanned_fault.{fault.removesuffix(': ')}" in texts("nl")
+    assert f"unplanned_fallback.{FALLBACK}" in texts("nl")
+
+
 def test_every_word_is_used() -> None:
     patterns = _used()
     # families read by `named`, by keys handed over as text, or by rows of a table of names
@@ -68,9 +83,11 @@ def test_every_word_is_used() -> None:
         "fate.",
         "figure.",
         "tenant_group.",
+        *UNPLANNED,
     )
     # named by the run itself
     handed = ("cost_part.", "state.", "factory_class.", "asset_layer.", "tenant_group.")
+    handed += UNPLANNED
     source = "".join(path.read_text("utf-8") for path in ROOM.rglob("*.py"))
     for key in texts("en"):
         if key.startswith(families):

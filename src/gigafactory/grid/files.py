@@ -15,7 +15,7 @@ import io
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -45,6 +45,7 @@ class TimeTable:
         step_s: length of every interval, s.
         columns: values by our name of the column, each of shape [n].
         names: what the column is called in the file, by our name.
+        doubled_ns: starts that stood there more than once, UTC ns; of a sound table there are none.
     """
 
     where: str
@@ -52,6 +53,7 @@ class TimeTable:
     step_s: int
     columns: Mapping[str, Array]
     names: Mapping[str, str]
+    doubled_ns: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def spans(self, calendar: MarketCalendar) -> bool:
         """Whether the table reaches from the calendar's begin to its end, gaps aside.
@@ -140,6 +142,37 @@ def read_table(
         BadInput: unreadable file, missing column, stamp without zone or no stamp at all, number
             missing, not a number or not finite, doubled or overlapping intervals.
     """
+    table, problems = examine_table(path, columns, time=time, shift_s=shift_s)
+    if problems or table is None:
+        raise BadInput(problems)
+    return table
+
+
+def examine_table(
+    path: Path,
+    columns: Mapping[str, Sequence[str]],
+    *,
+    time: str = "time_utc",
+    shift_s: int = 0,
+) -> tuple[TimeTable | None, list[Problem]]:
+    """Read a table as far as it can be read, and say all that is wrong with it.
+
+    So a caller can look for what else is wrong, such as gaps, and tell everything together. Rows
+    without a readable moment are left out, a moment without a zone is taken as UTC, of doubled rows
+    the first is kept, and a value that is no number is nan.
+
+    Args:
+        path: as for `read_table`.
+        columns: as for `read_table`.
+        time: as for `read_table`.
+        shift_s: as for `read_table`.
+
+    Returns:
+        The table, None where nothing can be made of it; and every problem, none of a sound file.
+
+    Raises:
+        BadInput: unreadable file, missing column, fewer than two rows.
+    """
     table = read_columns(path)
     where = str(path)
     problems: list[Problem] = []
@@ -158,14 +191,19 @@ def read_table(
         raise BadInput(problems)
     if table.num_rows < 2:
         raise refuse(where, time, None, "needs at least two rows to tell the length of a period")
-    stamps = _stamps(table.column(time), where, time, problems)
+    stamps, read = _stamps(table.column(time), where, time, problems)
     values = {n: _numbers(table.column(c), where, c, problems) for n, c in found.items()}
-    if problems:
-        raise BadInput(problems)
-    order = np.argsort(stamps, kind="stable")
+    order = np.flatnonzero(read)
+    order = order[np.argsort(stamps[order], kind="stable")]
     stamps = stamps[order] + shift_s * NS_PER_S
-    step_s = _step(stamps, where, time)
-    return TimeTable(where, stamps, step_s, {n: v[order] for n, v in values.items()}, found)
+    first = np.ones(len(order), np.bool_)
+    first[1:] = np.diff(stamps) > 0
+    step_s = _step(stamps, where, time, problems)
+    if step_s is None:
+        return None, problems
+    kept = {n: v[order][first] for n, v in values.items()}
+    doubled = np.unique(stamps[~first])
+    return TimeTable(where, stamps[first], step_s, kept, found, doubled), problems
 
 
 def _listing(places: Sequence[str]) -> str:
@@ -175,23 +213,27 @@ def _listing(places: Sequence[str]) -> str:
 
 def _stamps(
     column: pa.ChunkedArray, where: str, field: str, problems: list[Problem]
-) -> npt.NDArray[np.int64]:
-    """UTC ns of a column of moments; what cannot be read or has no zone becomes a problem."""
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """UTC ns of a column of moments, and which could be read at all.
+
+    What cannot be read or has no zone becomes a problem.
+    """
     nowhere = np.zeros(len(column), dtype=np.int64)
+    none = np.zeros(len(column), dtype=np.bool_)
     if pa.types.is_timestamp(column.type):
         if column.type.tz is None:
             why = "the stamps have no time zone; store them as timestamp with tz UTC"
             problems.append(Problem(where, field, "", why))
-            return nowhere
+            return nowhere, none
         if column.null_count:
             why = "some stamps are empty"
             problems.append(Problem(where, field, f"{column.null_count} rows", why))
-            return nowhere
+            return nowhere, none
         in_ns = column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64())
-        return np.asarray(in_ns.to_numpy(), dtype=np.int64)
+        return np.asarray(in_ns.to_numpy(), dtype=np.int64), ~none
     unreadable: list[str] = []
     without_zone: list[str] = []
-    result = nowhere
+    result, read = nowhere, none
     for row, text in enumerate(column.to_pylist()):
         try:
             moment = dt.datetime.fromisoformat(str(text))
@@ -200,20 +242,20 @@ def _stamps(
             continue
         if moment.tzinfo is None:
             without_zone.append(f"{text} (row {row + 2})")
-        else:
-            result[row] = instant_ns(moment)
+            moment = moment.replace(tzinfo=dt.UTC)
+        result[row], read[row] = instant_ns(moment), True
     if unreadable:
         why = "is no moment; write 2024-01-01T00:00:00Z"
         problems.append(Problem(where, field, _listing(unreadable), why))
     if without_zone:
         why = "has no time zone; write 2024-01-01T00:00:00Z or 2024-01-01T01:00:00+01:00"
         problems.append(Problem(where, field, _listing(without_zone), why))
-    return result
+    return result, read
 
 
 def _numbers(column: pa.ChunkedArray, where: str, field: str, problems: list[Problem]) -> Array:
-    """Finite numbers of a column; what is none becomes a problem."""
-    result = np.zeros(len(column))
+    """Finite numbers of a column; what is none becomes a problem, and nan."""
+    result = np.full(len(column), math.nan)
     wrong: list[str] = []
     for row, value in enumerate(column.to_pylist()):
         try:
@@ -230,11 +272,12 @@ def _numbers(column: pa.ChunkedArray, where: str, field: str, problems: list[Pro
     return result
 
 
-def _step(stamps: npt.NDArray[np.int64], where: str, field: str) -> int:
-    """Length of the intervals in s: the commonest distance between stamps."""
+def _step(
+    stamps: npt.NDArray[np.int64], where: str, field: str, problems: list[Problem]
+) -> int | None:
+    """Length of the intervals in s: the commonest distance between stamps; None when unusable."""
     gaps = np.diff(stamps)
-    problems: list[Problem] = []
-    doubles = stamps[1:][gaps == 0]
+    doubles = np.unique(stamps[1:][gaps == 0])
     if len(doubles):
         why = "the same period stands there more than once"
         problems.append(Problem(where, field, _listing([utc_text(int(t)) for t in doubles]), why))
@@ -242,9 +285,10 @@ def _step(stamps: npt.NDArray[np.int64], where: str, field: str) -> int:
     counted = collections.Counter(apart.tolist())
     step_ns = min(counted, key=lambda g: (-counted[g], g)) if counted else 0
     if step_ns // NS_PER_S not in _STEPS or step_ns % NS_PER_S:
-        why = "the periods are neither 5, 15, 30 nor 60 minutes long"
-        problems.append(Problem(where, field, f"{step_ns / NS_PER_S:g} s", why))
-        raise BadInput(problems)
+        if counted or not problems:
+            why = "the periods are neither 5, 15, 30 nor 60 minutes long"
+            problems.append(Problem(where, field, f"{step_ns / NS_PER_S:g} s", why))
+        return None
     early = stamps[1:][(gaps > 0) & (gaps < step_ns)]
     if len(early):
         why = f"begins before the period of {step_ns // NS_PER_S} s before it has ended (overlap)"
@@ -253,9 +297,7 @@ def _step(stamps: npt.NDArray[np.int64], where: str, field: str) -> int:
     if len(odd) and not len(early):
         why = f"does not begin on a multiple of {step_ns // NS_PER_S} s"
         problems.append(Problem(where, field, _listing([utc_text(int(t)) for t in odd]), why))
-    if problems:
-        raise BadInput(problems)
-    return int(step_ns // NS_PER_S)
+    return None if len(early) or len(odd) else int(step_ns // NS_PER_S)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -336,6 +378,7 @@ def _filled(
     index = index.copy()
     zone = ZoneInfo(calendar.timezone)
     refused: list[str] = []
+    problems: list[Problem] = []
     for first, last in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
         length_s = (last - first) * unit_ns // NS_PER_S
         begin_ns = int(fine[first])
@@ -353,11 +396,34 @@ def _filled(
         elif first > 0 and last < len(fine) and length_s <= fill_h * S_PER_H:
             index[first:last] = index[first - 1]
             notes.append(f"{span} is missing; the value before it is used")
+        elif problem := _beyond(table, calendar, int(fine[first]), int(fine[last - 1]) + unit_ns):
+            problems.append(problem)
         else:
             local = dt.datetime.fromtimestamp(begin_ns // NS_PER_S, zone)
             clocks = ", the hour the clocks repeat in autumn" if local.fold else ""
             refused.append(f"{span} ({last - first} x {unit_ns // NS_PER_S} s{clocks})")
     if refused:
         why = "is missing; every market period needs a value"
-        raise refuse(table.where, "time_utc", _listing(refused), why)
+        problems.append(Problem(table.where, "time_utc", _listing(refused), why))
+    if problems:
+        raise BadInput(problems)
     return index
+
+
+def _beyond(
+    table: TimeTable, calendar: MarketCalendar, first_ns: int, last_ns: int
+) -> Problem | None:
+    """What to say of a gap that lies before a file begins or after it has ended."""
+    begins_ns = int(table.start_ns[0])
+    ends_ns = int(table.start_ns[-1]) + table.step_s * NS_PER_S
+    begins, ends = utc_text(begins_ns), utc_text(ends_ns)
+    span = f"{utc_text(first_ns)} to {utc_text(last_ns)}"
+    if ends_ns <= first_ns:
+        what = f"the file ends at {ends}, the days asked for end at {utc_text(calendar.end_ns)}"
+    elif begins_ns >= last_ns:
+        begin = utc_text(calendar.begin_ns)
+        what = f"the file begins at {begins}, the days asked for begin at {begin}"
+    else:
+        return None
+    why = f"is missing; every market period needs a value, and {what}: take other days or a file "
+    return Problem(table.where, "time_utc", span, why + "that reaches that far")

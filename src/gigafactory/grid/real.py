@@ -22,7 +22,8 @@ import pyarrow as pa
 
 from gigafactory.engine.errors import BadInput, Problem, refuse
 from gigafactory.grid.calendar import MarketCalendar, utc_text
-from gigafactory.grid.files import TimeTable, lay, read_columns, read_table
+from gigafactory.grid.files import TimeTable, examine_table, lay, read_columns, read_table
+from gigafactory.grid.pricechecks import clock_problems, price_problems, scale_of
 from gigafactory.grid.series import Series
 from gigafactory.grid.signals import UNITS, Signals
 from gigafactory.grid.synthetic import (
@@ -44,7 +45,10 @@ Array = npt.NDArray[np.float64]
 #: Our name of each value of a signal, with the names its column may have in a file, best first.
 _COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
     "price": {
-        "price": ("price_eur_per_mwh", "price_eur_mwh", "price_eur_per_kwh", "price_eur_kwh")
+        "price": (
+            *("price_eur_per_mwh", "price_eur_mwh", "price_eur_per_kwh", "price_eur_kwh"),
+            *("price_ct_per_kwh", "price_ct_kwh"),
+        )
     },
     "imbalance": {
         "long": ("long_eur_per_mwh", "long_eur_mwh"),
@@ -56,8 +60,6 @@ _COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
     "solar": {"cf": ("capacity_factor", "solar_cf", "pv_cf")},
     "carbon": {"carbon": ("carbon_kg_per_mwh", "emissionfactor_kg_per_kwh")},
 }
-#: Beyond this no European day-ahead price has been possible (harmonised limits -500..5000 EUR/MWh).
-_ABSURD_EUR_PER_MWH = 10_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +114,31 @@ def read_prices(path: Path, calendar: MarketCalendar, *, fill_h: float = 0.0) ->
     """Read day-ahead prices, hourly (over the periods of the hour) or native quarter-hours.
 
     Args:
-        path: the generic price file; EUR/kWh is accepted under its own column name.
+        path: the generic price file; EUR/kWh and ct/kWh are accepted under their own column names.
         calendar: the market periods that need a price.
         fill_h: gaps up to this long may be filled with the value before, and are then named in the
             note; 0 refuses every gap.
 
     Raises:
-        BadInput: all problems of the file, and the list of missing periods.
+        BadInput: all problems of the file: what cannot be read, gaps, an end before the days are
+            over, a unit that its prices do not bear out, local time that was written as UTC.
     """
-    table = read_table(path, _COLUMNS["price"])
-    laid = lay(table, calendar, fill_h=fill_h)
-    per_kwh = table.names["price"].endswith("kwh")
-    price = laid.columns["price"] * (1000.0 if per_kwh else 1.0)
-    _refuse_absurd(path, price)
-    notes = [laid.note, "EUR/kWh in the file" if per_kwh else ""]
+    table, problems = examine_table(path, _COLUMNS["price"])
+    if table is None:
+        raise BadInput(problems)
+    laid = None
+    try:
+        laid = lay(table, calendar, fill_h=fill_h)
+    except BadInput as bad:
+        problems.extend(bad.problems)
+    problems.extend(clock_problems(table, calendar.timezone))
+    problems.extend(price_problems(table))
+    if problems or laid is None:
+        raise BadInput(problems)
+    scale = scale_of(table.names["price"])
+    price = laid.columns["price"] * scale
+    unit = {1.0: "", 10.0: "ct/kWh in the file", 1000.0: "EUR/kWh in the file"}[scale]
+    notes = [laid.note, unit]
     return _published("price", price, f"day-ahead prices, file {path.name}", calendar, notes)
 
 
@@ -343,16 +356,6 @@ def _published(
     year = calendar.local_dates[0].year
     note = "; ".join(note for note in notes if note)
     return Series(name, UNITS[name], values, source, year, "published", note)
-
-
-def _refuse_absurd(path: Path, price: Array) -> None:
-    worst = float(np.abs(price).max())
-    if worst > _ABSURD_EUR_PER_MWH:
-        why = "no European price can be so high; is it in EUR/MWh?"
-        raise refuse(str(path), "price", worst, why)
-    if len(price) >= 96 and worst < 2.0:
-        why = "all prices lie below 2 EUR/MWh; are they EUR/kWh? Name the column price_eur_per_kwh"
-        raise refuse(str(path), "price", worst, why)
 
 
 def _temperature_table(path: Path, early_h: int) -> TimeTable:

@@ -25,6 +25,8 @@ __all__ = ["REASONS", "Delivery", "corridor", "summarise"]
 
 Array = npt.NDArray[np.float64]
 _S_PER_H = 3600.0
+#: What a site follows while a setpoint is refused: the last valid one for `Afrr.hold_s`, then none.
+HELD, SCHEDULE = "last valid setpoint", "schedule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Delivery:
         soc_max_mwh: most.
         outside_reserve_s: time in which the battery was outside the band it keeps for FCR.
         refusals: number of setpoints refused, by reason.
+        fallback_s: connected time in which the newest setpoint was refused, by what was followed
+            instead: `HELD`, then `SCHEDULE`.
         excess_mw_s: MWs beyond flexibility contracts, by class.
         shortfall_mw_s: MWs that no one could shed.
         import_mw_max: highest import, shortfall left out.
@@ -67,6 +71,7 @@ class Delivery:
     soc_max_mwh: float
     outside_reserve_s: float
     refusals: Mapping[str, int]
+    fallback_s: Mapping[str, float]
     excess_mw_s: Mapping[str, float]
     shortfall_mw_s: float
     import_mw_max: float
@@ -128,11 +133,30 @@ def summarise(plant: ResponsePlant, seconds: Seconds, done: Trajectory) -> Deliv
         soc_max_mwh=float(done.soc_mwh.max()),
         outside_reserve_s=float(beyond.sum()) * dt_s,
         refusals={name: int(counts[k]) for k, name in enumerate(REASONS) if k},
+        fallback_s=_fallbacks(plant, done, on),
         excess_mw_s={one.name: float(excess[g]) for g, one in enumerate(plant.classes)},
         shortfall_mw_s=float(done.shortfall_mw.sum()) * dt_s,
         import_mw_max=float(done.import_mw.max()),
         off_s=float((~on).sum()) * dt_s,
     )
+
+
+def _fallbacks(
+    plant: ResponsePlant, done: Trajectory, on: npt.NDArray[np.bool_]
+) -> dict[str, float]:
+    """Time under each fallback, s: a refused setpoint counts until the next one arrives."""
+    every, count = round(plant.afrr.every_s / plant.dt_s), len(done.reason)
+    step = np.arange(count)
+    refused = (done.reason != 0)[step - step % every]
+    taken = np.where((step % every == 0) & (done.reason == 0), step, -1)
+    last = np.maximum.accumulate(taken)
+    # what was in force when the seconds began is known only by its effect
+    fresh = (step - last) * plant.dt_s <= plant.afrr.hold_s
+    held = np.where(last < 0, done.setpoint_mw != 0.0, fresh)
+    return {
+        HELD: float((on & refused & held).sum()) * plant.dt_s,
+        SCHEDULE: float((on & refused & ~held).sum()) * plant.dt_s,
+    }
 
 
 def _share(right: npt.NDArray[np.bool_]) -> float:

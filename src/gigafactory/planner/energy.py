@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gigafactory.planner.band import Band
+from gigafactory.planner.conflict import Conflict, find_conflict
 from gigafactory.planner.numbers import BEYOND_EUR_PER_MWH, Numbers
 from gigafactory.planner.own import Own, commit
 from gigafactory.planner.putting_off import longest_h
@@ -105,6 +106,8 @@ class Plan:
         intraday_mw: bought (sold when negative) after that, [periods].
         objective_eur: value of the objective; nan without a plan.
         generator_mw: output of each own generator, [generators, periods]; 0 where it stands still.
+        conflict: without a plan, what could not be kept; its steps are those of the plan: periods
+            of the day first, behind `DAY_STEPS` hours after it.
     """
 
     status: str
@@ -121,6 +124,7 @@ class Plan:
     intraday_mw: Array
     objective_eur: float
     generator_mw: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    conflict: Conflict | None = None
 
 
 class EnergyPlanner:
@@ -146,12 +150,13 @@ class EnergyPlanner:
         """Plan a day.
 
         Returns:
-            The plan. When the solver finds none the status says so and the plan is to run within
-            physical limits with the battery at rest.
+            The plan. When the solver finds none the status names the fallback, to run within
+            physical limits with the battery at rest, and `Plan.conflict` what could not be kept.
         """
         found = self._solver.solve([self._numbers(day)])
         if found is None:
-            return self.flat_out(day)
+            why = find_conflict(self._solver.program) or Conflict(("solver",), 0, STEPS - 1)
+            return replace(self.flat_out(day), conflict=why)
         return self._read(day, found)
 
     def _numbers(self, day: DayInput) -> Numbers:
@@ -315,8 +320,11 @@ class EnergyPlanner:
         )
 
     def flat_out(self, day: DayInput) -> Plan:
-        """The fallback without a plan: run within physical limits, battery at rest, take all."""
-        n, s = day.periods, self.shape
+        """The fallback without a plan: run within physical limits, battery at rest, take all.
+
+        What is no number, or less than nothing where nothing is the least, counts as nought.
+        """
+        n, s, day = day.periods, self.shape, _sound(day)
         full = np.minimum(
             day.capacity[:n] * max((g.active_w[-1] for g in s.groups), default=0.0) / 1e6,
             np.maximum(day.limit_mw[:n] - day.offset_mw[:n], 0.0) / s.site_per_it,
@@ -327,3 +335,20 @@ class EnergyPlanner:
         flows = {name: np.zeros(n) for name in ("export", "beyond")}
         flows["import"] = day.offset_mw[:n] + s.site_per_it * it
         return self._plan("flat out", day, it, pace, flows, np.ones((s.contracts, n)), float("nan"))
+
+
+def _sound(day: DayInput) -> DayInput:
+    """A day of numbers: what is none counts as nought, and so does less than nothing."""
+
+    def numbers(values: Array) -> Array:
+        return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+
+    return replace(
+        day,
+        limit_mw=np.maximum(numbers(day.limit_mw), 0.0),
+        offset_mw=numbers(day.offset_mw),
+        rest_mw=np.maximum(numbers(day.rest_mw), 0.0),
+        capacity=np.maximum(numbers(day.capacity), 0.0),
+        contract_mw=np.maximum(numbers(day.contract_mw), 0.0),
+        position_mw=numbers(day.position_mw),
+    )

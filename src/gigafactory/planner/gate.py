@@ -28,6 +28,7 @@ Array = npt.NDArray[np.float64]
 
 #: Profiles of an exclusive group. Not verified; see above.
 PROFILES = 24
+_WEEK = 7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +90,7 @@ class Gate:
         own: Own | None = None,
         band: Band | None = None,
     ) -> Offer:
-        """Make an offer; a scenario without a schedule is left out.
+        """Make an offer; a scenario without a schedule is left out, of a day without sense all.
 
         Args:
             scenarios: price paths over the steps, EUR/MWh, each [T]; the first `PROFILES` are used.
@@ -115,7 +116,8 @@ class Gate:
             x.generator_least_mw = own.least_mw
         if band is not None:
             band.into(x)
-        fill_line(self._solver.program, [x])
+        if not fill_line(self._solver.program, [x]):
+            return self._group([])
         plain = np.asarray(self._solver.program.lp.col_cost_)
         rows: list[tuple[Array, Array, Array, float, float]] = []
         for price in list(scenarios)[:PROFILES]:
@@ -256,8 +258,10 @@ def operate(
 def past_paths(price: Array, day_steps: int, count: int, course_days: int = 28) -> list[Array]:
     """Scenarios of a day and half a day more from past days alone, the likeliest first.
 
-    The mean course of the last `course_days` days, then that course plus what each of the last days
-    strayed from the course known before it, the latest first.
+    The mean course of the last `course_days` days, then that course plus what a past day strayed
+    from the course known before it: two thirds of them the latest days, the rest those of the same
+    day of the week as the day offered, further and further back; what is still lacking, the latest
+    of the others.
 
     Args:
         price: known prices of whole days, oldest first, [days * day_steps].
@@ -278,8 +282,10 @@ def past_paths(price: Array, day_steps: int, count: int, course_days: int = 28) 
     now = course(len(days))
     tail = now[: day_steps // 2]
     paths = [np.concatenate([now, tail])]
-    for k in range(len(days) - 1, 0, -1):
-        if len(paths) == count:
-            break
-        paths.append(np.concatenate([now + days[k] - course(k), tail]))
+    latest = list(range(len(days) - 1, 0, -1))
+    near = round((count - 1) * 2 / 3)
+    alike = [k for k in latest[near:] if (len(days) - k) % _WEEK == 0]
+    chosen = latest[:near] + alike
+    chosen += [k for k in latest[near:] if k not in alike]
+    paths += [np.concatenate([now + days[k] - course(k), tail]) for k in chosen[: count - 1]]
     return paths

@@ -325,8 +325,12 @@ def fill_joins(program: Program, numbers: list[Numbers]) -> tuple[Array, Array]:
     return lower, upper
 
 
-def fill_line(program: Program, numbers: list[Numbers]) -> None:
+def fill_line(program: Program, numbers: list[Numbers]) -> bool:
     """Fill the model of a programme over a line of steps.
+
+    Returns:
+        Whether a solver can make sense of it. Where a right-hand side is no number HiGHS takes what
+        it likes and calls the answer optimal, so this must be asked first.
 
     Raises:
         AssertionError: products without a price, or arrays of another length than the horizon.
@@ -347,3 +351,12 @@ def fill_line(program: Program, numbers: list[Numbers]) -> None:
     lp.col_upper_ = np.concatenate([filled.upper.ravel(), upper])
     lp.row_lower_ = np.concatenate([filled.row_lower.ravel(), join_lower])
     lp.row_upper_ = np.concatenate([filled.row_upper.ravel(), join_upper])
+    # a comparison with what is no number is false
+    return bool(
+        np.isfinite(filled.cost).all()
+        and np.isfinite(cost).all()
+        and (filled.lower <= filled.upper).all()
+        and (lower <= upper).all()
+        and ((filled.row_lower <= filled.row_upper) & (filled.row_lower < INF)).all()
+        and (filled.row_upper > -INF).all()
+    )

@@ -10,6 +10,7 @@ import highspy
 import numpy as np
 import numpy.typing as npt
 
+from gigafactory.planner.memory import large_apart
 from gigafactory.planner.numbers import Numbers, fill_line
 from gigafactory.planner.program import Program
 from gigafactory.planner.shape import Horizon, SiteShape
@@ -77,7 +78,9 @@ class LineSolver:
             The solution; None where the solver finds no optimal one.
         """
         lp = self.program.lp
-        fill_line(self.program, numbers)
+        if not fill_line(self.program, numbers):
+            self._highs = None
+            return None
         if self._highs is None or not self.warm:
             highs = self.start()
         else:
@@ -150,12 +153,14 @@ def solve_once(
         The solution; None where the solver finds no optimal one.
     """
     program = Program(sites, horizon)
-    fill_line(program, numbers)
+    if not fill_line(program, numbers):
+        return None
     kept = _drop_fixed(program.lp)
     highs = silent(presolve=True)
     highs.passModel(program.lp)
     program.lp = highspy.HighsLp()
-    found = _run(program, highs)
+    with large_apart():
+        found = _run(program, highs)
     if found is None:
         return None
     columns = np.zeros(len(kept))

@@ -35,6 +35,7 @@ from gigafactory.runtime.reserves import ReserveDesk, Sale
 from gigafactory.runtime.stressing import Driver
 from gigafactory.runtime.supply import laid_out, order_own
 from gigafactory.runtime.transportdesk import TransportDesk
+from gigafactory.runtime.unplanned import conflicts_of
 from gigafactory.runtime.wiring import CLASSES, REALTIME, World
 from gigafactory.units import NS_PER_H, NS_PER_S
 
@@ -65,6 +66,7 @@ class Trace:
         islands: what was planned in outages of the grid and for the way back, in order.
         sales: what came of every auction of balancing reserves, in their order.
         told: what the grid operator said and was offered, in the order of the journal.
+        conflicts: of plans that could not be made (`unplanned.conflicts_of`).
     """
 
     senses: Array
@@ -74,6 +76,7 @@ class Trace:
     islands: list[dict[str, Any]] = field(default_factory=list)
     sales: list[Sale] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def empty(cls, periods: int, sites: int) -> Trace:
@@ -157,6 +160,10 @@ class Loop:
             desk.begin(day)
         plans = [self._plan(s, day, periods) for s in range(len(self.world.sites))]
         self.trace.plans.append([p.status for p in plans])
+        told: dict[str, Any] = {"day": day, "status": [p.status for p in plans]}
+        if unmet := conflicts_of(day, plans):
+            self.trace.conflicts += unmet
+            told["conflicts"] = unmet
         arrays = {
             f"{name}.{s}": getattr(plan, name)
             for s, plan in enumerate(plans)
@@ -172,7 +179,7 @@ class Loop:
         self.journal.append(
             "plan",
             int(self.calendar.start_ns[periods.start]),
-            {"day": day, "status": [p.status for p in plans]},
+            told,
             arrays,
         )
         if self.driver is not None:
@@ -191,8 +198,8 @@ class Loop:
         if self.driver is not None and self.driver.day == day:
             self.journal.append("seconds", int(edges[-1]), self.driver.end_day())
         shares, fragments = self.world.twin.read_shares(), self.world.twin.read_fragments()
-        told = {"share_s": shares, "fragments": fragments}
-        self.journal.append("shares", int(edges[-1]), {"day": day}, told)
+        counts = {"share_s": shares, "fragments": fragments}
+        self.journal.append("shares", int(edges[-1]), {"day": day}, counts)
         self.book.day_shares(shares, fragments)
         self.transport.close_day(day)
         self.book.close_day()

@@ -23,8 +23,8 @@ from gigafactory.runtime.wiring import BASELOAD, CLASSES, GATE_DAY, GATE_TAIL, S
 Array = npt.NDArray[np.float64]
 
 PER_HOUR = 4
-#: Days of past prices that scenarios are made of.
-PAST_DAYS = 56
+#: Days of past prices that scenarios are made of: ten weeks, and the course before each, with room.
+PAST_DAYS = 112
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -41,6 +41,7 @@ from gigafactory.runtime.shares import NO_SHARES, need_gpu_h, read_shares, share
 from gigafactory.runtime.told import Told
 from gigafactory.runtime.transportbill import sources_of_transport
 from gigafactory.runtime.transportsummary import transport_summary
+from gigafactory.runtime.unplanned import plans_told
 from gigafactory.runtime.wiring import CLASSES
 from gigafactory.units import NS_PER_H
 
@@ -288,10 +289,7 @@ def summarise(
         "outages": outage_rows(book, trace),
         "money": money,
         **_cost(told, book, hours["sold"], money),
-        "plans": {
-            status: sum(row.count(status) for row in trace.plans)
-            for status in sorted({s for row in trace.plans for s in row})
-        },
+        **plans_told(trace.plans, trace.conflicts, calendar, book.header.sites),
         "conservation": {
             "holds": not problems,
             "problems": [str(p) for p in problems],

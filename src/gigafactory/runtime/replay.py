@@ -45,6 +45,7 @@ def account(journal: Path, book: Book, trace: Trace, until: int | None = None) -
         if frame.kind == "plan":
             book.close_day()
             trace.plans.append(list(frame.fields["status"]))
+            trace.conflicts += frame.fields.get("conflicts", [])
         elif frame.kind == "intent":
             period += 1
             trace.speed[period] = frame.arrays["speed"]

@@ -15,6 +15,8 @@ from gigafactory.report.sections.tell import Picture, Section, Teller
 from gigafactory.units import NS_PER_H
 
 Floats = npt.NDArray[np.float64]
+#: Days without a plan that are told one by one; the summary has them all.
+_CONFLICTS = 10
 
 
 def it_layers(tell: Teller) -> dict[str, tuple[str, Floats]]:
@@ -71,8 +73,36 @@ def week_section(tell: Teller) -> Section:
     )
     if shown.battery is None:
         section.notes.append(voice.markup("week.no_battery"))
+    section.notes.extend(unplanned_notes(tell))
     tell.left_out(section, "limit_mw", "price_eur_per_mwh")
     return section
+
+
+def unplanned_notes(tell: Teller) -> list[Markup]:
+    """Days without a plan, and what could not be kept; nothing when every day had one."""
+    voice, told = tell.voice, tell.frame.summary.get("unplanned")
+    if not isinstance(told, dict) or not told.get("days"):
+        return []
+    fallback = voice.named("unplanned_fallback", str(told.get("fallback")))
+    notes = [voice.markup("unplanned.days", days=tell.key("unplanned.days"), fallback=fallback)]
+    notes.extend(
+        voice.markup(
+            "unplanned.row",
+            site=row["site"],
+            begin=str(row["from"]).replace("T", " ")[:16],
+            end=str(row["until"]).replace("T", " ")[:16],
+            families=", ".join(_limit(tell, str(name)) for name in row["families"]),
+        )
+        for row in told.get("conflicts", [])[:_CONFLICTS]
+    )
+    return notes
+
+
+def _limit(tell: Teller, family: str) -> str:
+    """A limit by its name in the reader's language, and what is wrong with its numbers."""
+    fault, _, name = family.rpartition(": ")
+    limit = tell.voice.named("unplanned_limit", name)
+    return f"{limit} ({tell.voice.named('unplanned_fault', fault)})" if fault else limit
 
 
 def _shown(
