@@ -2,7 +2,7 @@
 
 Classes of work with speeds, backlog and delay cost, the battery, a power contract, a position
 bought at the gate and trade after it stand in the bundled file; `tests/benchmarks/test_full.py`
-holds them against it. Reserves, a price on peaks and gas engines are put on top, made up, so that
+holds them against it. Reserves and gas engines are put on top, made up, so that
 every part of the programme is there. Prices are Dutch and of 2024 (four fifths day-ahead and one
 fifth imbalance, as in the benchmark model), so is the wind (onshore, since no Dutch offshore series
 is public); the course of the work, restrictions of the connection and reserve prices are made up.
@@ -52,9 +52,11 @@ ROTTERDAM = SiteShape(
     contracts=1,
     contract_price_eur_per_mwh=(75.0,),
     contract_curtail_eur_per_mwh=(75.0,),
+    contract_firm=(False,),
     levy_eur_per_mwh=4.71,
     export_margin_eur_per_mwh=1.5,
     site_per_it=1.0748748533771948,
+    peaks=True,
     intraday=True,
 )  # fmt: skip
 
@@ -68,7 +70,6 @@ SITE = replace(
     ),
     generators=1,
     reserves=ReserveShape(fcr=True, afrr_up=True, afrr_down=True, battery_afrr=True),
-    peaks=True,
 )
 
 

@@ -114,7 +114,8 @@ def deliver(
         called: what is sold and called.
         hours: length of the period.
     """
-    least, most = max(cable.least_mw, -battery.power_mw), min(cable.most_mw, battery.power_mw)
+    power = battery.power_mw
+    least, most = (min(max(edge, -power), power) for edge in (cable.least_mw, cable.most_mw))
     base = min(max(wish_mw, least), max(most, least))
     base = _within(battery, soc_mwh, base, hours)
     up = called.up_mw * called.up_share

@@ -27,6 +27,8 @@ Ints = npt.NDArray[np.int64]
 #: Kept below a connection limit: meters count whole units and carry what is left to the next
 #: reading, which must not lift a reading above the limit by a few watt-hours.
 METER_MW = 1e-4
+#: What rounding of the meters may leave unbalanced in an island, Wh.
+ISLAND_WH = 5
 NOTHING_CALLED, NOTHING_DELIVERED = Called(), Delivered(0.0, 0.0, 0.0)
 _MW_NS_PER_UWH = 3_600_000_000
 _CARRIED = (
@@ -489,6 +491,10 @@ def _close(
     discharge_wh -= over_wh
     values["dumped_wh"] += max(excess - over_wh, 0)
     net = sum(values.values()) - discharge_wh - made_wh
+    if site.islanded(period) and site.battery is not None and 0 < net <= ISLAND_WH:
+        # a dead cable carries no Wh of rounding either: the battery has given it
+        c["discharge"].rest -= net
+        discharge_wh, net = discharge_wh + net, 0
     return net, discharge_wh
 
 

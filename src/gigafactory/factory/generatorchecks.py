@@ -36,7 +36,7 @@ def _check_one(one: OwnGenerator, path: Path_) -> Iterator[Found]:
         why = f"lies before the day it was ordered ({one.ordered})"
         yield Found((*path, "commissioned"), one.commissioned, why)
     for key, value in (
-        ("fuel_price", one.fuel_eur_per_mwh),
+        ("fuel_price", one.fuel_price_eur_per_mwh),
         ("heat_rate", one.heat_rate_mwh_per_mwh),
         ("fuel_stock", one.fuel_stock_mwh),
         ("fuel_delivery", one.fuel_delivery_mwh or None),
@@ -46,8 +46,8 @@ def _check_one(one: OwnGenerator, path: Path_) -> Iterator[Found]:
             yield Found((*path, key), f"{value:g}", why, rests)
     if of.driver == "weather":
         for key, given in (
-            ("start_cost", one.start_eur_per_mw),
-            ("minimum_load", one.min_load_share),
+            ("start_cost", one.start_cost_eur_per_mw),
+            ("minimum_load", one.minimum_load_share),
             ("run_time_max", one.run_s_max),
         ):
             if given is not None:

@@ -60,7 +60,7 @@ class OwnGenerator(SourcedBlock):
         "for emergencies, all others for the market.",
         None,
     )
-    fuel_eur_per_mwh: CostEURPerMWh | None = setting(
+    fuel_price_eur_per_mwh: CostEURPerMWh | None = setting(
         "Price of a MWh of fuel, lower heating value; empty for that of its kind.",
         None,
         key="fuel_price",
@@ -70,10 +70,10 @@ class OwnGenerator(SourcedBlock):
         None,
         key="heat_rate",
     )
-    start_eur_per_mw: CostEURPerMW | None = setting(
+    start_cost_eur_per_mw: CostEURPerMW | None = setting(
         "Cost of a start per MW; empty for that of its kind.", None, key="start_cost"
     )
-    min_load_share: Share | None = setting(
+    minimum_load_share: Share | None = setting(
         "Least load of a unit; empty for that of its kind.", None, key="minimum_load"
     )
     fuel_stock_mwh: EnergyMWh | None = setting(
@@ -85,7 +85,7 @@ class OwnGenerator(SourcedBlock):
     fuel_delivery_mwh: EnergyMWh = setting(
         "Fuel one delivery brings.", 0.0, key="fuel_delivery", source=_NONE
     )
-    fuel_delivery_s: PositiveDurationS = setting(
+    fuel_delivery_time_s: PositiveDurationS = setting(
         "From the order of fuel, given when the stock falls below `fuel_order`, to its delivery.",
         172_800.0,
         key="fuel_delivery_time",
@@ -120,7 +120,7 @@ class OwnGenerator(SourcedBlock):
     @property
     def taken_from_kind(self) -> tuple[str, ...]:
         """Figures of its kind that hold for it, by their keys there."""
-        given = {name for name in _SETTABLE if getattr(self, name) is not None}
+        given = {of for name, of in _SETTABLE.items() if getattr(self, name) is not None}
         if self.run_s_max is not None:
             given.add("run_h_max")
         of = kinds()[self.kind]
@@ -131,7 +131,9 @@ class OwnGenerator(SourcedBlock):
     def built(self) -> Generator:
         """The plant of it; for a checked file."""
         changes: dict[str, Any] = {
-            name: getattr(self, name) for name in _SETTABLE if getattr(self, name) is not None
+            of: getattr(self, name)
+            for name, of in _SETTABLE.items()
+            if getattr(self, name) is not None
         }
         if self.run_s_max is not None:
             changes["run_h_max"] = min(self.run_s_max / _S_PER_H, 8784.0)
@@ -141,12 +143,13 @@ class OwnGenerator(SourcedBlock):
         )
 
 
-_SETTABLE: Final = (
-    "fuel_eur_per_mwh",
-    "heat_rate_mwh_per_mwh",
-    "start_eur_per_mw",
-    "min_load_share",
-)
+#: Settings that stand in place of a figure of the kind, and which.
+_SETTABLE: Final = {
+    "fuel_price_eur_per_mwh": "fuel_eur_per_mwh",
+    "heat_rate_mwh_per_mwh": "heat_rate_mwh_per_mwh",
+    "start_cost_eur_per_mw": "start_eur_per_mw",
+    "minimum_load_share": "min_load_share",
+}
 
 
 def keeps_running(generator: Generator) -> bool:

@@ -92,7 +92,7 @@ def _generator_rows(one: OwnGenerator) -> Iterator[Row]:
     of = kinds()[one.kind]
     figures = {key: of.figures[key] for key in one.taken_from_kind}
     if of.fuel is not None:
-        if one.fuel_eur_per_mwh is None:
+        if one.fuel_price_eur_per_mwh is None:
             figures["fuel.price_eur_per_mwh"] = of.fuel.figures["price_eur_per_mwh"]
         figures["fuel.co2_kg_per_mwh"] = of.fuel.figures["co2_kg_per_mwh"]
     for key, figure in figures.items():

@@ -97,7 +97,7 @@ def _delivery(one: OwnGenerator, calendar: MarketCalendar) -> Delivery:
     stock = max(_stock_wh(one), 0)
     return Delivery(
         amount_wh=round(one.fuel_delivery_mwh * 1e6),
-        periods=max(1, math.ceil(one.fuel_delivery_s / calendar.period_s - 1e-9)),
+        periods=max(1, math.ceil(one.fuel_delivery_time_s / calendar.period_s - 1e-9)),
         below_wh=math.ceil(one.fuel_order_share * stock),
         most_wh=stock,
     )

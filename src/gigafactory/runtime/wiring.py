@@ -365,19 +365,17 @@ def _site(
     held: Transport | None,
 ) -> tuple[TwinSite, SiteWires]:
     fleet = [factory.fleet[i] for i in pools]
-    fabric_w = site.network.watt_per_accelerator_w
     design_mw = design_mw_of(factory, name, catalogue)
     design, electrical = design_of(site, design_mw)
     grid = np.linspace(0.0, design_mw, GRID_POINTS)
+    dark = tuple(one for one in dark if one.site == name)
     air = signals.temperature.values + line.temperature_add_k[name]
     damp = wet_bulb_c(air, _same_moisture(signals.humidity.values, signals.temperature.values, air))
-    sea = sea_c(site, calendar)
-    column = None if sea is None else sea[:, None]
-    over = overhead(design, electrical, grid[None, :], air[:, None], damp[:, None], column)
+    sea = None if (warm := sea_c(site, calendar)) is None else warm[:, None]
+    over = overhead(design, electrical, grid[None, :], air[:, None], damp[:, None], sea)
     guard, dry = water_guard(site, calendar, design, electrical, over, (air, damp), grid)
     battery = _battery(factory, name)
     own = own_of(factory, name, calendar, signals)
-    outages = tuple(one for one in dark if one.site == name)
     twin = TwinSite(
         it_grid_mw=grid,
         cooling_mw=over.cooling_mw,
@@ -389,7 +387,7 @@ def _site(
         limit_mw=line.connection_limit_mw[name],
         rights_mw=held.room_mw if held is not None else np.zeros(0),
         export_mw=site.connection.export_mw,
-        fabric_w=fabric_w,
+        fabric_w=site.network.watt_per_accelerator_w,
         battery=battery,
         soc_mwh=(battery.soc_min_mwh + battery.soc_max_mwh) / 2 if battery else 0.0,
         price_eur_per_mwh=line.price_adjust(signals.price.values),
@@ -402,30 +400,34 @@ def _site(
         guard=guard,
         dry=dry,
         own=own[0] if own else None,
-        outage=_outage(outages, calendar.periods),
+        outage=_outage(dark, calendar.periods),
     )
     shape = _shape(factory, fleet, catalogue, design, electrical, battery, name)
-    tariff = site.connection.tariff
-    billed = replace(shape, peaks=tariff is not None and tariff.charged)
     wire = SiteWires(
         name=name,
         pools=pools,
-        planner=EnergyPlanner(billed),
+        planner=EnergyPlanner(_billed(shape, site)),
         gate=Gate(shape, GATE_DAY, GATE_TAIL, 1.0),
         design=design,
         electrical=electrical,
         base_limit_mw=connection_limit_mw(name, site, None, calendar.start_ns),
-        rest_w=tuple(catalogue[p.chip].idle_w + fabric_w for p in fleet),
+        rest_w=tuple(catalogue[p.chip].idle_w + site.network.watt_per_accelerator_w for p in fleet),
         export_mw=site.connection.export_mw,
         halls_mw=_short_halls(name, site, line),
         signals=signals,
         heat_peak_mw=site.heat.peak_demand_mw if site.heat else 0.0,
         heat_mw_max=site.heat.power_mw_max if site.heat else 0.0,
         own=own[1] if own else None,
-        outages=outages,
+        outages=dark,
         transport=held,
     )
     return twin, wire
+
+
+def _billed(shape: SiteShape, site: Site) -> SiteShape:
+    """A site whose monthly peak costs money, where its tariff is charged."""
+    tariff = site.connection.tariff
+    return replace(shape, peaks=tariff is not None and tariff.charged)
 
 
 def _heat_demand(site: Site, signals: Signals) -> Array:
