@@ -32,11 +32,11 @@ FULL_SHARE: Final = 0.98
 #: Accounts of the book that flexibility is paid through; those a run has are counted.
 SOLD: Final = (
     "fcr_capacity",
-    "fcr_energy",
     "afrr_capacity",
     "afrr_energy",
     "reserve_penalty",
     "congestion",
+    "breach",
 )
 #: A plant is new capacity for its buyer when it came into operation no earlier than so many months
 #: before the contract began. The rule of Delegated Regulation (EU) 2023/1184, article 5, for
