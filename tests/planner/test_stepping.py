@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gigafactory.planner import respond, rest
-from gigafactory.planner.balancing import see_ahead
+from gigafactory.planner.balancing import Afrr, see_ahead
 from gigafactory.planner.stepping import Stepper
 from tests.planner.response_cases import PLANT, calm, plants, seconds
 
@@ -51,7 +51,12 @@ def whole(plant):
     from dataclasses import replace
 
     one = [replace(c, pause_mw=c.active_mw - c.throttle_mw) for c in plant.classes]
-    return replace(plant, classes=tuple(one))
+    # with other work, less aFRR may be within reach
+    bare = replace(plant, classes=tuple(one), afrr=Afrr(0.0, 0.0))
+    up, down = bare.reachable_mw()
+    sold = plant.afrr
+    afrr = replace(sold, up_mw=min(sold.up_mw, up), down_mw=min(sold.down_mw, down))
+    return replace(bare, afrr=afrr)
 
 
 @settings(max_examples=25)

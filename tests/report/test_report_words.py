@@ -130,7 +130,8 @@ def test_numbers_take_the_form_of_the_language(
 def test_a_number_can_be_read_back(value: float, digits: int) -> None:
     shown = Voice("nl").number(value, digits)
     read = float(shown.replace(".", "").replace(",", ".").replace("−", "-"))
-    assert abs(read - value) <= 0.5 * 10**-digits + 1e-3 * (abs(value) > 1e9)
+    # half a digit, and a hair for a half that no float can write
+    assert abs(read - value) <= 0.5000001 * 10**-digits + 1e-3 * (abs(value) > 1e9)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def _check_one(one: OwnGenerator, path: Path_) -> Iterator[Found]:
         for key, given in (
             ("start_cost", one.start_cost_eur_per_mw),
             ("minimum_load", one.minimum_load_share),
-            ("run_time_max", one.run_s_max),
+            ("run_time_max", one.run_time_s_max),
         ):
             if given is not None:
                 why = f"{one.kind} gives what the weather gives; leave it out"

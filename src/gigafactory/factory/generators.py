@@ -97,7 +97,7 @@ class OwnGenerator(SourcedBlock):
         key="fuel_order",
         source="Our assumption, 2026, assumption: half",
     )
-    run_s_max: PositiveDurationS | None = setting(
+    run_time_s_max: PositiveDurationS | None = setting(
         "Longest it may run in a calendar year; empty for that of its kind.",
         None,
         key="run_time_max",
@@ -121,7 +121,7 @@ class OwnGenerator(SourcedBlock):
     def taken_from_kind(self) -> tuple[str, ...]:
         """Figures of its kind that hold for it, by their keys there."""
         given = {of for name, of in _SETTABLE.items() if getattr(self, name) is not None}
-        if self.run_s_max is not None:
+        if self.run_time_s_max is not None:
             given.add("run_h_max")
         of = kinds()[self.kind]
         return tuple(
@@ -135,8 +135,8 @@ class OwnGenerator(SourcedBlock):
             for name, of in _SETTABLE.items()
             if getattr(self, name) is not None
         }
-        if self.run_s_max is not None:
-            changes["run_h_max"] = min(self.run_s_max / _S_PER_H, 8784.0)
+        if self.run_time_s_max is not None:
+            changes["run_h_max"] = min(self.run_time_s_max / _S_PER_H, 8784.0)
         changes["fuel_stock_mwh"] = math.inf if self.fuel_stock_mwh is None else self.fuel_stock_mwh
         return typical(
             self.kind, self.power_mw, self.exists_from, name=self.name, units=self.units, **changes
