@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +104,35 @@ def our_windows(
     return times, solves, objectives
 
 
+def rolled(python: str, script: str, given: Path, came: Path, *more: str) -> dict[str, Any]:
+    """What the peer's rolling horizon took and came to, by a script of `benchmarks/peers`.
+
+    Raises:
+        RuntimeError: it failed; what it said stands on stderr.
+    """
+    place = Path(__file__).parents[1] / "peers" / script
+    command = [python, str(place), str(given), str(came), *more]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.stderr.write(done.stderr[-4000:])
+        raise RuntimeError("the peer failed")
+    return dict(json.loads(came.read_text()))
+
+
+def beside_peer(
+    ours: list[float], solves: list[float], objectives: list[float], theirs: dict[str, Any]
+) -> dict[str, float]:
+    """Our windows beside the peer's: times, their ratio, objectives, the solver's share of ours."""
+    off = np.abs(np.subtract(objectives, theirs["objective_eur"]))
+    return {
+        "ours_ms": 1e3 * float(np.median(ours)),
+        "pypsa_ms": 1e3 * float(np.median(theirs["window_s"])),
+        "ratio": float(np.median(theirs["window_s"]) / np.median(ours)),
+        "objective_off": float((off / np.abs(objectives)).max()),
+        "solver_share": float(np.sum(solves) / np.sum(ours)),
+    }
+
+
 @case("energy-windows")
 def windows() -> dict[str, float]:
     """Daily windows of 36 hours at 15 minutes, against PyPSA's own rolling horizon."""
@@ -120,27 +150,10 @@ def windows() -> dict[str, float]:
             **{way: price[blocks] for way, price in y.reserve_eur_per_mw.items()},
         )
         ours, solves, _ = our_windows(y)
-        script = Path(__file__).parents[1] / "peers" / "pypsa_windows.py"
-        done = subprocess.run(
-            [python, str(script), str(given), str(came), str(WINDOWS)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            sys.stderr.write(done.stderr[-4000:])
-            raise RuntimeError("the peer failed")
-        theirs = json.loads(came.read_text())
+        theirs = rolled(python, "pypsa_windows.py", given, came, str(WINDOWS))
     # plans of equal cost may leave different states behind: costs are compared from the peer's
     objectives = our_windows(y, theirs["states"])[2]
-    off = np.abs(np.subtract(objectives, theirs["objective_eur"]))
-    return {
-        "ours_ms": 1e3 * float(np.median(ours)),
-        "pypsa_ms": 1e3 * float(np.median(theirs["window_s"])),
-        "ratio": float(np.median(theirs["window_s"]) / np.median(ours)),
-        "objective_off": float((off / np.abs(objectives)).max()),
-        "solver_share": float(np.sum(solves) / np.sum(ours)),
-    }
+    return beside_peer(ours, solves, objectives, theirs)
 
 
 # --- every quarter of an hour -------------------------------------------------------------------

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.cases.energy import AHEAD, FIRST_DAY, peer_python
+from benchmarks.cases.energy import AHEAD, FIRST_DAY, beside_peer, peer_python, rolled
 from benchmarks.cases.fullmodel import (
     BLOCK,
     CAPACITY,
@@ -108,25 +106,10 @@ def full_windows() -> dict[str, float]:
         given, came = Path(folder, "given.npz"), Path(folder, "came.json")
         hand_over(y, given)
         ours, solves, _ = our_full_windows(y)
-        script = Path(__file__).parents[1] / "peers" / "pypsa_full.py"
-        done = subprocess.run(
-            [python, str(script), str(given), str(came)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            sys.stderr.write(done.stderr[-4000:])
-            raise RuntimeError("the peer failed")
-        theirs = json.loads(came.read_text())
+        theirs = rolled(python, "pypsa_full.py", given, came)
     objectives = our_full_windows(y, theirs["states"])[2]
-    off = np.abs(np.subtract(objectives, theirs["objective_eur"]))
-    return {
-        "ours_ms": 1e3 * float(np.median(ours)),
-        "pypsa_ms": 1e3 * float(np.median(theirs["window_s"])),
-        "ratio": float(np.median(theirs["window_s"]) / np.median(ours)),
-        "objective_off": float((off / np.abs(objectives)).max()),
-        "solver_share": float(np.sum(solves) / np.sum(ours)),
-        "slow_share": float(y.slow.mean()),
-    }
+    told = beside_peer(ours, solves, objectives, theirs)
+    return told | {"slow_share": float(y.slow.mean())}
 
 
 @case("energy-month-full")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from tqdm import tqdm
@@ -38,6 +39,9 @@ from gigafactory.factory import (
 )
 from gigafactory.runtime.folder import DiskFull, RunFolder
 
+if TYPE_CHECKING:  # importing it takes a second, which not every command should wait for
+    from gigafactory.runtime.run import Outcome
+
 app = typer.Typer(
     name="gigafactory",
     help="Plans, runs and accounts for an AI gigafactory.",
@@ -55,6 +59,18 @@ RunArgument = Annotated[str, typer.Argument(help="A run folder, or latest.")]
 
 def _say(text: str = "") -> None:
     typer.echo(text)
+
+
+def _tell(outcome: Outcome, command: str, quiet: bool, lines: Iterable[str]) -> None:
+    """Say what a run came to, or its folder alone, and how an interrupted one goes on."""
+    for line in [str(outcome.folder)] if quiet else lines:
+        _say(line)
+    if not outcome.complete:
+        _say(
+            f"Interrupted after {outcome.summary['days_done']} of {outcome.summary['days']} days. "
+            f"Resume with: gigafactory {command} --resume {outcome.folder}"
+        )
+        raise typer.Exit(EXIT_INTERRUPTED)
 
 
 class Bar:
@@ -175,20 +191,11 @@ def run(
             factory, scenario, jobs, scale_to_fleet, prices, start, days, seed, lang, yardstick
         )
         outcome = start_run(options, tell, out=out, reporter=write_report)
-    if quiet:
-        _say(str(outcome.folder))
-    else:
-        _say(summary_table(outcome.summary, lang))
-        for note in outcome.summary["notes"]:
-            if not note.startswith("service "):  # one a service: they stand in the report
-                _say(f"Note     {note}")
-        _say(path_lines(outcome.folder, lang))
-    if not outcome.complete:
-        _say(
-            f"Interrupted after {outcome.summary['days_done']} of {outcome.summary['days']} days. "
-            f"Resume with: gigafactory run --resume {outcome.folder}"
-        )
-        raise typer.Exit(EXIT_INTERRUPTED)
+    lines = [summary_table(outcome.summary, lang)]
+    # notes of services are one a service: they stand in the report
+    notes = (note for note in outcome.summary["notes"] if not note.startswith("service "))
+    lines += [f"Note     {note}" for note in notes]
+    _tell(outcome, "run", quiet, [*lines, path_lines(outcome.folder, lang)])
 
 
 @app.command()
@@ -243,18 +250,8 @@ def stress(
             jobs=jobs, prices=prices, lang=lang,
         )  # fmt: skip
         outcome = start_run(options, tell, out=out, reporter=write_report)
-    if quiet:
-        _say(str(outcome.folder))
-    else:
-        for line in stress_lines(outcome.summary):
-            _say(line)
-        _say(path_lines(outcome.folder, lang))
-    if not outcome.complete:
-        _say(
-            f"Interrupted after {outcome.summary['days_done']} of {outcome.summary['days']} days. "
-            f"Resume with: gigafactory stress --resume {outcome.folder}"
-        )
-        raise typer.Exit(EXIT_INTERRUPTED)
+    lines = [*stress_lines(outcome.summary), path_lines(outcome.folder, lang)]
+    _tell(outcome, "stress", quiet, lines)
 
 
 @app.command()

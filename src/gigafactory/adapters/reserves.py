@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.plant.battery import Battery
+from gigafactory.plant.battery import Battery, limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,8 @@ def deliver(
     power = battery.power_mw
     least, most = (min(max(edge, -power), power) for edge in (cable.least_mw, cable.most_mw))
     base = min(max(wish_mw, least), max(most, least))
-    base = _within(battery, soc_mwh, base, hours)
+    most_in, most_out = limits(battery, soc_mwh, hours)
+    base = min(max(base, -most_out), most_in)
     up = called.up_mw * called.up_share
     down = called.down_mw * called.down_share
     low_time, low_depth, high_time, high_depth = called.fcr_work_share
@@ -154,13 +155,6 @@ def deliver(
 def _whole(power_mw: float) -> float:
     """A shortfall, with what rounding makes of nought left out."""
     return power_mw if power_mw > 1e-9 else 0.0
-
-
-def _within(battery: Battery, soc_mwh: float, net_mw: float, hours: float) -> float:
-    """A net charge that keeps the state of charge within its bounds."""
-    room = max(battery.soc_max_mwh - soc_mwh, 0.0) / (battery.charge_efficiency * hours)
-    stock = max(soc_mwh - battery.soc_min_mwh, 0.0) * battery.discharge_efficiency / hours
-    return min(max(net_mw, -stock), room)
 
 
 def _there(
