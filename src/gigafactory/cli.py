@@ -28,6 +28,7 @@ from gigafactory.engine.errors import (
 from gigafactory.engine.journal import Damaged
 from gigafactory.engine.manifest import write_manifest
 from gigafactory.factory import (
+    CADENCES,
     bundled,
     check_factory,
     fleet_h100_equivalents,
@@ -170,6 +171,12 @@ def run(
     yardstick: Annotated[
         str, typer.Option(help="Hold energy against a bound: hour, full or off.")
     ] = "hour",
+    cadence: Annotated[
+        str | None,
+        typer.Option(
+            help="How often plans are made, whatever the file says: daily, hourly, 15min."
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the folder only.")] = False,
     resume: Annotated[str | None, typer.Option(help="Go on with an interrupted run.")] = None,
 ) -> None:
@@ -181,6 +188,10 @@ def run(
         raise refuse("--lang", "", lang, "is en or nl")
     if yardstick not in {"hour", "full", "off"}:
         raise refuse("--yardstick", "", yardstick, "is hour, full or off")
+    if cadence is not None:
+        cadence = "15 min" if cadence == "15min" else cadence
+        if cadence not in CADENCES:
+            raise refuse("--cadence", "", cadence, "is daily, hourly or 15min")
     tell = Quiet() if quiet else Bar()
     if resume is not None:
         outcome = resume_run(resume, tell, reporter=write_report)
@@ -188,8 +199,9 @@ def run(
         if factory is None:
             raise refuse("FACTORY", "", None, f"is missing; bundled: {', '.join(bundled())}")
         options = RunOptions(
-            factory, scenario, jobs, scale_to_fleet, prices, start, days, seed, lang, yardstick
-        )
+            factory, scenario, jobs, scale_to_fleet, prices, start, days, seed, lang, yardstick,
+            cadence,
+        )  # fmt: skip
         outcome = start_run(options, tell, out=out, reporter=write_report)
     lines = [summary_table(outcome.summary, lang)]
     # notes of services are one a service: they stand in the report

@@ -63,7 +63,7 @@ FACTORY = SmallFactory(
 )
 
 
-def inputs_of(place: Path) -> Inputs:
+def inputs_of(place: Path, cadence: str) -> Inputs:
     jobs = write_jobs(place / "jobs.csv", FACTORY.pools, 900, DAYS * 0.95, 9)
     options = RunOptions(
         factory=str(FACTORY.write(place / "factory.yaml")),
@@ -71,6 +71,7 @@ def inputs_of(place: Path) -> Inputs:
         start=FIRST_DAY.isoformat(),
         days=DAYS,
         seed=6,
+        cadence=cadence,
     )
     return read_inputs(options, Quiet())
 
@@ -133,10 +134,13 @@ def other_jobs(table: JobTable, instant_ns: int) -> JobTable:
     return replace(table, **columns)
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Inputs, list[Any]]:
+@pytest.fixture(scope="module", params=["daily", "15 min"])
+def world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Inputs, list[Any]]:
+    """A run planned once a day, and one planned again every quarter of an hour."""
     place = tmp_path_factory.mktemp("ahead")
-    inputs = inputs_of(place)
+    inputs = inputs_of(place, request.param)
     return place, inputs, turned(inputs, place / "base.gfj")
 
 

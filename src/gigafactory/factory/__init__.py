@@ -12,6 +12,7 @@ adapters, finance, runtime, report and the command line.
 """
 
 from gigafactory.factory.classes import LotVerdict, classify, fleet_h100_equivalents, tender_lots
+from gigafactory.factory.contracts import CADENCES
 from gigafactory.factory.describing import json_schema, reference_markdown, scenario_schema
 from gigafactory.factory.loading import (
     bundled,
@@ -29,6 +30,7 @@ from gigafactory.factory.starter import init_text
 from gigafactory.factory.timeline import Timeline, compile_timeline, instant_of
 
 __all__ = [
+    "CADENCES",
     "Factory",
     "LotVerdict",
     "Pool",

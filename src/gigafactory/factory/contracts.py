@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from gigafactory.factory.blocks import Day, Flag, Name, SourcedBlock, setting
 from gigafactory.factory.generators import OwnGenerator
@@ -221,6 +221,11 @@ class EnergyMix(SourcedBlock):
         return {name: float(getattr(self, name)) for name in names}
 
 
+Cadence = Literal["daily", "hourly", "15 min"]
+#: How often an energy plan can be made.
+CADENCES: tuple[str, ...] = get_args(Cadence)
+
+
 class Energy(SourcedBlock):
     """Batteries, contracts and the market."""
 
@@ -246,9 +251,16 @@ class Energy(SourcedBlock):
     response: tuple[SiteResponse, ...] = setting(
         "What sites answer within seconds; read by the stress mode alone.", ()
     )
+    cadence: Cadence = setting(
+        "How often the energy plan is made: once a day with trade of what is off, or again within "
+        "the day from what has become known. A stress run plans by day.",
+        "daily",
+        source="Our choice, 2026, assumption: a year is simulated in minutes so",
+    )
 
 
 __all__ = [
+    "CADENCES",
     "Battery",
     "Delivery",
     "Energy",

@@ -21,6 +21,7 @@ from gigafactory.factory.blocks import (
     setting,
 )
 from gigafactory.factory.contracts import (
+    CADENCES,
     Battery,
     Delivery,
     Energy,
@@ -85,6 +86,17 @@ class Factory(Block):
     def title(self) -> Words:
         """The name as shown, in English and Dutch (it stands under `governance`)."""
         return self.governance.title
+
+    def with_cadence(self, cadence: str) -> Factory:
+        """The same factory, whose energy plan is made at another cadence.
+
+        Args:
+            cadence: one of `contracts.CADENCES`.
+        """
+        assert cadence in CADENCES, f"{cadence!r} is no cadence"
+        return self.model_copy(
+            update={"energy": self.energy.model_copy(update={"cadence": cadence})}
+        )
 
 
 __all__ = [

@@ -12,7 +12,7 @@ re-checks every period against what is metered.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from gigafactory.planner.numbers import BEYOND_EUR_PER_MWH, Numbers
 from gigafactory.planner.own import Own, commit
 from gigafactory.planner.putting_off import longest_h
 from gigafactory.planner.shape import Horizon, SiteShape
-from gigafactory.planner.solving import LineSolver, Solution
+from gigafactory.planner.solving import LineSolver
 
 Array = npt.NDArray[np.float64]
 
@@ -37,10 +37,12 @@ _SLACK_MW: Final = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class DayInput:
-    """What is known when a day is planned; arrays over `STEPS` unless said.
+    """What is known when a day, or what is left of one, is planned; arrays over T steps.
+
+    A day is planned over `STEPS` steps; again within the day over those of `planner.rolling`.
 
     Attributes:
-        periods: market periods of the day, 92, 96 or 100.
+        periods: market periods to be decided, the first steps; of a whole day 92, 96 or 100.
         hours: length of each step, h; 0 for steps a short day leaves empty.
         price_eur_per_mwh: known or expected day-ahead price.
         limit_mw: import limit.
@@ -48,10 +50,10 @@ class DayInput:
         offset_mw: what the site draws beside `site_per_it` times its IT above rest.
         rest_mw: IT power of accelerators in service at rest.
         capacity: accelerators in service.
-        contract_mw: expected output, [contracts, STEPS].
+        contract_mw: expected output, [contracts, T].
         soc_mwh: energy in the battery above its lower bound, now.
         arrivals_gpu_h: per group and step, work that would be done if nothing was deferred,
-            [groups, STEPS].
+            [groups, T].
         position_mw: bought at the gate, sold where negative; what is needed beside it is traded.
         spread_eur_per_mwh: what trade after the auction costs beyond the day-ahead price.
         generators: what own generators could give and what that costs; nothing without any.
@@ -126,6 +128,24 @@ class Plan:
     generator_mw: Array = field(default_factory=lambda: np.zeros((0, 0)))
     conflict: Conflict | None = None
 
+    def followed_by(self, step: int, newer: Plan) -> Plan:
+        """This plan until a step, and from there on a newer one whose first step it is.
+
+        Which work is put off stays as it was (`planner.rolling`).
+        """
+        joined: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name)[..., :step], getattr(newer, name)], axis=-1)
+            for name in COURSES
+        }
+        return replace(self, **joined)
+
+
+#: What a plan made again says anew for each market period.
+COURSES: Final = (
+    "it_mw", "speed", "charge_mw", "discharge_mw", "import_mw", "export_mw", "contract_share",
+    "day_ahead_mw", "intraday_mw", "generator_mw",
+)  # fmt: skip
+
 
 class EnergyPlanner:
     """The LP of one site, built once and solved day after day.
@@ -153,23 +173,32 @@ class EnergyPlanner:
             The plan. When the solver finds none the status names the fallback, to run within
             physical limits with the battery at rest, and `Plan.conflict` what could not be kept.
         """
-        found = self._solver.solve([self._numbers(day)])
+        found = self._solver.solve([self.numbers(day)])
         if found is None:
             why = find_conflict(self._solver.program) or Conflict(("solver",), 0, STEPS - 1)
             return replace(self.flat_out(day), conflict=why)
-        return self._read(day, found)
+        width = found.program.width
+        values = found.columns[: STEPS * width].reshape(STEPS, width)
+        return self.read(day, values, found.objective_eur)
 
-    def _numbers(self, day: DayInput) -> Numbers:
-        s, x = self.shape, Numbers.plain(self.shape, STEPS)
+    def numbers(self, day: DayInput, months: int = 1) -> Numbers:
+        """The numbers of a programme over the steps given.
+
+        Args:
+            day: what is known.
+            months: peaks the programme has; that of the next month costs nothing yet.
+        """
+        steps = len(day.hours)
+        s, x = self.shape, Numbers.plain(self.shape, steps)
         x.on = day.hours > 0
         price = day.price_eur_per_mwh
         mean = float(price[x.on].mean())
-        x.import_eur_per_mwh = np.full(STEPS, s.levy_eur_per_mwh)
-        x.export_eur_per_mwh = np.full(STEPS, -s.export_margin_eur_per_mwh)
+        x.import_eur_per_mwh = np.full(steps, s.levy_eur_per_mwh)
+        x.export_eur_per_mwh = np.full(steps, -s.export_margin_eur_per_mwh)
         x.position_mw = day.position_mw
         x.buy_eur_per_mwh = price + day.spread_eur_per_mwh
         x.sell_eur_per_mwh = price - day.spread_eur_per_mwh
-        x.limit_mw, x.export_mw = day.limit_mw, np.full(STEPS, day.export_mw)
+        x.limit_mw, x.export_mw = day.limit_mw, np.full(steps, day.export_mw)
         x.load_mw = day.offset_mw + s.site_per_it * day.rest_mw
         x.capacity = day.capacity
         x.contract_mw = day.contract_mw
@@ -177,7 +206,7 @@ class EnergyPlanner:
             own = day.generators
             x.generator_mw, x.generator_eur_per_mwh = own.most_mw, own.cost_eur_per_mwh
             x.generator_least_mw = own.least_mw
-        x.contract_eur_per_mwh = np.repeat(s.taking_eur_per_mwh[:, None], STEPS, axis=1)
+        x.contract_eur_per_mwh = np.repeat(s.taking_eur_per_mwh[:, None], steps, axis=1)
         x.arrivals_gpu_h = day.arrivals_gpu_h
         delay = np.array([g.delay_eur_per_gpu_h for g in s.groups]).reshape(-1, 1)
         x.delay_eur_per_gpu_h = delay * day.hours / 24.0
@@ -188,8 +217,9 @@ class EnergyPlanner:
         x.slow = self.may_slow(day) if day.slow is None else day.slow
         x.soc_mwh = day.soc_mwh
         if s.peaks:
-            x.peak_eur_per_mw = np.array([day.peak_eur_per_mw])
-            x.peak_mw, x.peak_row = np.array([day.peak_mw]), day.other_month.astype(np.int64)
+            x.peak_eur_per_mw = np.array([day.peak_eur_per_mw, 0.0])[:months]
+            x.peak_mw = np.array([day.peak_mw, 0.0])[:months]
+            x.peak_row = day.other_month.astype(np.int64)
         # what is left in the battery is worth what it saves on an average hour
         x.soc_eur_per_mwh = s.stored_eur_per_mwh(mean)
         if day.band is not None:
@@ -210,10 +240,15 @@ class EnergyPlanner:
         load = day.offset_mw + self.shape.site_per_it * (day.rest_mw + active_mw)
         return np.asarray(load > day.limit_mw)
 
-    def _read(self, day: DayInput, found: Solution) -> Plan:
+    def read(self, day: DayInput, x: Array, objective_eur: float) -> Plan:
+        """The plan that an answer of a programme stands for.
+
+        Args:
+            day: what it was asked with; its first `periods` steps are market periods.
+            x: every column of a step, per step, [T, width].
+            objective_eur: value of its objective.
+        """
         s, n, at = self.shape, day.periods, self._at
-        width = found.program.width
-        x = found.columns[: STEPS * width].reshape(STEPS, width)
         flows = {name: x[:n, at[name]] for name in ("import", "export", "beyond")}
         if s.generators:
             self._commit(day, x, flows)
@@ -242,16 +277,12 @@ class EnergyPlanner:
         used = running.sum(axis=0)
         room = (used < day.capacity[:n] * 0.98) & (flows["import"] < day.limit_mw[:n] * 0.98)
         pace = (running, np.where(waits & room, self._worth_waiting_h(day), 0.0), speed)
-        return self._plan(
-            "optimal", day, it, pace, flows, self._shares(day, x), found.objective_eur
-        )
+        return self._plan("optimal", day, it, pace, flows, self._shares(day, x), objective_eur)
 
     def _worth_waiting_h(self, day: DayInput) -> Array:
         """Run time up to which jobs of each group gain by waiting, h, [groups, periods]."""
         s, n = self.shape, day.periods
-        price = np.concatenate(
-            [day.price_eur_per_mwh[:n], day.price_eur_per_mwh[DAY_STEPS:].repeat(4)]
-        )
+        price = day.price_eur_per_mwh.repeat(quarters(day.hours))
         rows = [
             longest_h(price, STEP_H, s.site_per_it * g.active_w[-1], g.delay_eur_per_gpu_h, n)
             for g in s.groups
@@ -335,6 +366,11 @@ class EnergyPlanner:
         flows = {name: np.zeros(n) for name in ("export", "beyond")}
         flows["import"] = day.offset_mw[:n] + s.site_per_it * it
         return self._plan("flat out", day, it, pace, flows, np.ones((s.contracts, n)), float("nan"))
+
+
+def quarters(hours: Array) -> npt.NDArray[np.int64]:
+    """Market periods of a quarter of an hour in each step, [T]; 0 in a step left empty."""
+    return np.rint(hours / STEP_H).astype(np.int64)
 
 
 def _sound(day: DayInput) -> DayInput:

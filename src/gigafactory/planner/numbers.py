@@ -6,7 +6,8 @@ that the solver takes. Nothing here looks ahead: it takes what it is given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -143,6 +144,26 @@ class Numbers:
             backlog_gpu_h=np.zeros(groups),
         )
 
+    def laid_out(self, slot: Ints, slots: int) -> Numbers:
+        """The same over the slots of a ring; those that no step has are off.
+
+        Args:
+            slot: slot of each step, [T].
+            slots: number of slots.
+        """
+        found: dict[str, Any] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, np.ndarray) and one.name not in _NO_STEPS and value.size:
+                out = np.zeros((*value.shape[:-1], slots), value.dtype)
+                out[..., slot] = value
+                found[one.name] = out
+        return replace(self, **found)
+
+
+#: Arrays of `Numbers` that are not over steps.
+_NO_STEPS = ("backlog_gpu_h", "peak_eur_per_mw", "peak_mw")
+
 
 @dataclass(slots=True, eq=False)
 class Filled:
@@ -153,6 +174,16 @@ class Filled:
     lower: Array
     row_lower: Array
     row_upper: Array
+
+    @property
+    def sound(self) -> bool:
+        """Whether a solver can make sense of it; a comparison with what is no number is false."""
+        return bool(
+            np.isfinite(self.cost).all()
+            and (self.lower <= self.upper).all()
+            and ((self.row_lower <= self.row_upper) & (self.row_lower < INF)).all()
+            and (self.row_upper > -INF).all()
+        )
 
 
 def fill_steps(program: Program, numbers: list[Numbers], steps: Ints) -> Filled:
@@ -351,12 +382,4 @@ def fill_line(program: Program, numbers: list[Numbers]) -> bool:
     lp.col_upper_ = np.concatenate([filled.upper.ravel(), upper])
     lp.row_lower_ = np.concatenate([filled.row_lower.ravel(), join_lower])
     lp.row_upper_ = np.concatenate([filled.row_upper.ravel(), join_upper])
-    # a comparison with what is no number is false
-    return bool(
-        np.isfinite(filled.cost).all()
-        and np.isfinite(cost).all()
-        and (filled.lower <= filled.upper).all()
-        and (lower <= upper).all()
-        and ((filled.row_lower <= filled.row_upper) & (filled.row_lower < INF)).all()
-        and (filled.row_upper > -INF).all()
-    )
+    return filled.sound and bool(np.isfinite(cost).all() and (lower <= upper).all())

@@ -206,16 +206,20 @@ class RingProgram:
         self._now = now
         highs = self._highs
         assert highs is not None
-        self._tell_steps(highs, steps, now)
+        if not self._tell_steps(highs, steps, now):
+            self._highs = None
+            return False
         self._tell_rest(highs, now)
         highs.run()
         info = highs.getInfo()
         self.iterations, self.objective_eur = info.simplex_iteration_count, math.nan
-        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        optimal = highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
+        objective = float(info.objective_function_value)
+        values = np.asarray(highs.getSolution().col_value)
+        if not (optimal and math.isfinite(objective) and np.isfinite(values).all()):
             self._highs = None
             return False
-        self.objective_eur = float(info.objective_function_value)
-        self._values = np.asarray(highs.getSolution().col_value)
+        self.objective_eur, self._values = objective, values
         return True
 
     def value(self, site: int, name: str, slot: int) -> float:
@@ -227,6 +231,11 @@ class RingProgram:
         first = self.program.layouts[site].columns[name]
         end = len(self.program.horizon) * self.program.width
         return self._values[first : end : self.program.width]
+
+    def steps(self) -> Array:
+        """Every column of a step of the last plan, per slot, [slots, width]."""
+        slots, width = len(self.program.horizon), self.program.width
+        return self._values[: slots * width].reshape(slots, width)
 
     def spanned(self, site: int, name: str, k: int) -> float:
         """A reserve block, a peak or an entry state of the last plan."""
@@ -241,8 +250,12 @@ class RingProgram:
         highs.passModel(lp)
         self._highs, self._told_spans, self._told_joins = highs, (), ()
 
-    def _tell_steps(self, highs: highspy.Highs, steps: Ints, now: Present) -> None:
-        """Costs, bounds and right-hand sides of some slots, the seam where the present is."""
+    def _tell_steps(self, highs: highspy.Highs, steps: Ints, now: Present) -> bool:
+        """Costs, bounds and right-hand sides of some slots, the seam where the present is.
+
+        Returns:
+            Whether they make sense; HiGHS may call optimal what was asked with no numbers.
+        """
         p = self.program
         f = fill_steps(p, self.numbers, steps)
         at = {int(slot): i for i, slot in enumerate(steps)}
@@ -271,6 +284,7 @@ class RingProgram:
         highs.changeColsCost(len(columns_at), columns_at, f.cost.ravel())
         highs.changeColsBounds(len(columns_at), columns_at, f.lower.ravel(), f.upper.ravel())
         highs.changeRowsBounds(len(rows_at), rows_at, f.row_lower.ravel(), f.row_upper.ravel())
+        return f.sound
 
     def _tell_rest(self, highs: highspy.Highs, now: Present) -> None:
         """Blocks, peaks, entry states, hand-overs."""

@@ -26,14 +26,15 @@ from gigafactory.ledger import Book
 from gigafactory.planner import DayInput, Intent, Plan, PoolView, Wish
 from gigafactory.planner.energy import DAY_STEPS, STEPS, TAIL_STEPS
 from gigafactory.planner.gate import Offer
-from gigafactory.planner.own import Own
 from gigafactory.plant.battery import limits
 from gigafactory.runtime.desks import Desk
+from gigafactory.runtime.inputs import day_hours, day_steps, plan_input
 from gigafactory.runtime.islanding import Islanding, Order
 from gigafactory.runtime.outlook import Outlook
+from gigafactory.runtime.replanning import AGAIN, KEPT, Replanning, told_again
 from gigafactory.runtime.reserves import ReserveDesk, Sale
 from gigafactory.runtime.stressing import Driver
-from gigafactory.runtime.supply import laid_out, order_own
+from gigafactory.runtime.supply import order_own
 from gigafactory.runtime.transportdesk import TransportDesk
 from gigafactory.runtime.unplanned import conflicts_of
 from gigafactory.runtime.wiring import CLASSES, REALTIME, World
@@ -67,6 +68,7 @@ class Trace:
         sales: what came of every auction of balancing reserves, in their order.
         told: what the grid operator said and was offered, in the order of the journal.
         conflicts: of plans that could not be made (`unplanned.conflicts_of`).
+        again: what became of every plan made again within a day, per site (`replanning`).
     """
 
     senses: Array
@@ -77,6 +79,7 @@ class Trace:
     sales: list[Sale] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
     conflicts: list[dict[str, Any]] = field(default_factory=list)
+    again: list[list[str]] = field(default_factory=list)
 
     @classmethod
     def empty(cls, periods: int, sites: int) -> Trace:
@@ -138,6 +141,10 @@ class Loop:
             if wire.reserves is not None and driver is None  # a stress run answers by the second
         }
         self.transport = TransportDesk(world, calendar, journal, book, trace.told)
+        every = world.replan_every if driver is None else 0  # seconds are walked by another engine
+        self.replanning = Replanning(
+            world, calendar, self.outlook, self.transport, self.reserves, every
+        )
         #: power of each battery when the period at hand begins, charging positive, as ordered
         self._battery_mw = [0.0] * len(world.sites)
 
@@ -156,6 +163,7 @@ class Loop:
     def _turn(self, day: int) -> None:
         periods = self.calendar.day_slice(day)
         self.transport.hear(periods.start)
+        self.replanning.begin()
         for desk in self.reserves.values():
             desk.begin(day)
         plans = [self._plan(s, day, periods) for s in range(len(self.world.sites))]
@@ -194,6 +202,7 @@ class Loop:
             if tick.index == gate:
                 self._offer(day, periods.start + tick.index, tick.index, plans)
             self._offer_less(day, periods.start + tick.index, tick.index, plans)
+            self._again(day, periods.start + tick.index, tick.index, plans)
             self._tick(day, periods.start + tick.index, tick.index, plans)
         if self.driver is not None and self.driver.day == day:
             self.journal.append("seconds", int(edges[-1]), self.driver.end_day())
@@ -251,44 +260,46 @@ class Loop:
             soc_mwh: energy in the battery above its lower bound when that day begins.
             desk: keeps what is sold of the battery on the day at hand; none for a day ahead.
         """
-        world, twin = self.world, self.world.twin.sites[s]
-        periods = self.calendar.day_slice(day)
+        wire, periods = self.world.sites[s], self.calendar.day_slice(day)
         n = periods.stop - periods.start
         info = self.outlook.known(s, now)
-        e = self.outlook.expect(info, s, now, periods.start, n + 4 * TAIL_STEPS)
-        hours = np.zeros(STEPS)
-        hours[:n], hours[DAY_STEPS:] = 0.25, 1.0
+        view = self.replanning.view(s) if now == periods.start else None
+        e = self.outlook.expect(info, s, now, periods.start, n + 4 * TAIL_STEPS, view=view)
+        hours = day_hours(n)
         offered = self.offers[s]
         position, spread = np.zeros(STEPS), np.zeros(STEPS)
         if offered is not None:
             position[:n] = self.outlook.position(s, day, *offered)
-            spread[:n] = twin.intraday_spread_eur_per_mwh
-        slope = world.sites[s].planner.shape.site_per_it
-        limit, band = _steps(e.limit_mw, n), None
-        if desk is not None:
-            band = desk.band(hours, e, soc_mwh, n)
-        if band is not None:
-            limit = np.maximum(limit - band.import_mw, 0.0)
-        found = DayInput(
+            spread[:n] = self.world.twin.sites[s].intraday_spread_eur_per_mwh
+        found = plan_input(
+            wire,
+            e,
+            lambda values: day_steps(values, n),
+            hours,
             periods=n,
-            hours=hours,
-            price_eur_per_mwh=_steps(e.price_eur_per_mwh, n),
-            limit_mw=limit,
-            export_mw=world.sites[s].export_mw,
-            # a cable known to be dead carries nothing that could be bought
-            offset_mw=_steps(np.where(e.dark, -slope * e.rest_mw, e.offset_mw), n),
-            rest_mw=np.full(STEPS, e.rest_mw),
-            capacity=_steps(np.where(e.dark, 0.0, e.usable), n),
-            contract_mw=np.array([_steps(mw, n) for mw in e.contract_mw]).reshape(-1, STEPS),
             soc_mwh=soc_mwh,
-            arrivals_gpu_h=np.array([_steps(d, n) for d in e.demand]) * hours,
             position_mw=position,
             spread_eur_per_mwh=spread,
             offered=offered is not None,
-            generators=Own() if e.own is None else laid_out(e.own, lambda v: _steps(v, n)),
-            band=band,
+            band=desk.band(hours, e, soc_mwh, n) if desk is not None else None,
         )
-        return self.transport.with_peak(s, day, found)
+        return self.transport.with_peak(s, day, found, np.arange(STEPS) >= DAY_STEPS)
+
+    def _again(self, day: int, period: int, step: int, plans: list[Plan]) -> None:
+        """Make the plans again from the next period on, where the factory asks for it now."""
+        if not self.replanning.due(step, len(plans[0].it_mw)):
+            return
+        statuses = []
+        for s, plan in enumerate(plans):
+            soc = max(self.world.twin.sites[s].soc_mwh - self._band(s)[0], 0.0)
+            found = self.replanning.again(s, period, step, plan, soc, self.offers[s])
+            statuses.append(KEPT if found is None else AGAIN)
+            if found is not None:
+                plans[s], most = found
+                self._expected[s] = np.hstack([self._expected[s][:, : step + 1], most])
+        self.trace.again.append(statuses)
+        told = told_again(day, step, self.replanning.every, plans, statuses)
+        self.journal.append("again", int(self.calendar.start_ns[period]), *told)
 
     def _offer_less(self, day: int, period: int, step: int, plans: list[Plan]) -> None:
         """Offer less import tomorrow where the grid operator has just said it wants some."""
@@ -659,16 +670,6 @@ class Loop:
             start = f"desk{i}."
             mine = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
             desk.restore(mine, kept)
-
-
-def _steps(values: Array, n: int) -> Array:
-    """Lay values per market period out over a plan's steps: `n` periods, then hourly means."""
-    want = n + 4 * TAIL_STEPS
-    out = np.zeros(STEPS)
-    out[:n] = values[:n]
-    out[n:DAY_STEPS] = values[n - 1]
-    out[DAY_STEPS:] = values[n:want].reshape(TAIL_STEPS, 4).mean(axis=1)
-    return out
 
 
 __all__ = ["Loop", "Trace"]

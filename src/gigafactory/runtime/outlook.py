@@ -15,6 +15,7 @@ from gigafactory.grid import MarketCalendar
 from gigafactory.planner import Information, forecast
 from gigafactory.planner.band import Promise, band_of
 from gigafactory.planner.gate import PROFILES, Offer, past_paths
+from gigafactory.planner.nowcast import Nowcast
 from gigafactory.planner.own import Own
 from gigafactory.plant.thermal import overhead
 from gigafactory.runtime.supply import laid_out, own_ahead
@@ -83,6 +84,7 @@ class Outlook:
         load_method: str | None = None,
         load_quantile: float = 0.5,
         contracts: bool = True,
+        view: Nowcast | None = None,
     ) -> Expected:
         """What is expected of a site from a period on.
 
@@ -95,12 +97,18 @@ class Outlook:
             load_method: how work is forecast; the default method of loads without.
             load_quantile: probability with which no more work than this is expected.
             contracts: whether the output of the power contracts is asked for.
+            view: forecasts to look at instead of new ones; method and quantile are then theirs.
         """
         world, wire, twin = self.world, self.world.sites[s], self.world.twin.sites[s]
         ahead = begin - now + count
 
+        def seen(name: str, method: str | None = None, quantile: float = 0.5) -> Array:
+            if view is not None:
+                return view.ahead(info, name, ahead)
+            return forecast(info, name, ahead, method).at(quantile)
+
         def of(name: str, method: str | None = None, quantile: float = 0.5) -> Array:
-            return _long(forecast(info, name, ahead, method).at(quantile), ahead)[begin - now :]
+            return _long(seen(name, method, quantile), ahead)[begin - now :]
 
         # a restriction in force now is taken to last; one that is not yet in force is not known
         base = _long(wire.base_limit_mw[begin : begin + count], count)
@@ -128,7 +136,7 @@ class Outlook:
             ratio = present / usual if usual > 0 else 1.0
         own = None
         if twin.own is not None and wire.own is not None and wire.own.market:
-            own = own_ahead(twin.own, wire.own, info, now, begin, count)
+            own = own_ahead(twin.own, wire.own, info.calendar, seen, now, begin, count)
         return Expected(
             price_eur_per_mwh=of("price"),
             limit_mw=np.minimum(

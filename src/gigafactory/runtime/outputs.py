@@ -289,7 +289,7 @@ def summarise(
         "outages": outage_rows(book, trace),
         "money": money,
         **_cost(told, book, hours["sold"], money),
-        **plans_told(trace.plans, trace.conflicts, calendar, book.header.sites),
+        **plans_told(trace.plans, trace.conflicts, calendar, book.header.sites, trace.again),
         "conservation": {
             "holds": not problems,
             "problems": [str(p) for p in problems],

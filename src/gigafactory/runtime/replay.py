@@ -46,6 +46,8 @@ def account(journal: Path, book: Book, trace: Trace, until: int | None = None) -
             book.close_day()
             trace.plans.append(list(frame.fields["status"]))
             trace.conflicts += frame.fields.get("conflicts", [])
+        elif frame.kind == "again":
+            trace.again.append(list(frame.fields["status"]))
         elif frame.kind == "intent":
             period += 1
             trace.speed[period] = frame.arrays["speed"]

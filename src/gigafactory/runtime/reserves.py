@@ -20,6 +20,7 @@ from gigafactory.kernel import FULL_SPEED
 from gigafactory.planner import Information, Plan, PoolView
 from gigafactory.planner.band import Band, Promise, band_of, reservoir_mwh
 from gigafactory.planner.reserving import DAY_H, STEP_H, Ahead, Bids, called_worth
+from gigafactory.planner.rolling import Window
 from gigafactory.runtime.outlook import PER_HOUR, Expected, Outlook, expected_load, hourly
 from gigafactory.runtime.reservewires import TAIL_H, ReserveWires
 from gigafactory.runtime.wiring import CLASSES, World
@@ -127,13 +128,48 @@ class ReserveDesk:
         room[:n] = (e.limit_mw - load)[:n]
         return band_of(self.wires.shape, promise, hours, soc_mwh, room)
 
-    def follow(self, plan: Plan, soc_mwh: float) -> None:
-        """Note the course of the battery that a plan leads to, and what it keeps on the way."""
+    def band_over(self, window: Window, e: Expected, soc_mwh: float, step: int) -> Band | None:
+        """The band of a plan made again; none where nothing is sold.
+
+        Args:
+            window: what it reaches over.
+            e: what is expected of its market periods.
+            soc_mwh: energy in the battery above its lower bound, when it begins.
+            step: period of today with which it begins.
+        """
+        parts = []
+        for kind in _KINDS:
+            sold = np.append(getattr(self.today, kind)[step:], getattr(self.tomorrow, kind))
+            values = np.zeros(window.periods)
+            values[: len(sold)] = sold[: window.periods]
+            parts.append(window.most(values))  # sold in any part of a step is kept all of it
+        promise = Promise(*parts)
+        if not promise.anything:
+            return None
+        room = window.means(e.limit_mw - expected_load(self.world.sites[self.site], e))
+        return band_of(self.wires.shape, promise, window.hours, soc_mwh, room)
+
+    def under_way_mwh(self) -> float:
+        """Energy that what is traded back in this period puts into the battery."""
         shape = self.wires.shape
-        gained = plan.charge_mw * shape.charge_efficiency
-        gained = gained - plan.discharge_mw / shape.discharge_efficiency
-        course = soc_mwh + np.cumsum(gained) * 0.25
-        self._course_mwh = np.clip(np.concatenate([[soc_mwh], course]), 0.0, shape.battery_mwh)
+        gain = shape.charge_efficiency if self.back_mw > 0 else 1.0 / shape.discharge_efficiency
+        return self.back_mw * gain / PER_HOUR
+
+    def follow(self, plan: Plan, soc_mwh: float, step: int = 0) -> None:
+        """Note the course of the battery that a plan leads to, and what it keeps on the way.
+
+        Args:
+            plan: of the day.
+            soc_mwh: energy in the battery above its lower bound, when a period begins; with what is
+                traded back in it.
+            step: the period of the day.
+        """
+        shape = self.wires.shape
+        gained = plan.charge_mw[step:] * shape.charge_efficiency
+        gained = gained - plan.discharge_mw[step:] / shape.discharge_efficiency
+        course = np.append(soc_mwh, soc_mwh + np.cumsum(gained) * 0.25)
+        before = self._course_mwh[:step]
+        self._course_mwh = np.clip(np.append(before, course), 0.0, shape.battery_mwh)
         self._low_mwh, space = reservoir_mwh(shape, self.today)
         self._high_mwh = shape.battery_mwh - space
 
@@ -354,11 +390,10 @@ class ReserveDesk:
             room_mw: what the connection leaves beside the load there is now.
         """
         shape, ahead = self.wires.shape, step + 1
-        under_way, self.back_mw = self.back_mw, 0.0
+        under_way_mwh, self.back_mw = self.under_way_mwh(), 0.0
         if ahead >= len(plan.charge_mw):
             return
-        gain = shape.charge_efficiency if under_way > 0 else 1.0 / shape.discharge_efficiency
-        off = soc_mwh + under_way * gain / PER_HOUR - float(self._course_mwh[step])
+        off = soc_mwh + under_way_mwh - float(self._course_mwh[step])
         if abs(off) < LEAVE_MWH:
             return
         if off < 0:

@@ -82,6 +82,7 @@ class RunOptions:
         lang: language of the report.
         yardstick: "hour" for the hourly bound of the energy plan, "full" for the one at market
             periods and a second naive operator too, "off" for none.
+        cadence: how often the energy plan is made; None for what the factory file says.
         stress: fields of `Stress`, for a run some of whose days go by the second; None for none.
     """
 
@@ -95,6 +96,7 @@ class RunOptions:
     seed: int = 0
     lang: str = "en"
     yardstick: str = "hour"
+    cadence: str | None = None
     stress: dict[str, Any] | None = None
 
 
@@ -160,6 +162,8 @@ def read_inputs(options: RunOptions, progress: Progress) -> Inputs:
     progress.stage("reading the factory")
     scenario = load_scenario(options.scenario) if options.scenario else None
     factory = load_factory(options.factory, scenario)
+    if options.cadence is not None:
+        factory = factory.with_cadence(options.cadence)
     catalogue = load_catalogue()
     calendar = _calendar(options, factory)
     place = next(iter(factory.sites.values())).place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from gigafactory.adapters.ownplant import Delivery, OwnPlant
 from gigafactory.factory.generators import OwnGenerator, keeps_running
 from gigafactory.factory.models import Factory
 from gigafactory.grid import MarketCalendar, Signals
-from gigafactory.planner import Information, forecast
 from gigafactory.planner.own import Own
 from gigafactory.plant.generation import Fleet, available_mw
 from gigafactory.units import NS_PER_H
@@ -125,7 +125,13 @@ def header_fields(factory: Factory, sites: list[str]) -> dict[str, tuple[Any, ..
 
 
 def own_ahead(
-    plant: OwnPlant, wires: OwnWires, info: Information, now: int, begin: int, count: int
+    plant: OwnPlant,
+    wires: OwnWires,
+    calendar: MarketCalendar,
+    seen: Callable[[str], Array],
+    now: int,
+    begin: int,
+    count: int,
 ) -> Own:
     """What own generators could give over `count` market periods from one on, as known now.
 
@@ -135,12 +141,13 @@ def own_ahead(
     Args:
         plant: the generators in the twin.
         wires: what a plan must know of them.
-        info: what is known now.
+        calendar: the market periods.
+        seen: what is expected of a signal from now on, by its name.
         now: the period that begins now.
         begin: first period asked for.
         count: number of periods.
     """
-    hours = (info.calendar.start_ns[1] - info.calendar.start_ns[0]) / NS_PER_H
+    hours = (calendar.start_ns[1] - calendar.start_ns[0]) / NS_PER_H
     fleet, state = plant.fleet, plant.state
     able = plant.most_mw(now, hours)
     most, least = np.zeros((2, len(wires.market), count))
@@ -149,9 +156,9 @@ def own_ahead(
         there = wires.exists[k, at]
         if wires.signals[k]:
             ahead = begin - now + count
-            seen = forecast(info, wires.signals[k], ahead).median()
-            seen = np.concatenate([seen, np.full(max(0, ahead - len(seen)), seen[-1])])
-            share = np.clip(seen[begin - now : ahead], 0.0, 1.0)
+            course = seen(wires.signals[k])
+            course = np.concatenate([course, np.full(max(0, ahead - len(course)), course[-1])])
+            share = np.clip(course[begin - now : ahead], 0.0, 1.0)
             most[row] = np.where(there, fleet.capacity_mw[k] * share, 0.0)
             continue
         # fuel of now stands for fuel of later, which a delivery may change

@@ -24,7 +24,7 @@ from gigafactory.grid.baseline import last_metered_mw, prove, schedule_mw, simil
 from gigafactory.grid.ports import Activation, Bid, Direction, Outcome, Product
 from gigafactory.grid.venue import Need
 from gigafactory.ledger import METERS, Book, Facts
-from gigafactory.planner.energy import DAY_STEPS, DayInput
+from gigafactory.planner.energy import DayInput
 from gigafactory.runtime.transport import Transport, told_of
 from gigafactory.runtime.transportbill import month_bill, tariff_for
 from gigafactory.runtime.wiring import World
@@ -477,7 +477,8 @@ class TransportDesk:
         dates, edges = self.calendar.local_dates, self.calendar.day_edges
         tariff = tariff_for(held.line, held.line.tariff, dates[day])
         begin = day - (dates[day].day - 1)
-        so_far = self.import_wh[int(edges[max(begin, 0)]) : int(edges[day]), s].max(initial=0)
+        # what is still to come of the day planned is nought in it
+        so_far = self.import_wh[int(edges[max(begin, 0)]) : int(edges[day + 1]), s].max(initial=0)
         days = range(max(day - USUAL_DAYS, 0), day)
         usual = np.mean([self.load_wh[edges[d] : edges[d + 1], s].max() for d in days])
         hours = self.calendar.period_s / 3600.0
@@ -486,12 +487,17 @@ class TransportDesk:
         left = months.monthrange(dates[day].year, dates[day].month)[1] - dates[day].day + 1
         return tariff.peak_eur_per_kw_month * KW_PER_MW / left, floor_mw, ends
 
-    def with_peak(self, s: int, day: int, x: DayInput) -> DayInput:
-        """What a plan is made of, with the month's peak in it."""
+    def with_peak(self, s: int, day: int, x: DayInput, beyond: npt.NDArray[np.bool_]) -> DayInput:
+        """What a plan is made of, with the month's peak in it.
+
+        Args:
+            s: the site.
+            day: the day planned, or what is left of it.
+            x: what else it is made of.
+            beyond: steps that lie behind that day, [T].
+        """
         price, floor_mw, ends = self.peak(s, day)
-        other = np.zeros(len(x.hours), np.bool_)
-        other[DAY_STEPS:] = ends
-        return replace(x, peak_eur_per_mw=price, peak_mw=floor_mw, other_month=other)
+        return replace(x, peak_eur_per_mw=price, peak_mw=floor_mw, other_month=beyond & ends)
 
     # --- snapshot -----------------------------------------------------------------------------
 

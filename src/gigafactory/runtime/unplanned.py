@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from gigafactory.grid import MarketCalendar
 from gigafactory.planner import Plan
 from gigafactory.planner.energy import DAY_STEPS
+from gigafactory.runtime.replanning import KEPT
 from gigafactory.units import NS_PER_H, NS_PER_S
 
 #: What is done without a plan: run within physical limits, battery at rest, take all contracts.
@@ -36,14 +37,16 @@ def plans_told(
     conflicts: Sequence[dict[str, Any]],
     calendar: MarketCalendar,
     sites: Sequence[str],
+    again: Sequence[Sequence[str]],
 ) -> dict[str, Any]:
-    """How plans ended and which days have none, for the summary: `plans` and `unplanned`.
+    """How plans ended and which days have none: `plans`, `unplanned` and `replanned`.
 
     Args:
         statuses: of every day's plans, per site.
         conflicts: as `conflicts_of` gave them.
         calendar: the market periods.
         sites: names.
+        again: what became of every plan made again within a day, per site.
     """
     every = [status for row in statuses for status in row]
     told = {
@@ -61,7 +64,9 @@ def plans_told(
         ],
     }
     plans = {status: every.count(status) for status in sorted(set(every))}
-    return {"plans": plans, "unplanned": told}
+    renewed = [status for row in again for status in row]
+    replanned = {"plans": len(renewed), "kept": renewed.count(KEPT)}
+    return {"plans": plans, "unplanned": told, "replanned": replanned}
 
 
 def _moment(calendar: MarketCalendar, day: int, step: int, after: int) -> str:

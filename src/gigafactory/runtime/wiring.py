@@ -60,6 +60,8 @@ BASELOAD = "baseload"
 REALTIME = int(JobClass.INFERENCE_REALTIME)
 #: Loads at which the plant's physics is tabulated, from none to full.
 GRID_POINTS = 13
+#: Market periods from one plan to the next, by the cadence a factory file asks for; 0 for a day.
+REPLAN_EVERY = {"daily": 0, "hourly": 4, "15 min": 1}
 #: Hours of a day at the gate, and of the tail planned behind it.
 GATE_DAY, GATE_TAIL = 24, 12
 #: Weather a plan assumes for the slope of site power in IT power: means of De Bilt, 2018 to 2025.
@@ -142,6 +144,7 @@ class World:
         class_share: share of a pool's largest IT power that a class may draw, [P, sites, classes];
             None where no class has a limit.
         islanding: what holds in outages of the grid.
+        replan_every: market periods from one plan to the next; 0 for one a day.
     """
 
     twin: Twin
@@ -158,6 +161,7 @@ class World:
     pool_hall: tuple[int, ...] = ()
     class_share: Array | None = None
     islanding: Policy | None = None
+    replan_every: int = 0
 
 
 def build(
@@ -229,6 +233,7 @@ def build(
         pool_hall=tuple(list(factory.sites[p.site].halls).index(p.hall) for p in factory.fleet),
         class_share=_class_share(line, names, calendar.periods),
         islanding=policy_of(factory, tuple(w.planner.shape.site_per_it for w in wires)),
+        replan_every=REPLAN_EVERY[factory.energy.cadence],
     )
 
 
