@@ -110,9 +110,6 @@ class Outlook:
         def of(name: str, method: str | None = None, quantile: float = 0.5) -> Array:
             return _long(seen(name, method, quantile), ahead)[begin - now :]
 
-        # a restriction in force now is taken to last; one that is not yet in force is not known
-        base = _long(wire.base_limit_mw[begin : begin + count], count)
-        usual, present = wire.base_limit_mw[now], twin.limit_mw[now]
         sizes = [
             int(world.twin.pools[i].usable[now]) * world.twin.pools[i].kernel.spec.node_size
             for i in wire.pools
@@ -131,18 +128,13 @@ class Outlook:
             # a pump of the site's own follows what the network is expected to take
             wanted = np.minimum(of("heat_demand") * wire.heat_peak_mw, wire.heat_mw_max)
             offset_mw = offset_mw + wanted / twin.lift.cop
-        ratio, dark = self._outage(s, now, begin, count)
-        if ratio is None:
-            ratio = present / usual if usual > 0 else 1.0
+        limit_mw, dark = self._limit(s, now, begin, count)
         own = None
         if twin.own is not None and wire.own is not None and wire.own.market:
             own = own_ahead(twin.own, wire.own, info.calendar, seen, now, begin, count)
         return Expected(
             price_eur_per_mwh=of("price"),
-            limit_mw=np.minimum(
-                np.where(dark, 0.0, base * ratio),
-                _long(twin.rights_mw[begin : begin + count], count),
-            ),
+            limit_mw=limit_mw,
             offset_mw=offset_mw,
             rest_mw=rest_mw,
             usable=float(sum(sizes)),
@@ -151,6 +143,22 @@ class Outlook:
             dark=dark,
             own=own,
         )
+
+    def _limit(
+        self, s: int, now: int, begin: int, count: int
+    ) -> tuple[Array, npt.NDArray[np.bool_]]:
+        """Import limit expected from a period on, MW, and the periods known to be dark.
+
+        A restriction in force now is taken to last; one that is not yet in force is not known.
+        """
+        wire, twin = self.world.sites[s], self.world.twin.sites[s]
+        base = _long(wire.base_limit_mw[begin : begin + count], count)
+        usual, present = wire.base_limit_mw[now], twin.limit_mw[now]
+        ratio, dark = self._outage(s, now, begin, count)
+        if ratio is None:
+            ratio = present / usual if usual > 0 else 1.0
+        rights = _long(twin.rights_mw[begin : begin + count], count)
+        return np.minimum(np.where(dark, 0.0, base * ratio), rights), dark
 
     def _outage(
         self, s: int, now: int, begin: int, count: int
