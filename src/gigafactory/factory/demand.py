@@ -406,6 +406,11 @@ class Governance(SourcedBlock):
     interest_note: Words | None = setting(
         "Who commissioned the figures or has an interest in them.", None
     )
+    dossier: Text | None = setting(
+        "Folder of documents about it: supply graph, evidence, registers, plan of its money; a "
+        "bundled name or a path. Empty where there is none.",
+        None,
+    )
 
 
 class Range(SourcedBlock):

@@ -1,0 +1,78 @@
+"""What is assessed: a factory, its dossier, and what a run of it came to, where there is one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gigafactory.assess.results import Evidence, Proof
+from gigafactory.engine.errors import refuse
+from gigafactory.factory import Factory, load_factory
+from gigafactory.factory.dossier import Dossier, dossier_of
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is assessed.
+
+    Attributes:
+        factory: the factory.
+        dossier: its folder of documents.
+        today: the day for which documents count or have expired.
+        run: folder of a run; None where the factory alone is assessed.
+        summary: its summary; empty without a run.
+    """
+
+    factory: Factory
+    dossier: Dossier
+    today: dt.date
+    run: Path | None
+    summary: Mapping[str, Any]
+
+    def figure(self, key: str) -> float | None:
+        """A figure of the run's summary by its dotted key; None where it is not there."""
+        at: Any = self.summary
+        for part in key.split("."):
+            if not isinstance(at, Mapping) or part not in at:
+                return None
+            at = at[part]
+        return float(at) if isinstance(at, int | float) and not isinstance(at, bool) else None
+
+    def counted(self, key: str) -> Evidence:
+        """A figure of the run as evidence; missing where there is none."""
+        proof = Proof.MISSING if self.figure(key) is None else Proof.LEDGER
+        return Evidence(proof, f"summary:{key}")
+
+
+def subject_of(
+    name_or_run: str | Path, today: dt.date | None = None, *, run: Path | None = None
+) -> Subject:
+    """Read what is to be assessed.
+
+    Args:
+        name_or_run: a run folder, a bundled factory or a factory file.
+        today: the day that counts; of a run its last day without one. A factory alone needs one.
+        run: folder of a run whose place is known already.
+
+    Raises:
+        BadInput: with every problem of the first file that has any.
+    """
+    folder = run if run is not None else Path(name_or_run)
+    if (folder / "summary.json").is_file():
+        summary = json.loads((folder / "summary.json").read_text("utf-8"))
+        if not summary.get("days_done"):
+            raise refuse(str(folder), "", None, "no day of this run is done: nothing to assess")
+        factory = load_factory(folder / "factory.yaml")
+        start = dt.date.fromisoformat(summary["start"])
+        ends = start + dt.timedelta(days=int(summary["days_done"]) - 1)
+        return Subject(factory, dossier_of(factory, folder), today or ends, folder, summary)
+    assert today is not None, "a factory without a run is assessed as of a day"
+    factory = load_factory(name_or_run)
+    return Subject(factory, dossier_of(factory), today, None, {})
+
+
+__all__ = ["Subject", "subject_of"]
