@@ -10,13 +10,8 @@ from pydantic import BaseModel
 from gigafactory.engine.errors import BadInput
 from gigafactory.factory import Factory, load_factory
 from gigafactory.factory.contracts import EnergyMix
-from gigafactory.factory.dossier import (
-    KEPT,
-    Dossier,
-    bundled_dossiers,
-    dossier_of,
-    keep_dossier,
-)
+from gigafactory.factory.dossier import KEPT, Dossier, bundled_dossiers, dossier_of
+from gigafactory.runtime.folder import keep_dossier
 
 
 def named(name: str | None) -> Factory:
@@ -38,17 +33,17 @@ def test_one_s_own_is_found_by_path_and_kept_by_a_run(tmp_path: Path) -> None:
     run.mkdir()
     (own / "mix.yaml").write_text("wind: 40 %\n", "utf-8")
     factory = named(str(own))
-    keep_dossier(factory, run)
+    keep_dossier(dossier_of(factory).path, run)
     (own / "mix.yaml").write_text("wind: 90 %\n", "utf-8")
     mix = dossier_of(factory, run).load("mix.yaml", EnergyMix)
     assert mix is not None
     assert mix.wind == pytest.approx(0.4)
-    keep_dossier(factory, run)  # what is kept stays as it was
+    keep_dossier(dossier_of(factory).path, run)  # what is kept stays as it was
     assert "40" in (run / KEPT / "mix.yaml").read_text("utf-8")
 
 
 def test_none_is_no_trouble(tmp_path: Path) -> None:
-    keep_dossier(named(None), tmp_path)
+    keep_dossier(dossier_of(named(None)).path, tmp_path)
     assert not (tmp_path / KEPT).exists()
     assert dossier_of(named(None)) == Dossier()
     assert Dossier().load("mix.yaml", EnergyMix) is None

@@ -15,6 +15,7 @@ _PANEL = "numbers to draw; their unit is in the panel's title"
 
 ALLOWED: dict[str, str] = {
     "adapters/datasets.py:Dataset.about_mb": "MB is a size in bytes and no unit of the model",
+    "assess/results.py:Assessment.scores": "in the unit of the finding of the same name",
     "engine/journal.py:Frame.arrays": _KEYS,
     "grid/figures.py:Figure.value": _KEYS,
     "grid/files.py:Laid.columns": _KEYS,

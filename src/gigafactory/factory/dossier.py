@@ -7,7 +7,6 @@ run keeps a copy, so that what was concluded from it can be concluded again.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -105,15 +104,8 @@ def dossier_of(factory: Factory, run: Path | None = None) -> Dossier:
     return Dossier(path.name, path)
 
 
-def keep_dossier(factory: Factory, folder: Path) -> None:
-    """Copy the dossier of a factory into a run folder; nothing where it has none."""
-    dossier = dossier_of(factory)
-    if dossier.path is not None and not (folder / KEPT).exists():
-        shutil.copytree(dossier.path, folder / KEPT)
-
-
 def _bundled() -> Path:
     return Path(str(resources.files("gigafactory.factory"))) / "data" / "dossiers"
 
 
-__all__ = ["KEPT", "Dossier", "bundled_dossiers", "dossier_of", "keep_dossier"]
+__all__ = ["KEPT", "Dossier", "bundled_dossiers", "dossier_of"]

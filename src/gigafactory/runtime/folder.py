@@ -5,6 +5,7 @@
     runs/rotterdam-1/  runs/rotterdam-2/ ...   runs/latest -> rotterdam-2
         factory.yaml  scenario.yaml  series.parquet  jobs.parquet  accounts.parquet
         transfers.parquet  sources.parquet  journal.gfj  summary.json  report.html  manifest.json
+        dossier/                             documents about the factory, where it has any
         snapshots/day-00041.gfs              only while the run is not finished
 
 A snapshot is the loop's state at the end of a day, with the journal's position and head in its
@@ -30,6 +31,7 @@ import numpy as np
 
 from gigafactory.engine.errors import refuse
 from gigafactory.engine.journal import JSON, Array, Damaged, Journal, frames, sync_folder
+from gigafactory.factory.dossier import KEPT
 
 LATEST: Final = "latest"
 MIN_FREE_BYTES: Final = 256 << 20  # what a week of the default factory needs, with room to spare
@@ -57,6 +59,12 @@ class DiskFull(Exception):  # noqa: N818  (trouble in the world, named as what i
         else:
             words += "; free some space and start again"
         super().__init__(words)
+
+
+def keep_dossier(dossier: Path | None, folder: Path) -> None:
+    """Copy the dossier of a factory into a run folder; nothing where it has none or it is there."""
+    if dossier is not None and not (folder / KEPT).exists():
+        shutil.copytree(dossier, folder / KEPT)
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ from gigafactory.factory import (
     load_scenario,
     scenario_text,
 )
-from gigafactory.factory.dossier import keep_dossier
+from gigafactory.factory.dossier import dossier_of
 from gigafactory.grid import MarketCalendar, Signals, synthetic_signals
 from gigafactory.grid.files import read_columns
 from gigafactory.grid.real import real_signals_from_folder
@@ -46,6 +46,7 @@ from gigafactory.runtime.folder import (
     RunFolder,
     drop_snapshots,
     guard_disk,
+    keep_dossier,
     load_snapshot,
     save_snapshot,
 )
@@ -495,7 +496,7 @@ def _keep_inputs(folder: Path, inputs: Inputs) -> None:
         "jobs_sha256": _sha256(options.jobs),
         "prices_sha256": _sha256(options.prices),
     }
-    keep_dossier(inputs.factory, folder)
+    keep_dossier(dossier_of(inputs.factory).path, folder)
     (folder / "run.json").write_text(json.dumps(kept, indent=2) + "\n", "utf-8")
 
 
