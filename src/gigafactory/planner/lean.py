@@ -126,7 +126,7 @@ class Lean:
         some_step, some_kind = [], []
         for s, name, k in p.spanning:
             spans = (s, name) in products
-            some_step.append(begins[k] if spans else n)
+            some_step.append(begins.get(k, 0) if spans else n)
             some_kind.append(p.width + (products.index((s, name)) if spans else len(products)))
         return (
             np.concatenate([step, np.array(some_step, np.int64)]),
