@@ -32,6 +32,7 @@ from benchmarks.cases.fullmodel import (
 from benchmarks.measuring import Timer, case, peak_mib
 from gigafactory.planner.shape import Horizon
 from gigafactory.planner.solving import LineSolver, solve_once
+from gigafactory.planner.stitching import solve_whole
 
 WINDOWS = 12
 
@@ -114,11 +115,7 @@ def full_windows() -> dict[str, float]:
 
 @case("energy-month-full")
 def full_at_once() -> dict[str, float]:
-    """January of the full model at 15 minutes in one programme, known in advance.
-
-    Not the year: time grows with the 1.8th power of the days, since work put off and the battery
-    tie all of them together.
-    """
+    """January of the full model at 15 minutes in one programme, known in advance."""
     y, days = full_year(), 31
     steps = np.arange(days * DAY, dtype=np.int64)
     x = full_numbers(y, 0, len(steps))
@@ -136,4 +133,31 @@ def full_at_once() -> dict[str, float]:
         "columns": len(found.columns),
         "objective_keur": found.objective_eur / 1e3,
         "beyond_mwh": H * float(found.of(0, "beyond").sum()),
+    }
+
+
+@case("energy-year-full")
+def full_year_at_once() -> dict[str, float]:
+    """The year of the full model at 15 minutes, known in advance, with its proof."""
+    y = full_year()
+    steps, months = np.arange(len(y), dtype=np.int64), int(y.month.max()) + 1
+    x = full_numbers(y, 0, len(y))
+    x.soc_mwh = x.soc_end_mwh = START_MWH
+    x.peak_eur_per_mw, x.peak_mw = np.full(months, PEAK_EUR_PER_MW), np.zeros(months)
+    timer = Timer()
+    horizon = Horizon.line(np.full(len(y), H), steps // BLOCK, y.month)
+    found = solve_whole([SITE], horizon, [x])
+    assert found is not None
+    return {
+        "wall_s": timer.wall_s(),
+        "processor_s": timer.cpu_s(),
+        "solver_s": found.solution.seconds_s,
+        "peak_rss_mib": peak_mib(),
+        "columns": len(found.solution.columns),
+        "days": len(y) / DAY,
+        "stitched": float(found.method != "at once"),
+        "objective_keur": found.solution.objective_eur / 1e3,
+        "bound_keur": found.proof.bound_eur / 1e3,
+        "gap_share": found.proof.gap_share,
+        "beyond_mwh": H * float(found.solution.of(0, "beyond").sum()),
     }

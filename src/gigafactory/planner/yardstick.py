@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from gigafactory.planner.numbers import Numbers
 from gigafactory.planner.shape import GroupShape, Horizon, SiteShape
-from gigafactory.planner.solving import solve_once
+from gigafactory.planner.stitching import solve_whole
 
 Array = npt.NDArray[np.float64]
 
@@ -251,8 +251,8 @@ def measure(shape: SiteShape, course: Course, hours: float, ratio: int = 1) -> Y
 def _bound_eur(shape: SiteShape, course: Course, step_h: float) -> float:
     """The least a course could have cost; nan without a solution."""
     line = Horizon.line(np.full(len(course), step_h))
-    found = solve_once([shape], line, [_known(shape, course, step_h)])
-    return float("nan") if found is None else found.objective_eur
+    found = solve_whole([shape], line, [_known(shape, course, step_h)])
+    return float("nan") if found is None else found.solution.objective_eur
 
 
 def _known(shape: SiteShape, course: Course, step_h: float) -> Numbers:
