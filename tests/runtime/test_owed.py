@@ -154,6 +154,18 @@ def test_seconds_that_are_missed_cost_the_pay_of_what_was_missing() -> None:
     assert settled(CALLED, BATTERY, lag)[1].up_missed_mw == 0.0
 
 
+def test_what_is_given_without_being_owed_is_not_missing() -> None:
+    """The last frequency is answered for a few seconds after the last reading."""
+    due = np.full(N, np.nan)
+    due[:450] = -4.0
+    held = np.where(np.arange(N) < 455, -4.0, 0.0)
+    done = settled(CALLED, BATTERY, walked(fcr_due_mw=due, fcr_mw=held, battery_mw=held))[1]
+    assert done.fcr_missed_mw == 0.0
+    # the wrong way round misses all that was owed, and not more
+    wrong = walked(fcr_due_mw=np.full(N, -4.0), fcr_mw=np.full(N, 4.0))
+    assert settled(CALLED, BATTERY, wrong)[1].fcr_missed_mw == pytest.approx(4.0)
+
+
 def test_without_a_connection_nothing_is_there() -> None:
     off = np.zeros(N, np.bool_)
     off[:225] = True

@@ -207,7 +207,8 @@ def settled(called: Called, battery: Battery, s: Walked) -> tuple[Called, Delive
     """
     fcr, up, down = called.fcr_mw, called.up_mw + called.load_mw, called.down_mw
     due = np.nan_to_num(s.fcr_due_mw)
-    lag = np.where(due >= 0.0, due - s.fcr_mw, s.fcr_mw - due)
+    # of what is owed, and no more: what is given where nothing is owed is not missing
+    lag = np.minimum(np.abs(due) - np.sign(due) * s.fcr_mw, np.abs(due))
     missed = (
         _missed(lag, fcr),
         _missed(s.low_mw.clip(0.0) - s.afrr_mw.clip(0.0), up),

@@ -138,7 +138,8 @@ def _reserve_lines(site: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"Sold     {row['day']} {_PRODUCTS[row['product']]:<9} {row['sold_mw_h']:6,.0f} MW h: "
             f"capacity EUR {row['capacity_eur']:,.0f}{energy}, "
-            f"withheld {row['withheld_eur']:,.0f}; {row['asked_mwh']:.1f} MWh called, {row['missed_mwh']:.2f} missed"
+            f"withheld {row['withheld_eur']:,.0f}; {row['asked_mwh']:.1f} MWh called, "
+            f"{row['missed_mwh']:.2f} missed"
         )
 
 
