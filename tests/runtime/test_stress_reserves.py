@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,37 @@ def test_verify_sees_seconds_that_were_not_sold(
     done = run(tmp_path, "generous", stress={**CALM, "seconds": 900})
     problems = verify(done.folder)[1]
     assert any(p.field == "fcr_sold_wh" and "seconds come to" in p.why for p in problems)
+
+
+def test_an_outage_of_the_grid_suspends_what_was_sold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an ordinary run nothing is owed or paid while the grid is away; the books agree."""
+    promise_by(monkeypatch, {"fcr": [2.0], "up": [3.0]}, 96)
+    factory = SmallFactory((SITE,), changes={"energy.reserves": [BLOCK]})
+    day = FIRST_DAY.isoformat()
+    outage = {"kind": "grid_outage", "site": "site0"}
+    outage |= {"from": f"{day}T00:30:00", "until": f"{day}T01:00:00"}
+    words = {"en": "dark", "nl": "donker"}
+    told = {"name": "dark", "title": words, "explanation": words, "events": [outage]}
+    (tmp_path / "dark.yaml").write_text(json.dumps(told), "utf-8")
+    options = RunOptions(
+        str(factory.write(tmp_path / "factory.yaml")),
+        str(tmp_path / "dark.yaml"),
+        jobs=str(write_jobs(tmp_path / "jobs.csv", factory.pools, 120, 0.9, 5)),
+        start=day,
+        days=1,
+        yardstick="off",
+        stress={**CALM, "seconds": 7200},
+    )
+    done = start_run(options, out=tmp_path / "run")
+    c, m = seconds_of(done), meters_of(done)
+    assert set(c["fcr_sold_mw"][:1800]) == {2.0}
+    assert not c["fcr_sold_mw"][1800:3600].any()
+    assert not np.abs(c["fcr_mw"][1800:3600]).any()
+    assert m["fcr_sold_wh"][:2].tolist() == [500_000] * 2
+    assert not m["fcr_sold_wh"][2:4].any()
+    assert not verify(done.folder)[1]
 
 
 def documented(heading: str, table: int = 0) -> list[str]:

@@ -142,10 +142,15 @@ class SiteSeconds:
             ]
             hand.note_step(np.array(steps, np.int64).clip(0, hand.power_mw.shape[1] - 1))
 
-    def _owe(self, period: int) -> None:
-        """Owe in a period what is owed in it: its block may be another than that before."""
+    def _owe(self, period: int, dark: bool = False) -> None:
+        """Owe in a period what is owed in it: its block may be another than that before.
+
+        Args:
+            period: its number.
+            dark: nothing is sold or paid in it: an outage of the grid, or the way back from one.
+        """
         assert self._owed is not None
-        owed_mw = self._owed.of(period - self._first)
+        owed_mw = (0.0, 0.0, 0.0) if dark else self._owed.of(period - self._first)
         plant = self._plants.get(owed_mw)
         if plant is None:
             plant = self._plants[owed_mw] = owing(self.duty.plant, owed_mw)
@@ -344,7 +349,8 @@ class _Period:
     def __init__(
         self, owner: SiteSeconds, period: int, second: int, begin_ns: int, order: SiteOrder
     ) -> None:
-        owner._owe(period)  # where nobody told this period's edge
+        # in an outage a desk's site is told no edge, and its order says nothing of reserves
+        owner._owe(period, owner.duty.sold_by == AUCTIONS and order.called is None)
         self.of, self.period, self.second = owner, period, second
         self.begin_ns, self.order = begin_ns, order
         self.records: list[list[Records]] = [[] for _ in owner.hands.hands]

@@ -120,7 +120,7 @@ def _pay(tell: Teller, name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     voice = tell.voice
     cells: list[list[Markup | str]] = []
     for k, row in enumerate(rows):
-        key = f"stress.sites.{name}.pay.{k}"
+        key, product = f"stress.sites.{name}.pay.{k}", str(row["product"])
         money = ("capacity_eur", "energy_eur", "withheld_eur")
         shares = [
             tell.share(tell.frame.value(f"{key}.{n}"), f"summary:{key}.{n}", 2)
@@ -129,7 +129,7 @@ def _pay(tell: Teller, name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
         cells.append(
             [
                 voice.date(dt.date.fromisoformat(row["day"])),
-                voice.say(f"reserves.product.{row['product']}"),
+                voice.say(f"reserves.product.{product}"),
                 tell.key(f"{key}.sold_mw_h"),
                 *(tell.key(f"{key}.{n}") for n in money),
                 tell.key(f"{key}.asked_mwh", 1),
