@@ -183,10 +183,11 @@ def test_the_desk_sells_for_stress_days_what_the_response_lets_it(tmp_path: Path
         assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
 
 
-def test_verify_sees_seconds_that_were_not_sold(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("meter", ["fcr_sold_wh", "afrr_up_asked_wh"])
+def test_verify_sees_what_the_seconds_do_not_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meter: str
 ) -> None:
-    """A meter that says more was sold than stood in the seconds is told from a true one."""
+    """A meter that says more was sold, or called, than in the seconds is told from a true one."""
     from gigafactory.adapters import twin
 
     quiet_day(monkeypatch)
@@ -195,12 +196,12 @@ def test_verify_sees_seconds_that_were_not_sold(
 
     def generous(*given: Any) -> dict[str, int]:
         found = honest(*given)
-        return found | {"fcr_sold_wh": found.get("fcr_sold_wh", 0) + 1000}
+        return found | {meter: found.get(meter, 0) + 1000}
 
     monkeypatch.setattr(twin, "read_reserves", generous)
     done = run(tmp_path, "generous", stress={**CALM, "seconds": 900})
     problems = verify(done.folder)[1]
-    assert any(p.field == "fcr_sold_wh" and "seconds come to" in p.why for p in problems)
+    assert any(p.field == meter and "seconds come to" in p.why for p in problems)
 
 
 def test_an_outage_of_the_grid_suspends_what_was_sold(

@@ -91,7 +91,10 @@ def check_seconds(folder: Path) -> list[Problem]:
 def _check_settled(
     folder: Path, settled: list[tuple[int, str, Any, dict[str, Array]]]
 ) -> list[Problem]:
-    """Whether the meters of reserves hold what the seconds say was sold, and called of FCR."""
+    """Whether the meters of reserves hold what the seconds say was sold and called.
+
+    A period in which a setpoint was refused shows another in force than was asked.
+    """
     if not settled:
         return []
     meter = {f.tick_ns // NS_PER_S: f.arrays["meter"] for f in frames(folder / "journal.gfj")
@@ -106,12 +109,17 @@ def _check_settled(
             "afrr_down_sold_wh": c["afrr_down_sold_mw"],
             "fcr_up_wh": due.clip(0.0),
             "fcr_down_wh": -due.clip(None, 0.0),
+            "afrr_up_asked_wh": c["setpoint_mw"].clip(0.0),
+            "afrr_down_asked_wh": -c["setpoint_mw"].clip(None, 0.0),
         }
         of = np.searchsorted(begins, unix_s, side="right") - 1
+        refused = set(of[(c["flags"].astype(np.int64) & REFUSED) != 0].tolist())
         for name, power in seconds.items():
             column = METERS.index(name)
             summed = np.bincount(of, power, len(begins)) * 1e6 / _S_PER_H
             for k in np.unique(of).tolist():
+                if k in refused and name.endswith("asked_wh"):
+                    continue
                 read = int(meter[int(begins[k])][s, column])
                 if abs(summed[k] - read) > _ROUND_WH:
                     why = f"period {k} at {site}: the seconds come to {summed[k]:.0f} Wh"
