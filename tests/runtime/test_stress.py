@@ -144,6 +144,11 @@ def test_golden_ramp_of_200_mhz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     fcr = done.summary["stress"]["sites"]["site0"]["fcr"]
     assert fcr["within_share"] == 1.0
     assert fcr["outside_reserve_s"] == 0
+    # nothing is sold by day here: what the file holds is owed in every second, and not paid
+    site0 = done.summary["stress"]["sites"]["site0"]
+    assert (site0["sold_by"], site0["pay"]) == ("response", None)
+    assert set(c["fcr_sold_mw"]) == {sold}
+    assert done.summary["money"]["paid_eur"]["fcr_capacity"] == 0.0
 
 
 def test_a_trip_is_met_and_work_comes_back_in_order(

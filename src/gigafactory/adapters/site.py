@@ -262,6 +262,8 @@ class Metered:
         breach_micro_eur: what tenants are paid for flexibility beyond their contracts, in all.
         made_mw: output of each own generator, [G]; empty where none runs.
         dumped_mw: burnt in a load bank.
+        reserves: what became of the reserves sold, measured by the second; none where none are
+            settled.
     """
 
     cooling_mw: float
@@ -274,6 +276,7 @@ class Metered:
     breach_micro_eur: int
     made_mw: Array = field(default_factory=lambda: np.zeros(0))
     dumped_mw: float = 0.0
+    reserves: Delivered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +345,7 @@ def read_site(
     reuse, work, pumped = _heat(site, period, done.heat_mw, beside)
     if not walked:
         done = _supply(site, period, order, hours, done, load + work)
+    site.delivered = done.reserves or site.delivered
     made = done.made_mw if len(done.made_mw) else np.zeros(_own_count(site))
     c = site.carries
     values = {

@@ -1,7 +1,8 @@
-"""What a site answers within seconds: reserves sold, supplies, and tenants' flexibility contracts.
+"""What a site answers within seconds: reserves, supplies, and tenants' flexibility contracts.
 
-Used by the stress mode. A site without such a block sells no reserve, has no uninterruptible
-supplies, and its classes have the contracts of `flex_contracts`.
+Used by the stress mode. A site without such a block has no uninterruptible supplies, its classes
+have the contracts of `flex_contracts`, and it owes what `energy.reserves` sells by day, if that
+sells any. Where both are there, the powers here are the most that is sold for a stress day.
 """
 
 from __future__ import annotations
@@ -64,25 +65,27 @@ class SiteResponse(SourcedBlock):
 
     site: Name = setting("The site.")
     fcr_mw: PowerMW = setting(
-        "FCR sold, each way.",
+        "FCR, each way: held in every second, or, where `energy.reserves` sells from the site, the "
+        "most that is sold for a stress day (0 MW: what was prequalified there).",
         0.0,
         key="fcr",
         source="Our assumption, 2026, assumption: none is sold",
     )
     fcr_recovery_mw: PowerMW = setting(
-        "Most that the recovery of the battery's energy for FCR takes or gives.",
+        "Most that the recovery of the battery's energy for FCR takes or gives; none where "
+        "`energy.reserves` sells, whose trades bring the battery back.",
         0.0,
         key="fcr_recovery",
         source="Our assumption, 2026, assumption: none is sold",
     )
     afrr_up_mw: PowerMW = setting(
-        "aFRR sold upward (less import).",
+        "aFRR upward (less import): held, or the most that is sold, as for FCR.",
         0.0,
         key="afrr_up",
         source="Our assumption, 2026, assumption: none is sold",
     )
     afrr_down_mw: PowerMW = setting(
-        "aFRR sold downward (more import).",
+        "aFRR downward (more import): held, or the most that is sold, as for FCR.",
         0.0,
         key="afrr_down",
         source="Our assumption, 2026, assumption: none is sold",

@@ -48,6 +48,22 @@ class Stepper:
         self.happened: Rows = np.zeros(1, HAPPENED)
         self._traces = np.zeros((1, 4, len(plant.classes)))
 
+    def adopt(self, plant: ResponsePlant) -> None:
+        """Owe from now on what another plant owes: the same site, with other reserves sold.
+
+        What is under way of FCR and of the setpoint is cut back to what is now sold, so that
+        nothing is given which nobody bought; all else goes on.
+
+        Args:
+            plant: the same site; its battery and classes are those there are.
+        """
+        active = float(self._plant["active_mw"][0])
+        self.plant, self._plant = plant, plant_row(plant)
+        self._plant["active_mw"] = active
+        fcr, afrr, y = plant.fcr.contracted_mw, plant.afrr, self.site
+        y["fcr_mw"] = y["fcr_mw"].clip(-fcr, fcr)
+        y["setpoint_mw"] = y["setpoint_mw"].clip(-afrr.down_mw, afrr.up_mw)
+
     def work(self, active_mw: Array, throttle_mw: Array, depth_mw: Array) -> None:
         """Tell what runs, or would if it were not paused.
 

@@ -136,9 +136,11 @@ class Loop:
             world.twin.sites, outages, calendar, journal, world.islanding, trace.islands
         )
         self.reserves = {
-            s: ReserveDesk(world, calendar, s, self.outlook)
+            s: ReserveDesk(
+                world, calendar, s, self.outlook, driver.bidder_on(s) if driver else None
+            )
             for s, wire in enumerate(world.sites)
-            if wire.reserves is not None and driver is None  # a stress run answers by the second
+            if wire.reserves is not None
         }
         self.transport = TransportDesk(world, calendar, journal, book, trace.told)
         every = world.replan_every if driver is None else 0  # seconds are walked by another engine
@@ -191,7 +193,8 @@ class Loop:
             arrays,
         )
         if self.driver is not None:
-            self.driver.begin_day(day)
+            calls = {s: reserve.calls for s, reserve in self.reserves.items()}
+            self.driver.begin_day(day, calls)
         edges = self.calendar.start_ns[periods.start : periods.stop + 1]
         gate = int(np.searchsorted(self.calendar.local_hour[periods], GATE_HOUR))
         auctions = self._auctions(periods)
@@ -440,7 +443,8 @@ class Loop:
         called = None
         if desk is not None:
             called, slow = desk.called(step, views)
-            wanted = wanted if slow is None else np.minimum(wanted, slow)
+            if slow is not None and driver is None:  # by the second, work is slowed when called
+                wanted = np.minimum(wanted, slow)
             desk.look(plan, step, soc, room)
         wish = Wish(wanted, plan.running[:, step], plan.holds_h[:, step])
         halls = {hall: float(limit[period]) for hall, limit in wire.halls_mw.items()}

@@ -8,6 +8,7 @@ battery, or puts into it, is traded back after the day-ahead auction, a market p
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from gigafactory.grid import MarketCalendar
 from gigafactory.kernel import FULL_SPEED
 from gigafactory.planner import Information, Plan, PoolView
 from gigafactory.planner.band import Band, Promise, band_of, reservoir_mwh
-from gigafactory.planner.reserving import DAY_H, STEP_H, Ahead, Bids, called_worth
+from gigafactory.planner.reserving import DAY_H, STEP_H, Ahead, Bidder, Bids, called_worth
 from gigafactory.planner.rolling import Window
 from gigafactory.runtime.outlook import PER_HOUR, Expected, Outlook, expected_load, hourly
 from gigafactory.runtime.reservewires import TAIL_H, ReserveWires
@@ -76,13 +77,22 @@ class ReserveDesk:
         calendar: its market periods.
         site: number of the site; it sells reserves.
         outlook: what may be expected.
+        bidder_on: who bids for a day of delivery; None is the same for every day.
     """
 
-    def __init__(self, world: World, calendar: MarketCalendar, site: int, outlook: Outlook) -> None:
+    def __init__(
+        self,
+        world: World,
+        calendar: MarketCalendar,
+        site: int,
+        outlook: Outlook,
+        bidder_on: Callable[[int], Bidder] | None = None,
+    ) -> None:
         wires = world.sites[site].reserves
         assert wires is not None, "a site that sells nothing has no desk"
         self.world, self.calendar, self.site, self.outlook = world, calendar, site, outlook
         self.wires: ReserveWires = wires
+        self.bidder_on = bidder_on or (lambda _: wires.bidder)
         self.today = self.tomorrow = Promise.none(0)
         self.back_mw = 0.0
         self._today: list[Called] = []
@@ -99,6 +109,11 @@ class ReserveDesk:
             for name, rules in self.wires.rules.items()
             if any(power[product] > 0 for product in sold[name])
         )
+
+    @property
+    def calls(self) -> Sequence[Called]:
+        """What is sold and called in every period of today."""
+        return self._today
 
     # --- the day ------------------------------------------------------------------------------
 
@@ -210,11 +225,12 @@ class ReserveDesk:
         # the second gate closes an hour after the first: it looks through the same glass
         assert self._seen is not None, "the first auction of a day looks ahead"
         ahead = replace(self._seen, soc_mwh=soc_mwh)
+        bidder = self.bidder_on(day)
         if auction == "fcr":
-            bids = self.wires.bidder.fcr(ahead)
+            bids = bidder.fcr(ahead)
         else:
-            sold = self.promise_ahead(STEP_H) or Promise.none(self.wires.bidder.steps)
-            bids = self.wires.bidder.afrr(ahead, sold)
+            sold = self.promise_ahead(STEP_H) or Promise.none(bidder.steps)
+            bids = bidder.afrr(ahead, sold)
         won = bids.accepted_mw(self._clearing(auction, bids, span))
         self._take(auction, won, ahead, span)
         return self._told(auction, day, bids, won, span)

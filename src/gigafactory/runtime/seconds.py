@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from gigafactory.adapters.reserves import Called, Delivered
 from gigafactory.adapters.site import METER_MW, Metered, SiteOrder, TwinSite
 from gigafactory.kernel import Records
 from gigafactory.planner import Action, Intent, ResponsePlant
 from gigafactory.planner.balancing import see_ahead
+from gigafactory.planner.delivery import corridor
 from gigafactory.planner.stepping import Stepper
 from gigafactory.plant.ridethrough import Change
 from gigafactory.runtime.hands import GRAIN_MW, Hand, Hands
+from gigafactory.runtime.owed import AUCTIONS, NOBODY, Owed, Walked, owing, settled
 from gigafactory.runtime.stress import NOTICE_S, SETPOINT_S, DaySignals
 from gigafactory.units import NS_PER_S
 
@@ -36,6 +39,7 @@ COLUMNS: Final = (
     *("frequency_hz", "setpoint_mw", "limit_mw", "import_mw", "it_mw", "battery_mw", "soc_mwh"),
     *("ups_mw", "scheduled_mw", "fcr_mw", "fcr_due_mw", "afrr_mw", "throttled_mw", "paused_mw"),
     *("dropped_mw", "granularity_mw", "shortfall_mw", "excess_mw", "flags"),
+    *("fcr_sold_mw", "afrr_up_sold_mw", "afrr_down_sold_mw"),
 )
 _AT: Final = {name: i for i, name in enumerate(COLUMNS)}
 #: Bits of `flags`: no connection; a limit below the connection's own; a setpoint refused; a
@@ -55,6 +59,8 @@ class Duty:
         breach_eur_per_mwh: what a MWh beyond the contract is paid, [classes].
         floor: slowest speed step, [classes].
         full_mw: what the site draws when everything works.
+        sold_by: who says what it owes, one of `owed.AUCTIONS`, `RESPONSE`, `NOBODY`.
+        most_mw: the most it may owe, by product.
     """
 
     plant: ResponsePlant
@@ -63,6 +69,8 @@ class Duty:
     breach_eur_per_mwh: Array
     floor: Ints
     full_mw: float
+    sold_by: str = NOBODY
+    most_mw: Mapping[str, float] = field(default_factory=dict)
 
 
 class SiteSeconds:
@@ -89,8 +97,11 @@ class SiteSeconds:
         self.stepper = Stepper(duty.plant, both, site.soc_mwh)
         self.rows: list[Array] = []
         self._credit = self._price = 0.0
-        sold = duty.plant
-        self._room_mw = sold.fcr.contracted_mw + sold.fcr.recovery_mw + sold.afrr.down_mw
+        self._owed: Owed | None = None
+        self._first = 0
+        self._corridor_mw = (np.zeros(0), np.zeros(0))
+        self._plants: dict[tuple[float, float, float], ResponsePlant] = {}
+        self._room_mw = 0.0
         self._split: tuple[int, float] | None = None
         self._load_mw = np.zeros(0)
         self._day: DaySignals | None = None
@@ -98,12 +109,15 @@ class SiteSeconds:
 
     # --- a day and its periods ----------------------------------------------------------------
 
-    def begin_day(self, signals: DaySignals, periods: slice) -> None:
-        """Learn what will happen in a day; limits are told their notice ahead.
+    def begin_day(self, signals: DaySignals, periods: slice, owed: Owed) -> None:
+        """Learn what will happen in a day and what is owed in it; limits are told ahead.
 
         The setpoints' clock and the contracts' begin anew where the day before was no stress day.
         """
-        self._day = signals
+        self._day, self._owed, self._first = signals, owed, periods.start
+        if self.duty.sold_by == AUCTIONS:
+            sent = np.repeat(signals.setpoint_mw, SETPOINT_S)[: len(signals.frequency_hz)]
+            self._corridor_mw = corridor(self.duty.plant, sent)
         per = len(signals.frequency_hz) // (periods.stop - periods.start)
         # the cable, and what contracts allow as it is known when the day begins
         least = np.minimum(self.site.limit_mw[periods], self.site.rights_mw[periods])
@@ -127,6 +141,22 @@ class SiteSeconds:
                 for row, now in zip(hand.power_mw, in_force, strict=True)
             ]
             hand.note_step(np.array(steps, np.int64).clip(0, hand.power_mw.shape[1] - 1))
+
+    def _owe(self, period: int, dark: bool = False) -> None:
+        """Owe in a period what is owed in it: its block may be another than that before.
+
+        Args:
+            period: its number.
+            dark: nothing is sold or paid in it: an outage of the grid, or the way back from one.
+        """
+        assert self._owed is not None
+        owed_mw = (0.0, 0.0, 0.0) if dark else self._owed.of(period - self._first)
+        plant = self._plants.get(owed_mw)
+        if plant is None:
+            plant = self._plants[owed_mw] = owing(self.duty.plant, owed_mw)
+        if self.stepper.plant is not plant:
+            self.stepper.adopt(plant)
+        self._room_mw = owed_mw[0] + plant.fcr.recovery_mw + owed_mw[2]
 
     def ride(self) -> Sequence[Change]:
         """The day's changes of the ride-through machine."""
@@ -158,6 +188,7 @@ class SiteSeconds:
             + self.site.losses_mw[period]
             + self.site.auxiliary_mw
         )
+        self._owe(period)
         self._split = None
         self._price = float(self.site.price_eur_per_mwh[period])
         cap = self._cap_mw(period, second)
@@ -318,16 +349,21 @@ class _Period:
     def __init__(
         self, owner: SiteSeconds, period: int, second: int, begin_ns: int, order: SiteOrder
     ) -> None:
+        # in an outage a desk's site is told no edge, and its order says nothing of reserves
+        owner._owe(period, owner.duty.sold_by == AUCTIONS and order.called is None)
         self.of, self.period, self.second = owner, period, second
         self.begin_ns, self.order = begin_ns, order
         self.records: list[list[Records]] = [[] for _ in owner.hands.hands]
         classes = len(owner.duty.floor)
         count = round(owner.duty.plant.period_s)
         self.table = np.zeros((count, len(COLUMNS) + 2 * classes))
+        self.by_work_mw = np.zeros(count)
         self.excess_mws = np.zeros(classes)
         self.sums = dict.fromkeys(
             ("cooling", "losses", "heat", "water", "auxiliary", "charge", "discharge"), 0.0
         )
+        plant = owner.stepper.plant
+        self.sold_mw = plant.fcr.contracted_mw, plant.afrr.up_mw, plant.afrr.down_mw
         self._read = [0.0, 0.0]
         self._cut = False
 
@@ -478,8 +514,9 @@ class _Period:
             0.0 if off else of._limit_mw[at], grid - unsupplied, it_mw, battery, y["soc_mwh"], ups,
             done["scheduled_mw"], done["fcr_mw"], done["fcr_due_mw"], afrr,
             shed["throttled_mw"].sum(), shed["paused_mw"].sum(), shed["dropped_mw"].sum(),
-            max(spare, 0.0), unsupplied, excess.sum(), flags,
+            max(spare, 0.0), unsupplied, excess.sum(), flags, *self.sold_mw,
         )  # fmt: skip
+        self.by_work_mw[k] = y["afrr_load_mw"] + afrr - float(done["afrr_mw"])
         row = self.table[k]
         row[: len(values)] = values
         classes = len(real)
@@ -545,6 +582,7 @@ class _Period:
         of.site.soc_mwh = float(of.stepper.site["soc_mwh"][0])
         mean = {name: total / n for name, total in self.sums.items()}
         breach = self.excess_mws / _S_PER_H @ of.duty.breach_eur_per_mwh
+        called, delivered = self._settled()
         metered = Metered(
             cooling_mw=mean["cooling"],
             losses_mw=mean["losses"],
@@ -554,8 +592,35 @@ class _Period:
             charge_mw=mean["charge"],
             discharge_mw=mean["discharge"],
             breach_micro_eur=round(float(breach) * 1e6),
+            reserves=delivered,
         )
-        return replace(self.order, metered=metered), self.records
+        return replace(self.order, metered=metered, called=called), self.records
+
+    def _settled(self) -> tuple[Called | None, Delivered | None]:
+        """What was called and delivered of what the desk sold; none where no desk sells."""
+        of, called, n = self.of, self.order.called, len(self.table)
+        if called is None or of._day is None:
+            return None, None
+        span = slice(self.second, self.second + n)
+        c = {name: self.table[:, at] for name, at in _AT.items()}
+        low, high = of._corridor_mw
+        sent = of._day.setpoint_mw[np.arange(span.start, span.stop) // SETPOINT_S]
+        walked = Walked(
+            fcr_mw=c["fcr_mw"],
+            fcr_due_mw=c["fcr_due_mw"],
+            afrr_mw=c["afrr_mw"],
+            afrr_work_mw=self.by_work_mw,
+            asked_mw=sent,
+            low_mw=low[span],
+            high_mw=high[span],
+            battery_mw=c["battery_mw"],
+            soc_mwh=c["soc_mwh"],
+            import_mw=c["import_mw"],
+            limit_mw=c["limit_mw"],
+            off=(c["flags"].astype(np.int64) & TRIP) != 0,
+            export_mw=of.site.export_mw,
+        )
+        return settled(called, of.duty.plant.battery, walked)
 
 
 __all__ = ["COLUMNS", "Duty", "SiteSeconds"]

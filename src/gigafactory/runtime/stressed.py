@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 from gigafactory.engine.errors import Problem
 from gigafactory.engine.journal import frames
 from gigafactory.kernel.sitestate import HIGHEST_HZ, LOWEST_HZ, REASONS
-from gigafactory.ledger import Book
+from gigafactory.ledger import METERS, Book
 from gigafactory.planner.balancing import TOLERANCE, ResponsePlant
 from gigafactory.planner.delivery import corridor
-from gigafactory.runtime.seconds import COLUMNS, CUT, EXCEEDED, ORDERED, REFUSED, TRIP
+from gigafactory.runtime.owed import AUCTIONS
+from gigafactory.runtime.reservesummary import product_rows
+from gigafactory.runtime.seconds import CUT, EXCEEDED, ORDERED, REFUSED, TRIP
 from gigafactory.runtime.stressing import DAYS_NAME, SECONDS_NAME, Driver
 from gigafactory.runtime.wiring import CLASSES
 from gigafactory.units import NS_PER_S
@@ -32,7 +34,10 @@ OVER_MW: Final = 1e-4
 #: How long before and behind a trip or an ordered limit moves belong to it, s: its notice, and the
 #: way back by ramp etiquette.
 EXEMPT_S: Final = 900
-_ALL: Final = (*COLUMNS, *(f"shed_{c}_mw" for c in CLASSES), *(f"beyond_{c}_mw" for c in CLASSES))
+#: Columns of the table of seconds that are no readings.
+_LABELS: Final = ("site", "unix_s")
+#: Wh that whole meters may be off a sum of seconds in one period: the remainder they carry.
+_ROUND_WH: Final = 2.0
 
 
 def gather(folder: Path) -> None:
@@ -51,7 +56,10 @@ def drop_days(folder: Path) -> None:
 
 
 def check_seconds(folder: Path) -> list[Problem]:
-    """Whether the table of seconds is what the journal says it is; nothing without stress days."""
+    """Whether the table of seconds is what the journal says it is; nothing without stress days.
+
+    What a desk sold must stand in its seconds as it does in the meters that are paid by.
+    """
     told = [f.fields for f in frames(folder / "journal.gfj") if f.kind == "seconds"]
     if not told:
         return []
@@ -59,18 +67,63 @@ def check_seconds(folder: Path) -> list[Problem]:
     if not path.is_file():
         return [Problem(str(path), "", "", "is missing")]
     table = pq.read_table(path)
+    names = [n for n in table.column_names if n not in _LABELS]
     sites = np.asarray(table.column("site").to_pylist(), dtype=object)
-    rows = np.stack([table.column(n).to_numpy().astype(np.float64) for n in _ALL], axis=1)
+    unix_s = table.column("unix_s").to_numpy()
+    rows = np.stack([table.column(n).to_numpy().astype(np.float64) for n in names], axis=1)
     at: dict[str, int] = {}
-    problems = []
+    problems, settled = [], []
     for day in told:
-        for name, kept in day["sites"].items():
-            mine = rows[sites == name][at.get(name, 0) :][: kept["seconds"]]
-            at[name] = at.get(name, 0) + int(kept["seconds"])
+        for s, (name, kept) in enumerate(day["sites"].items()):
+            span = slice(at.get(name, 0), at.get(name, 0) + int(kept["seconds"]))
+            mine = rows[sites == name][span]
+            at[name] = span.stop
             found = hashlib.sha256(np.ascontiguousarray(mine).tobytes()).hexdigest()
             if found != kept["sha256"]:
                 why = f"differs from what the journal says of day {day['day']} at {name}"
                 problems.append(Problem(str(path), "", "", why))
+            elif kept.get("sold_by") == AUCTIONS:
+                columns = dict(zip(names, mine.T, strict=True))
+                settled.append((s, name, unix_s[sites == name][span], columns))
+    return problems + _check_settled(folder, settled)
+
+
+def _check_settled(
+    folder: Path, settled: list[tuple[int, str, Any, dict[str, Array]]]
+) -> list[Problem]:
+    """Whether the meters of reserves hold what the seconds say was sold and called.
+
+    A period in which a setpoint was refused shows another in force than was asked.
+    """
+    if not settled:
+        return []
+    meter = {f.tick_ns // NS_PER_S: f.arrays["meter"] for f in frames(folder / "journal.gfj")
+             if f.kind == "facts"}  # fmt: skip
+    begins = np.array(sorted(meter))
+    problems = []
+    for s, site, unix_s, c in settled:
+        due = np.nan_to_num(c["fcr_due_mw"])
+        seconds = {
+            "fcr_sold_wh": c["fcr_sold_mw"],
+            "afrr_up_sold_wh": c["afrr_up_sold_mw"],
+            "afrr_down_sold_wh": c["afrr_down_sold_mw"],
+            "fcr_up_wh": due.clip(0.0),
+            "fcr_down_wh": -due.clip(None, 0.0),
+            "afrr_up_asked_wh": c["setpoint_mw"].clip(0.0),
+            "afrr_down_asked_wh": -c["setpoint_mw"].clip(None, 0.0),
+        }
+        of = np.searchsorted(begins, unix_s, side="right") - 1
+        refused = set(of[(c["flags"].astype(np.int64) & REFUSED) != 0].tolist())
+        for name, power in seconds.items():
+            column = METERS.index(name)
+            summed = np.bincount(of, power, len(begins)) * 1e6 / _S_PER_H
+            for k in np.unique(of).tolist():
+                if k in refused and name.endswith("asked_wh"):
+                    continue
+                read = int(meter[int(begins[k])][s, column])
+                if abs(summed[k] - read) > _ROUND_WH:
+                    why = f"period {k} at {site}: the seconds come to {summed[k]:.0f} Wh"
+                    problems.append(Problem("ledger, reserves", name, str(read), why))
     return problems
 
 
@@ -89,6 +142,8 @@ def stress_summary(folder: Path, driver: Driver, book: Book) -> dict[str, Any] |
         days = [day["sites"][wire.name] for day in told]
         sites[wire.name] = _site(mine, driver.duties[s].plant, days)
         sites[wire.name]["paid_eur"] = _paid(book, s)
+        sites[wire.name]["sold_by"] = driver.duties[s].sold_by
+        sites[wire.name]["pay"] = _pay(book, driver, s)
     first = driver.signals.day(driver.stress.begin, 0, 1.0, (0.0, 0.0)).frequency
     trace = dict(zip(("source", "state", "note"), first, strict=True))
     return {
@@ -104,6 +159,21 @@ def _paid(book: Book, s: int) -> float:
     from gigafactory.ledger.book import PAID
 
     return float(book.paid[: book.periods, s, PAID.index("breach")].sum()) / 1e6
+
+
+def _pay(book: Book, driver: Driver, s: int) -> list[dict[str, Any]] | None:
+    """What was sold for each stress day came to in its seconds; None where no desk sells."""
+    if driver.duties[s].sold_by != AUCTIONS:
+        return None
+    rows: list[dict[str, Any]] = []
+    for day, date in enumerate(driver.calendar.local_dates):
+        periods = driver.calendar.day_slice(day)
+        walked = [p for p in range(periods.start, min(periods.stop, book.periods))
+                  if driver.covers(day, p - periods.start)]  # fmt: skip
+        if walked:
+            mine = product_rows(book.meter[walked, s : s + 1])
+            rows += [{"day": date.isoformat(), **row} for row in mine]
+    return rows
 
 
 def _site(c: Mapping[str, Array], plant: ResponsePlant, days: Sequence[Any]) -> dict[str, Any]:
@@ -145,44 +215,63 @@ def _site(c: Mapping[str, Array], plant: ResponsePlant, days: Sequence[Any]) -> 
 def _reserves(
     c: Mapping[str, Array], plant: ResponsePlant, on: npt.NDArray[np.bool_], cut: Any
 ) -> dict[str, Any]:
-    """How FCR and aFRR were delivered; seconds without a connection count for nothing."""
-    hz = c["frequency_hz"]
-    measured = on & (hz > LOWEST_HZ) & (hz < HIGHEST_HZ)
+    """How FCR and aFRR were delivered, in the seconds in which they are owed.
+
+    Seconds without a connection count for nothing here.
+    """
+    sold, up, down = c["fcr_sold_mw"], c["afrr_up_sold_mw"], c["afrr_down_sold_mw"]
+    return {
+        "tolerance_share": TOLERANCE,
+        "fcr": _fcr(c, plant, on) if sold.any() else None,
+        "afrr": _afrr(c, plant, on, cut) if up.any() or down.any() else None,
+    }
+
+
+def _fcr(c: Mapping[str, Array], plant: ResponsePlant, on: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    hz, sold, battery = c["frequency_hz"], c["fcr_sold_mw"], plant.battery
+    measured = on & (sold > 0.0) & (hz > LOWEST_HZ) & (hz < HIGHEST_HZ)
     miss = np.abs(c["fcr_mw"] - c["fcr_due_mw"])[measured]
-    sold = plant.fcr.contracted_mw
-    right = miss <= TOLERANCE * sold + 1e-9
+    right = miss <= TOLERANCE * sold[measured] + 1e-9
+    each = sold * plant.fcr.reservoir_min / 60.0
+    least = battery.soc_min_mwh + each / battery.discharge_efficiency
+    highest = battery.soc_max_mwh - each * battery.charge_efficiency
+    beyond = (c["soc_mwh"] < least - 1e-9) | (c["soc_mwh"] > highest + 1e-9)
+    return {
+        "contracted_mw": float(sold.max()),
+        "contracted_mw_least": float(sold.min()),
+        "sold_s": int((sold > 0.0).sum()),
+        "measured_s": int(measured.sum()),
+        "within_share": float(right.mean()) if len(right) else None,
+        "worst_mw": float(miss.max(initial=0.0)),
+        "up_mwh": float(c["fcr_mw"].clip(0.0).sum()) / _S_PER_H,
+        "down_mwh": float(-c["fcr_mw"].clip(None, 0.0).sum()) / _S_PER_H,
+        "outside_reserve_s": int((beyond & (sold > 0.0)).sum()),
+    }
+
+
+def _afrr(
+    c: Mapping[str, Array], plant: ResponsePlant, on: npt.NDArray[np.bool_], cut: Any
+) -> dict[str, Any]:
+    up, down = c["afrr_up_sold_mw"], c["afrr_down_sold_mw"]
     outside = np.zeros(len(on))
     for part in np.split(np.arange(len(on)), cut):
         low, high = corridor(plant, c["setpoint_mw"][part])
         outside[part] = np.maximum(low - c["afrr_mw"][part], c["afrr_mw"][part] - high).clip(0.0)
-    most = TOLERANCE * max(plant.afrr.up_mw, plant.afrr.down_mw) + 1e-9
-    least, highest = plant.reserve_mwh
-    beyond = (c["soc_mwh"] < least - 1e-9) | (c["soc_mwh"] > highest + 1e-9)
-    free = on & ~_exempt(c)
-    refused = int(((c["flags"].astype(np.int64) & REFUSED) != 0).sum())
+    right = outside <= TOLERANCE * np.maximum(up, down) + 1e-9
+    owed = on & (up + down > 0.0)
+    free = owed & ~_exempt(c)
     return {
-        "tolerance_share": TOLERANCE,
-        "fcr": None if not sold else {
-            "contracted_mw": sold,
-            "measured_s": int(measured.sum()),
-            "within_share": float(right.mean()) if len(right) else None,
-            "worst_mw": float(miss.max(initial=0.0)),
-            "up_mwh": float(c["fcr_mw"].clip(0.0).sum()) / _S_PER_H,
-            "down_mwh": float(-c["fcr_mw"].clip(None, 0.0).sum()) / _S_PER_H,
-            "outside_reserve_s": int(beyond.sum()),
-        },
-        "afrr": None if not plant.afrr.up_mw + plant.afrr.down_mw else {
-            "up_mw": plant.afrr.up_mw,
-            "down_mw": plant.afrr.down_mw,
-            "connected_s": int(on.sum()),
-            "within_share": float((outside[on] <= most).mean()) if on.any() else None,
-            "within_share_unlimited": float((outside[free] <= most).mean()) if free.any() else None,
-            "worst_mw": float(outside[on].max(initial=0.0)),
-            "up_mwh": float(c["afrr_mw"].clip(0.0).sum()) / _S_PER_H,
-            "down_mwh": float(-c["afrr_mw"].clip(None, 0.0).sum()) / _S_PER_H,
-            "refused": refused,
-        },
-    }  # fmt: skip
+        "up_mw": float(up.max()),
+        "down_mw": float(down.max()),
+        "sold_s": int((up + down > 0.0).sum()),
+        "connected_s": int(owed.sum()),
+        "within_share": float(right[owed].mean()) if owed.any() else None,
+        "within_share_unlimited": float(right[free].mean()) if free.any() else None,
+        "worst_mw": float(outside[owed].max(initial=0.0)),
+        "up_mwh": float(c["afrr_mw"].clip(0.0).sum()) / _S_PER_H,
+        "down_mwh": float(-c["afrr_mw"].clip(None, 0.0).sum()) / _S_PER_H,
+        "refused": int(((c["flags"].astype(np.int64) & REFUSED) != 0).sum()),
+    }
 
 
 def _exempt(c: Mapping[str, Array]) -> npt.NDArray[np.bool_]:

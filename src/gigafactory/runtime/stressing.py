@@ -7,7 +7,7 @@ that is interrupted and resumed leaves the same table, and `verify` knows it fro
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +17,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gigafactory.adapters.reserves import Called
 from gigafactory.adapters.site import SiteOrder
 from gigafactory.engine.errors import BadInput, Problem
+from gigafactory.engine.streams import stream
 from gigafactory.factory.models import Factory
 from gigafactory.factory.response import SiteResponse, flex_contracts
 from gigafactory.grid import MarketCalendar
@@ -33,10 +35,13 @@ from gigafactory.planner import (
     ResponsePlant,
 )
 from gigafactory.planner.gate import Gate
+from gigafactory.planner.reserving import Bidder
 from gigafactory.plant import Chip
 from gigafactory.plant.battery import Battery
+from gigafactory.runtime.owed import AUCTIONS, Owed, called_setpoints, most_sold
+from gigafactory.runtime.reservewires import TAIL_H
 from gigafactory.runtime.seconds import COLUMNS, Duty, SiteSeconds
-from gigafactory.runtime.stress import Signals, Stress
+from gigafactory.runtime.stress import SETPOINT_S, Signals, Stress
 from gigafactory.runtime.swinging import swing
 from gigafactory.runtime.wiring import CLASSES, GATE_DAY, GATE_TAIL, World
 from gigafactory.units import NS_PER_S
@@ -92,8 +97,29 @@ class Driver:
             self.sites.append(SiteSeconds(duty, self.world.twin.sites[s], pools, set_speed))
 
     def band_mwh(self, s: int) -> tuple[float, float]:
-        """Stored energy that plans may use: outside it lies what reserves must be able to take."""
-        return _band(self.duties[s].plant)
+        """Stored energy that plans may use: outside it lies what reserves must be able to take.
+
+        What a desk sells for a day stands in the plan of that day as its own band: here all is.
+        """
+        plant = self.duties[s].plant
+        if self.duties[s].sold_by == AUCTIONS:
+            return plant.battery.soc_min_mwh, plant.battery.soc_max_mwh
+        return _band(plant)
+
+    def bidder_on(self, s: int) -> Callable[[int], Bidder]:
+        """Who bids for a day of delivery at a site whose desk sells.
+
+        For a stress day no more is bid than `energy.response` lets be sold; other days are ordinary
+        ones.
+        """
+        wires = self.world.sites[s].reserves
+        assert wires is not None, "a site that sells nothing has no desk"
+        usual, most = wires.bidder, self.duties[s].most_mw
+        if most == wires.block.products_mw:
+            return lambda _: usual
+        sheds = bool(wires.block.sheds)
+        less = Bidder(wires.shape, wires.rules, most, sheds=sheds, tail_h=TAIL_H)
+        return lambda day: less if self.stress.covers(day) else usual
 
     def planning(self) -> World:
         """The world whose plans leave battery power and energy for the reserves that are sold."""
@@ -101,7 +127,7 @@ class Driver:
         for wire, duty in zip(self.world.sites, self.duties, strict=True):
             plant = duty.plant
             sold = plant.fcr.contracted_mw + max(plant.afrr.up_mw, plant.afrr.down_mw)
-            if sold <= 0.0:
+            if sold <= 0.0 or duty.sold_by == AUCTIONS:
                 sites.append(wire)
                 continue
             low, high = _band(plant)
@@ -121,16 +147,28 @@ class Driver:
         last = self.stress.seconds
         return last is None or step < last // self.calendar.period_s
 
-    def begin_day(self, day: int) -> None:
-        """Make the signals of a day known to the sites."""
+    def begin_day(self, day: int, sold: Mapping[int, Sequence[Called]]) -> None:
+        """Make known to the sites what a day brings, and what they owe in it.
+
+        Args:
+            day: of the run.
+            sold: by the number of a site whose desk sells, what is sold and called per period.
+        """
         if not self.stress.covers(day):
             return
         periods = self.calendar.day_slice(day)
         self._first_s = int(self.calendar.start_ns[periods.start]) // NS_PER_S
         goes_on = self._walked == periods.start - 1
         for s, (site, duty) in enumerate(zip(self.sites, self.duties, strict=True)):
-            sold = (duty.plant.afrr.up_mw, duty.plant.afrr.down_mw)
-            site.begin_day(self.signals.day(day, s, duty.full_mw, sold), periods)
+            plant = duty.plant
+            signals = self.signals.day(day, s, duty.full_mw, (plant.afrr.up_mw, plant.afrr.down_mw))
+            owed = Owed.held(plant, periods.stop - periods.start)
+            if duty.sold_by == AUCTIONS:
+                owed, count = Owed.sold(sold[s]), len(signals.frequency_hz)
+                draw = stream(self.signals.seed, "stress", day, s, "calls")
+                setpoint = called_setpoints(draw, owed, count, SETPOINT_S)
+                signals = replace(signals, setpoint_mw=setpoint)
+            site.begin_day(signals, periods, owed)
             if not goes_on:
                 site.fresh()
         self.day = day
@@ -176,6 +214,7 @@ class Driver:
             told["sites"][name] = {
                 "sha256": hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest(),
                 "seconds": len(rows),
+                "sold_by": self.duties[s].sold_by,
                 "ride": [[c.at_s, c.state.name.lower(), c.count] for c in site.ride()],
                 "merit": [_line(one) for one in site.merit_order()],
                 "swing": swing(site.hands.hands, site.factor(), site.duty.plant),
@@ -257,7 +296,8 @@ def duties_of(
         try:
             found.append(_duty(world, factory, catalogue, s, named.get(wire.name), days))
         except BadInput as bad:
-            where = f"energy.response, site {wire.name}"
+            blocks = "energy.response" if wire.reserves is None else "energy.reserves and response"
+            where = f"{blocks}, site {wire.name}"
             problems += [Problem(where, p.field, p.value, p.why) for p in bad.problems]
     if problems:
         raise BadInput(problems)
@@ -276,13 +316,18 @@ def _duty(
     battery = site.battery or Battery(0.0, 0.0)
     contracts = flex_contracts(response, CLASSES)
     said = response or SiteResponse(site=wire.name)
-    fcr = Fcr(contracted_mw=said.fcr_mw, recovery_mw=said.fcr_recovery_mw)
-    afrr = Afrr(up_mw=said.afrr_up_mw, down_mw=said.afrr_down_mw)
+    wires = wire.reserves
+    sold_by, most = most_sold(wires.block if wires else None, said)
+    # what a desk sells is brought back by its trades, beside which nothing else recovers
+    recovery_mw = 0.0 if sold_by == AUCTIONS else said.fcr_recovery_mw
+    fcr = Fcr(contracted_mw=most["fcr"], recovery_mw=recovery_mw)
+    afrr = Afrr(up_mw=most["up"], down_mw=most["down"])
     line = factory.sites[wire.name].connection
     capacity = line.capacity_mva * line.power_factor
     ups = {"ups_mw": said.ups_mw, "ups_s": said.ups_lasting_s}
-    # what is sold must be in the battery alone: nobody knows at the gate what work will run
-    ResponsePlant(battery, capacity, (), fcr, afrr)
+    if wires is None or not wires.sheds_share:
+        # it must be in the battery alone: nobody knows at the gate what work will run
+        ResponsePlant(battery, capacity, (), fcr, afrr)
     floor = world.responder.floor
     classes, breach = [], np.zeros(len(CLASSES))
     for g, contract in enumerate(contracts):
@@ -312,7 +357,9 @@ def _duty(
     order = tuple(named + [g for g in range(len(CLASSES)) if g not in named])
     plant = ResponsePlant(battery, capacity, tuple(classes), fcr, afrr, **ups)
     full = site.it_grid_mw[-1] + site.cooling_mw[:, -1] + site.losses_mw[:, -1]
-    return Duty(plant, order, np.array(pause), breach, floor, float(full.mean()))
+    return Duty(
+        plant, order, np.array(pause), breach, floor, float(full.mean()), sold_by, most
+    )  # fmt: skip
 
 
 def _class_figures(

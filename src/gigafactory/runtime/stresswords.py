@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from gigafactory.engine.errors import BadInput, Problem, refuse
+from gigafactory.runtime.owed import AUCTIONS, NOBODY, RESPONSE
 from gigafactory.runtime.run import RunOptions
 from gigafactory.runtime.stress import Stress
+
+_SOLD_BY: Final = {
+    AUCTIONS: "sold at the auctions for the day (energy.reserves), within energy.response",
+    RESPONSE: "held in every second (energy.response), not sold at a price",
+    NOBODY: "none are sold",
+}
+_PRODUCTS: Final = {"fcr": "FCR", "afrr_up": "aFRR up", "afrr_down": "aFRR down"}
 
 
 def stress_options(
@@ -113,10 +121,11 @@ def stress_lines(summary: Mapping[str, Any]) -> Iterator[str]:
 
 def _reserve_lines(site: Mapping[str, Any]) -> Iterator[str]:
     fcr, afrr = site["fcr"], site["afrr"]
+    yield f"Reserves {_SOLD_BY[site['sold_by']]}"
     if fcr is not None and fcr["within_share"] is not None:
         yield (
-            f"FCR      {fcr['within_share']:.3%} of {fcr['measured_s']:,} measured seconds within "
-            f"{site['tolerance_share']:.0%} of {fcr['contracted_mw']:g} MW; battery outside its "
+            f"FCR      {fcr['within_share']:.3%} of {fcr['measured_s']:,} s owed and measured "
+            f"within {site['tolerance_share']:.0%} of {_span(fcr)}; battery outside its "
             f"reserve for {fcr['outside_reserve_s']:,} s"
         )
     if afrr is not None and afrr["within_share"] is not None:
@@ -124,6 +133,20 @@ def _reserve_lines(site: Mapping[str, Any]) -> Iterator[str]:
         away = "" if apart is None else f", {apart:.2%} away from ordered limits and trips"
         share, count = afrr["within_share"], afrr["connected_s"]
         yield f"aFRR     {share:.2%} of {count:,} s in the corridor{away}"
+    for row in site["pay"] or ():
+        energy = "" if row["product"] == "fcr" else f", energy {row['energy_eur']:,.0f}"
+        yield (
+            f"Sold     {row['day']} {_PRODUCTS[row['product']]:<9} {row['sold_mw_h']:6,.0f} MW h: "
+            f"capacity EUR {row['capacity_eur']:,.0f}{energy}, "
+            f"withheld {row['withheld_eur']:,.0f}; {row['asked_mwh']:.1f} MWh called, "
+            f"{row['missed_mwh']:.2f} missed"
+        )
+
+
+def _span(fcr: Mapping[str, Any]) -> str:
+    """The MW owed in the seconds in which any are."""
+    least, most = fcr["contracted_mw_least"], fcr["contracted_mw"]
+    return f"{most:g} MW" if least == most else f"{least:g} to {most:g} MW"
 
 
 def _swing_lines(swing: Mapping[str, Any] | None) -> Iterator[str]:

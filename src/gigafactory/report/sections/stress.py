@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -30,6 +31,8 @@ def stress_section(tell: Teller) -> Section | None:
         section.points.extend(_points(tell, str(name), site))
     first = str(next(iter(sites)))
     _picture(tell, section, first)
+    sold = {str(name): site["pay"] for name, site in sites.items() if site.get("pay")}
+    section.tables.extend(_pay(tell, name, rows) for name, rows in sold.items())
     section.tables.append(_merit(tell, first, sites[first]))
     section.notes.append(voice.markup("stress.note"))
     return section
@@ -46,6 +49,9 @@ def _points(tell: Teller, name: str, site: Mapping[str, Any]) -> list[Markup]:
             most=tell.key(f"{at}.import_mw_max", 1),
         )
     ]
+    sold_by = site.get("sold_by")  # a run of an earlier version does not say
+    if sold_by is not None:
+        points.append(voice.markup(f"stress.sold_by.{sold_by}", site=name))
     for product in ("fcr", "afrr"):
         if isinstance(site.get(product), Mapping):
             key = f"{at}.{product}.within_share"
@@ -107,6 +113,34 @@ def _picture(tell: Teller, section: Section, site: str) -> None:
     held = " ".join(f"seconds:{n}" for n in (*names, *(f"shed_{c}_mw" for c in layers)))
     svg = quarter_figure(quarter, caption, voice)
     section.pictures.append(Picture(svg, voice.markup("figure.quarter.caption", site=site), held))
+
+
+def _pay(tell: Teller, name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What the reserves sold for each stress day came to in its seconds."""
+    voice = tell.voice
+    cells: list[list[Markup | str]] = []
+    for k, row in enumerate(rows):
+        key, product = f"stress.sites.{name}.pay.{k}", str(row["product"])
+        money = ("capacity_eur", "energy_eur", "withheld_eur")
+        shares = [
+            tell.share(tell.frame.value(f"{key}.{n}"), f"summary:{key}.{n}", 2)
+            for n in ("available_share", "delivered_share")
+        ]
+        cells.append(
+            [
+                voice.date(dt.date.fromisoformat(row["day"])),
+                voice.say(f"reserves.product.{product}"),
+                tell.key(f"{key}.sold_mw_h"),
+                *(tell.key(f"{key}.{n}") for n in money),
+                tell.key(f"{key}.asked_mwh", 1),
+                *shares,
+            ]
+        )
+    heads = [voice.say("stress.day"), voice.say("reserves.name")]
+    heads += [voice.say(f"reserves.{n}") for n in ("sold", "capacity", "energy", "withheld")]
+    heads += [voice.say("stress.asked")]
+    heads += [voice.say(f"reserves.{n}") for n in ("there", "delivered")]
+    return Table(voice.say("stress.pay", site=name), heads, cells, texts=frozenset({1}))
 
 
 def _merit(tell: Teller, name: str, site: Mapping[str, Any]) -> Table:
