@@ -361,6 +361,29 @@ def explain(
 
 
 @app.command()
+def footprint(
+    path: RunArgument = "latest",
+    job: Annotated[int | None, typer.Option(help="Number of a job: its receipt instead.")] = None,
+    lang: Lang = "en",
+) -> None:
+    """Tell what a run emitted, scopes 1 to 3, or what one job took."""
+    from gigafactory.assess import subject_of
+    from gigafactory.assess.circular import after_first_life, circular_of
+    from gigafactory.assess.footprint import footprint_of, receipt_of
+    from gigafactory.report.footprint import footprint_lines, receipt_lines
+
+    subject = subject_of(path, run=RunFolder.open(path).path)
+    if job is not None:
+        lines = receipt_lines(receipt_of(subject, job), lang)
+    else:
+        plan = circular_of(subject)
+        after = None if plan is None else after_first_life(subject, plan)
+        lines = footprint_lines(footprint_of(subject), after, lang)
+    for line in lines:
+        _say(line)
+
+
+@app.command()
 def replay(path: RunArgument = "latest") -> None:
     """Rebuild the ledger from the journal and compare it byte for byte."""
     from gigafactory.runtime.outputs import DERIVED
