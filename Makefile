@@ -3,6 +3,9 @@ SHELL := /bin/sh
 BIN := .venv/bin
 FACTORY ?= rotterdam
 ARGS ?=
+# Keep compiled Python from run to run, also in a container image that switches that off: else every
+# worker of the tests and every command of `make run` compiles the whole house again.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 
 .PHONY: help peers run run-real test check lint format types floors proof bench system docs lock setup clean
