@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import math
+from functools import cache
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,7 +77,11 @@ def test_a_broken_factory_is_told_and_never_crashes(breaks):
 
 
 SCENARIO = read_text(scenario_text(load_scenario("export-ban")), "what-if.yaml")
-ROTTERDAM = load_factory("rotterdam")
+
+
+@cache
+def rotterdam() -> Factory:
+    return load_factory("rotterdam")
 
 
 @settings(max_examples=100, deadline=None)
@@ -93,7 +98,7 @@ def test_a_broken_scenario_is_told_and_never_crashes(breaks):
         base = read_text("name: x", "mine.yaml")
         base.data = copy.deepcopy(STARTER.data)
         problems += apply_changes(base, scenario)
-        problems += check_events(ROTTERDAM, scenario, CHIPS)
+        problems += check_events(rotterdam(), scenario, CHIPS)
     assert all(problem.why for problem in problems)
 
 

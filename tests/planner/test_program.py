@@ -5,7 +5,6 @@ from __future__ import annotations
 import highspy
 import numpy as np
 import pytest
-from linopy_model import objective
 
 from gigafactory.planner.numbers import Numbers, fill_line
 from gigafactory.planner.program import Program, sold
@@ -124,6 +123,8 @@ def solved(shapes: list[SiteShape], numbers: list[Numbers], h: Horizon) -> float
     "seed", [*range(8), *(pytest.param(s, marks=pytest.mark.slow) for s in range(8, 60))]
 )
 def test_the_programme_costs_what_an_independent_model_says(seed: int) -> None:
+    from linopy_model import objective  # half a second, which other workers need not wait for
+
     instance = any_instance(seed)
     ours, theirs = solved(*instance), objective(*instance)
     assert (ours is None) == (theirs is None)
