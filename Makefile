@@ -25,7 +25,7 @@ test: setup ## every test but the long proofs
 	@$(BIN)/pytest -n 2 -m "not proof" $(ARGS)
 
 check: lint types floors ## the quick loop: style, types, floors, fast tests
-	@$(BIN)/pytest -n 2 -q -m "not slow and not proof" $(ARGS)
+	@GIGAFACTORY_QUICK=true $(BIN)/pytest -n 2 -q -m "not slow and not proof" $(ARGS)
 
 lint: setup ## style of the code
 	@$(BIN)/ruff check .

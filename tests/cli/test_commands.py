@@ -73,6 +73,7 @@ def test_schemas_and_lists(capsys: pytest.CaptureFixture[str]) -> None:
     assert say(capsys, "version").strip() == __version__
 
 
+@pytest.mark.slow
 def test_bundled_factories_and_scenarios_are_sound(capsys: pytest.CaptureFixture[str]) -> None:
     assert "100,000 accelerators" in say(capsys, "check", "rotterdam", "--strict")
     assert "2,048 accelerators" in say(capsys, "check", "groningen", "--strict")

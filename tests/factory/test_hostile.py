@@ -19,6 +19,7 @@ from gigafactory.factory.reading import read_text
 from gigafactory.factory.scenario import Scenario, apply_changes
 from gigafactory.factory.validating import validate
 from gigafactory.plant import load_catalogue
+from tests.effort import examples
 
 CHIPS = load_catalogue()
 STARTER = read_text(init_text("mine"), "mine.yaml")
@@ -57,7 +58,7 @@ def _break(data, path, junk):
         here[path[-1]] = copy.deepcopy(junk)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(sorted(_places(STARTER.data), key=str)), JUNK),
                 min_size=1, max_size=6))  # fmt: skip
 def test_a_broken_factory_is_told_and_never_crashes(breaks):
@@ -102,7 +103,7 @@ def test_a_broken_scenario_is_told_and_never_crashes(breaks):
     assert all(problem.why for problem in problems)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text):
     document = read_text(text, "any.yaml")

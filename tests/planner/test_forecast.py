@@ -162,6 +162,7 @@ def synthetic_year():
     return synthetic_signals(YEAR, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "worst"),
     [
@@ -192,6 +193,7 @@ def test_the_spread_is_about_right(synthetic_year):
     assert inside / total == pytest.approx(0.8, abs=0.12)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_real_2024_is_about_as_hard_to_forecast_as_a_synthetic_year(data_dir, synthetic_year):
     calendar = MarketCalendar.of(dt.date(2024, 1, 1), 366)
