@@ -182,6 +182,7 @@ def test_error_grows_with_the_lead_and_stays_below_what_is_stated(synthetic_year
     assert report.mae.max() < actual.std()  # better than the yearly mean
 
 
+@pytest.mark.slow
 def test_the_spread_is_about_right(synthetic_year):
     inside, total = 0, 0
     for day in range(30, 360, 5):

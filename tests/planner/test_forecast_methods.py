@@ -288,6 +288,7 @@ def test_quantiles_hold_what_they_say_on_a_synthetic_year(name):
     assert 0.70 < judged(world(), YEAR, name, None, 4)[2] < 0.90
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*NAMES, "chat"])
 def test_learned_is_nowhere_much_worse_than_the_mean_course(name):
     """By more than a tenth only on the imbalance price, which has another default."""

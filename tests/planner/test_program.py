@@ -108,7 +108,7 @@ def any_instance(seed: int) -> tuple[list[SiteShape], list[Numbers], Horizon]:
 
 
 #: Small instances, on which the other library is quick.
-QUICK_SEEDS = (1, 2, 4, 6)
+QUICK_SEEDS = (1, 2, 6)
 
 
 def solved(shapes: list[SiteShape], numbers: list[Numbers], h: Horizon) -> float | None:
