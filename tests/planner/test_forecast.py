@@ -162,6 +162,7 @@ def synthetic_year():
     return synthetic_signals(YEAR, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "worst"),
     [
@@ -181,6 +182,7 @@ def test_error_grows_with_the_lead_and_stays_below_what_is_stated(synthetic_year
     assert report.mae.max() < actual.std()  # better than the yearly mean
 
 
+@pytest.mark.slow
 def test_the_spread_is_about_right(synthetic_year):
     inside, total = 0, 0
     for day in range(30, 360, 5):
@@ -192,6 +194,7 @@ def test_the_spread_is_about_right(synthetic_year):
     assert inside / total == pytest.approx(0.8, abs=0.12)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_real_2024_is_about_as_hard_to_forecast_as_a_synthetic_year(data_dir, synthetic_year):
     calendar = MarketCalendar.of(dt.date(2024, 1, 1), 366)
