@@ -86,9 +86,11 @@ class Information:
         calendar: the market periods.
         now_ns: the instant.
         period: the first period that has not ended; everything before it is metered.
+        forecasts: what was forecast from it, by what was asked. Nothing in it ever changes, so
+            neither does what is expected.
     """
 
-    __slots__ = ("_by_hour", "_known", "calendar", "now_ns", "period")
+    __slots__ = ("_before", "_by_hour", "_known", "calendar", "forecasts", "now_ns", "period")
 
     def __init__(
         self,
@@ -107,7 +109,13 @@ class Information:
             self._known[name] = np.asarray(values, dtype=np.float64)[:ended]
         for values in self._known.values():
             values.setflags(write=False)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing was derived from what is known yet."""
         self._by_hour: dict[str, tuple[Array, bytes]] = {}
+        self._before: dict[int, Information] = {}
+        self.forecasts: dict[tuple[str, int, str], Forecast] = {}
 
     def earlier(self, at_ns: int) -> Information:
         """What was known at an earlier instant. Only takes away, so it cannot look ahead either.
@@ -122,14 +130,18 @@ class Information:
             raise NotYetKnownError(
                 f"{utc_text(at_ns)} lies after {utc_text(self.now_ns)}; only less can be known"
             )
+        if at_ns in self._before:
+            return self._before[at_ns]
         before = object.__new__(Information)
-        before.calendar, before.now_ns, before._by_hour = self.calendar, at_ns, {}
+        before.calendar, before.now_ns = self.calendar, at_ns
+        before._begin()
         before.period = int(np.searchsorted(self.calendar.start_ns[1:], at_ns, side="right"))
         published = published_until(self.calendar, at_ns)
         before._known = {
             name: values[: published if name == "price" else before.period]
             for name, values in self._known.items()
         }
+        self._before[at_ns] = before
         return before
 
     def hourly(self, name: str) -> Array:

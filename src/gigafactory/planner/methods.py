@@ -126,7 +126,8 @@ def mean_course(information: Information, name: str, begin: int, end: int) -> Ar
     fade = np.exp(-lead_h / method.fade_h)
     middle = course + fade * float(off[-recent:].mean())
     # Past deviations tell the spread; a deviation that still lasts narrows it.
-    around = np.quantile(off, QUANTILES) - float(np.quantile(off, 0.5))
+    around = np.quantile(off, QUANTILES)
+    around -= around[QUANTILES.index(0.5)]
     if len(past) < 2 * per_day:  # two days of history know too little of their own spread
         around = np.sqrt(2.0) * _erf_inverse(2.0 * np.array(QUANTILES) - 1.0) * method.spread
     values = middle[None, :] + around[:, None] * np.sqrt(1.0 - fade**2)[None, :]
