@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import datetime as dt
 import hashlib
 import json
@@ -539,6 +540,8 @@ def _turn(folder: Path, inputs: Inputs, loop: Loop, first: int, telling: _Tellin
         )
 
     tell.stage("simulating")
+    gc.collect()
+    gc.freeze()  # what is loaded and wired lives as long as the run: nobody needs to look at it again
     with _interruptible() as stop_asked:
 
         def after_day(done: int) -> bool:
