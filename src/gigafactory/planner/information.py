@@ -90,7 +90,9 @@ class Information:
             neither does what is expected.
     """
 
-    __slots__ = ("_before", "_by_hour", "_known", "calendar", "forecasts", "now_ns", "period")
+    __slots__ = (
+        "_before", "_by_hour", "_digests", "_known", "calendar", "forecasts", "now_ns", "period",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -113,7 +115,8 @@ class Information:
 
     def _begin(self) -> None:
         """Nothing was derived from what is known yet."""
-        self._by_hour: dict[str, tuple[Array, bytes]] = {}
+        self._by_hour: dict[str, Array] = {}
+        self._digests: dict[str, bytes] = {}
         self._before: dict[int, Information] = {}
         self.forecasts: dict[tuple[str, int, str], Forecast] = {}
 
@@ -146,29 +149,28 @@ class Information:
 
     def hourly(self, name: str) -> Array:
         """Hourly means of all known whole hours from the calendar's begin on, oldest first."""
-        return self._hours(name)[0]
+        if name not in self._by_hour:
+            hourly = self._hours(name)
+            hourly.setflags(write=False)
+            self._by_hour[name] = hourly
+        return self._by_hour[name]
 
     def fingerprint(self, name: str) -> bytes:
         """A digest of `hourly`, for telling whether something learned from it is still current."""
-        return self._hours(name)[1]
+        if name not in self._digests:
+            hourly = self.hourly(name)
+            self._digests[name] = hashlib.blake2b(hourly.tobytes(), digest_size=16).digest()
+        return self._digests[name]
 
-    def _hours(self, name: str) -> tuple[Array, bytes]:
-        if name not in self._by_hour:
-            per_hour = S_PER_H // self.calendar.period_s
-            if name == "wet_bulb":
-                warm, damp = self.hourly("temperature"), self.hourly("humidity")
-                hourly = np.asarray(wet_bulb_c(warm, damp) if len(warm) else warm)
-            else:
-                values = self._known[name]
-                whole = len(values) // per_hour * per_hour
-                hourly = sum(
-                    (values[k:whole:per_hour] for k in range(1, per_hour)), values[:whole:per_hour]
-                )
-                hourly = hourly / per_hour
-            hourly.setflags(write=False)
-            digest = hashlib.blake2b(hourly.tobytes(), digest_size=16).digest()
-            self._by_hour[name] = hourly, digest
-        return self._by_hour[name]
+    def _hours(self, name: str) -> Array:
+        if name == "wet_bulb":
+            warm, damp = self.hourly("temperature"), self.hourly("humidity")
+            return np.array(wet_bulb_c(warm, damp) if len(warm) else warm)
+        per_hour = S_PER_H // self.calendar.period_s
+        values = self._known[name]
+        whole = len(values) // per_hour * per_hour
+        total = sum((values[k:whole:per_hour] for k in range(1, per_hour)), values[:whole:per_hour])
+        return np.asarray(total / per_hour)
 
     def known(self, name: str) -> int:
         """How many periods from the calendar's first on are known of a signal."""

@@ -385,7 +385,8 @@ def _weighted_quantiles(errors: Array, weight: Array) -> Array:
     pooled = np.concatenate([padded[:, k : k + REACH_H] for k in range(3)])
     order = np.argsort(pooled, axis=0, kind="stable")
     rising = np.take_along_axis(pooled, order, axis=0)
-    share = np.cumsum(np.tile(weight, 3)[order], axis=0)
-    share = (share - np.tile(weight, 3)[order] / 2.0) / share[-1]
+    each = np.tile(weight, 3)[order]
+    share = np.cumsum(each, axis=0)
+    share = (share - each / 2.0) / share[-1]
     columns = [np.interp(QUANTILES, share[:, k], rising[:, k]) for k in range(errors.shape[1])]
     return np.stack(columns, axis=1)
