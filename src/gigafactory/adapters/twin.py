@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gigafactory.adapters.placement import Placement
 from gigafactory.adapters.reserves import Called
 from gigafactory.adapters.site import SiteOrder, TwinSite, read_reserves, read_site
-from gigafactory.kernel import GroupReading, Kind, Pool, PoolReading, Records, Why
+from gigafactory.kernel import Kind, Pool, PoolReading, Records, Why
 from gigafactory.ledger import (
     GENERATOR_COLUMNS,
     GROUP_COLUMNS,
@@ -116,7 +116,9 @@ class Twin:
         self.contract_carries = [(Carry(), Carry()) for _ in contract_site]
         self.generators = sum(len(s.own.number) for s in sites if s.own is not None)
         self._asked = [0] * len(pools)
-        self._pools_of = [[i for i, p in enumerate(pools) if p.site == s] for s in range(len(sites))]
+        self._pools_of = [
+            [i for i, p in enumerate(pools) if p.site == s] for s in range(len(sites))
+        ]
         nodes = len(pools[0].kernel.spec.rules.parent)
         self._share_s = np.zeros((len(pools), nodes, len(SHARE_COLUMNS)), np.int64)
         self._share_rest = np.zeros_like(self._share_s)

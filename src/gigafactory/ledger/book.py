@@ -498,17 +498,15 @@ class Book:
             used = self.group[now, ..., _G["used_uwh"]][:, mine].sum(axis=1)
             idle = self.meter[now, site, _M["it_idle_uwh"]]
             for k in range(now.stop - now.start):
-                energy = [*map(int, used[k]), int(idle[k])]
+                at = now.start + k
+                energy = [*used[k].tolist(), int(idle[k])]
                 total = sum(energy)
                 if total == 0:
-                    at = now.start + k
                     self.shared[at, site, classes] = self.shared_total[at, site]
                     continue
-                for c in range(len(SHARED)):
-                    rate = int(self.shared_total[now.start + k, site, c]) * FINE // total
-                    rates[k, mine, c] = rate
-                    for g in range(classes + 1):
-                        self.shared[now.start + k, site, g, c] = energy[g] * rate // FINE
+                rate = [units * FINE // total for units in self.shared_total[at, site].tolist()]
+                rates[k, mine] = rate
+                self.shared[at, site] = [[uwh * each // FINE for each in rate] for uwh in energy]
         self.integrals.extend(now.start, self.group[now][..., _G["energy_uwh"]], rates)
 
     def _post_asks(self) -> None:
