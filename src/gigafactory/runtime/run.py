@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 import datetime as dt
+import gc
 import hashlib
 import json
 import resource
@@ -516,6 +516,16 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Keep what is loaded and wired out of garbage collections: it lives as long as the run."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 @dataclass(frozen=True, slots=True)
 class _Telling:
     """Who is told, since when, and who writes the report."""
@@ -540,9 +550,7 @@ def _turn(folder: Path, inputs: Inputs, loop: Loop, first: int, telling: _Tellin
         )
 
     tell.stage("simulating")
-    gc.collect()
-    gc.freeze()  # what is loaded and wired lives as long as the run: nobody needs to look at it again
-    with _interruptible() as stop_asked:
+    with _interruptible() as stop_asked, _settled():
 
         def after_day(done: int) -> bool:
             nonlocal last_s
