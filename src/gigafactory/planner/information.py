@@ -91,7 +91,8 @@ class Information:
     """
 
     __slots__ = (
-        "_before", "_by_hour", "_digests", "_known", "calendar", "forecasts", "now_ns", "period",
+        "_before", "_by_hour", "_digests", "_known", "_totals", "calendar", "forecasts", "now_ns",
+        "period",
     )  # fmt: skip
 
     def __init__(
@@ -117,6 +118,7 @@ class Information:
         """Nothing was derived from what is known yet."""
         self._by_hour: dict[str, Array] = {}
         self._digests: dict[str, bytes] = {}
+        self._totals: dict[str, Array] = {}
         self._before: dict[int, Information] = {}
         self.forecasts: dict[tuple[str, int, str], Forecast] = {}
 
@@ -154,6 +156,14 @@ class Information:
             hourly.setflags(write=False)
             self._by_hour[name] = hourly
         return self._by_hour[name]
+
+    def hourly_total(self, name: str) -> Array:
+        """Sum of `hourly` before each hour, and of all of it at the end."""
+        if name not in self._totals:
+            total = np.concatenate([[0.0], np.cumsum(self.hourly(name))])
+            total.setflags(write=False)
+            self._totals[name] = total
+        return self._totals[name]
 
     def fingerprint(self, name: str) -> bytes:
         """A digest of `hourly`, for telling whether something learned from it is still current."""
