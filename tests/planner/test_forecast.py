@@ -40,6 +40,23 @@ def test_prices_of_a_day_appear_at_13_local_time_on_the_day_before():
         assert published_until(SPRING, SPRING.local_ns(day, 23, 59)) == edges[day + 2]
 
 
+def test_what_is_asked_twice_at_an_instant_is_made_once_and_stays_as_it_is():
+    known = Information(SIGNALS, SPRING, SPRING.local_ns(20, 9))
+    first = forecast(known, "price", 96)
+    assert forecast(known, "price", 96) is first
+    for other in (("price", 48), ("price", 96, "persistence"), ("solar", 96)):
+        assert forecast(known, *other) is not first
+    with pytest.raises(ValueError, match="read-only"):
+        first.values[0, 0] = 1.0
+    again = forecast(Information(SIGNALS, SPRING, known.now_ns), "price", 96)
+    assert again is not first
+    np.testing.assert_array_equal(again.values, first.values)
+    before = known.earlier(SPRING.local_ns(19, 0))
+    alone = Information(SIGNALS, SPRING, SPRING.local_ns(19, 0))
+    assert before.fingerprint("solar") == alone.fingerprint("solar") != known.fingerprint("solar")
+    np.testing.assert_array_equal(before.hourly_total("solar"), alone.hourly_total("solar"))
+
+
 def test_before_the_calendar_and_at_its_end():
     assert published_until(SPRING, SPRING.local_ns(-1, 13)) == 96
     assert published_until(SPRING, SPRING.local_ns(-1, 13) - 1) == 0

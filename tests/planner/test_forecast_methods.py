@@ -335,3 +335,18 @@ def test_an_imbalance_price_is_left_to_the_simple_method(real_2024):
     mine, plain = (judged(signals, calendar, "imbalance", m, 4) for m in ("learned", "mean_course"))
     assert plain[0] < 0.9 * mine[0]
     assert DEFAULTS["imbalance"] == "mean_course"
+
+
+@pytest.mark.parametrize("rows", [34, 120, 365])
+def test_ridge_is_that_of_scikit_learn_to_the_last_bit(rows):
+    # fewer rows than features, and more; columns laid out as those of a block held out
+    from sklearn.linear_model import Ridge
+
+    random = np.random.default_rng(rows)
+    x, y = random.normal(size=(rows, 58)), random.normal(size=(rows, 48)).cumsum(axis=1)
+    weight = 0.5 ** (np.arange(rows)[::-1] / 180.0)
+    with learned._one_thread().limit(limits=1):
+        weights, constant = learned._ridge(x, y, weight)
+        made = Ridge(alpha=learned.RIDGE, solver="cholesky").fit(x, y, sample_weight=weight)
+    np.testing.assert_array_equal(weights, made.coef_.T)
+    np.testing.assert_array_equal(constant, made.intercept_)
