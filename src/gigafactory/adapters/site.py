@@ -360,9 +360,9 @@ def read_site(
         "losses_wh": c["losses"].take(done.losses_mw * wh),
         "charge_wh": c["charge"].take(done.charge_mw * wh),
         "heat_pump_wh": c["heat_pump"].take(work * wh),
+        "dumped_wh": c["dumped"].take(done.dumped_mw * wh),
     }
     discharge_wh = c["discharge"].take(done.discharge_mw * wh)
-    values["dumped_wh"] = c["dumped"].take(done.dumped_mw * wh)
     rows = _read_own(site, period, made, hours)
     made_wh, cooled_ml = rows[:, (_MADE_WH, _WATER_ML)].sum(axis=0).tolist()
     net, discharge_wh = _close(site, period, wh, values, discharge_wh, made_wh, walked)
