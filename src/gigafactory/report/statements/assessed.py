@@ -1,0 +1,263 @@
+"""An assessment as a chapter, whatever the framework: the vector, the gates, every finding.
+
+What nobody verified stands with its own badge and is never counted as met; a score that something
+holds back never stands without the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from markupsafe import Markup
+
+from gigafactory.assess import Assessment, Evidence, Finding, Grade, Proof
+from gigafactory.report.figures.canvas import Caption
+from gigafactory.report.figures.ladder import Rung, ladder_figure
+from gigafactory.report.figures.radar import Spoke, radar_figure
+from gigafactory.report.sections.tell import Picture, Section, Table
+from gigafactory.report.statements.desk import Desk
+
+#: Units in which a value is a share of one.
+_SHARES: Final = ("ratio", "share")
+#: Scores are drawn as a vector from this number of them on, and up to that.
+_SPOKES: Final = (3, 9)
+
+
+def counts_of(assessment: Assessment) -> dict[Grade, int]:
+    """How many findings have each grade."""
+    found = dict.fromkeys(Grade, 0)
+    for finding in assessment.findings:
+        found[finding.grade] += 1
+    return found
+
+
+def trail_of(assessment: Assessment, *criteria: str) -> str:
+    """Where a figure of an assessment comes from, as in `Voice.traced`."""
+    name = assessment.framework.replace(" ", "-")
+    return " ".join(f"assess:{name}/{criterion}".replace(" ", "-") for criterion in criteria)
+
+
+def in_a_sentence(desk: Desk, assessment: Assessment) -> Markup:
+    """How many criteria are met, unmet and unverified."""
+    counts = counts_of(assessment)
+    trail = trail_of(assessment, "findings")
+    asked = len(assessment.findings) - counts[Grade.NOT_APPLICABLE]
+    parts = {grade.value: desk.found(float(counts[grade]), trail) for grade in Grade}
+    return desk.voice.markup(
+        "assessed.counts",
+        title=desk.own(assessment.title),
+        all=desk.found(float(asked), trail),
+        **parts,
+    )
+
+
+def assessment_parts(
+    desk: Desk, section: Section, assessment: Assessment, groups: Sequence[str] | None = None
+) -> Section:
+    """Tell an assessment in a chapter.
+
+    Args:
+        desk: the subject and the voice.
+        section: to add to.
+        assessment: what a framework came to.
+        groups: only these groups of findings in full; all when None.
+
+    Returns:
+        The chapter.
+    """
+    voice = desk.voice
+    interest = desk.own(assessment.interest)
+    if interest:
+        note = Markup('<strong class="interest">{}</strong> {}')
+        section.lead.append(note.format(voice.say("assessed.interest"), interest))
+    section.lead.append(in_a_sentence(desk, assessment))
+    section.lead.append(Markup("{}").format(voice.say("assessed.reading")))
+    picture = _ladder(desk, assessment) or _radar(desk, assessment)
+    if picture is not None:
+        section.pictures.append(picture)
+    section.points.extend(held_back(desk, assessment))
+    section.tables.extend(_score_tables(desk, assessment))
+    gates = [finding for finding in assessment.findings if finding.gate]
+    if gates:
+        section.tables.append(_findings(desk, assessment, voice.say("assessed.gates"), gates))
+    for group in dict.fromkeys(finding.group for finding in assessment.findings):
+        rows = [f for f in assessment.findings if f.group == group and not f.gate]
+        if rows and (groups is None or group in groups):
+            title = voice.named("assess_group", group)
+            section.tables.append(_findings(desk, assessment, title, rows))
+    notes = assessment.notes.get(voice.lang) or assessment.notes.get("en") or ()
+    section.notes.extend(Markup("{}").format(note) for note in notes)
+    section.notes.append(
+        voice.markup("assessed.source", source=assessment.source, version=assessment.version)
+    )
+    return section
+
+
+def held_back(desk: Desk, assessment: Assessment) -> list[Markup]:
+    """Why scores may not be called what their numbers say; each reason once."""
+    found: dict[str, list[str]] = {}
+    for name, why in assessment.held_back.items():
+        found.setdefault(desk.own(why), []).append(score_name(desk, name))
+    return [
+        desk.voice.markup("assessed.held", name=", ".join(dict.fromkeys(names)), why=why)
+        for why, names in found.items()
+    ]
+
+
+def score_name(desk: Desk, name: str) -> str:
+    """A score as shown: its words, or those of its first part, or its own letters."""
+    for family in ("score", "assess_group"):
+        if desk.voice.knows(f"{family}.{name}"):
+            return desk.voice.say(f"{family}.{name}")
+    first = name.split(".")[0]
+    return desk.voice.named("score_family", first) if "." in name else name.replace("_", " ")
+
+
+def badge(desk: Desk, grade: Grade) -> Markup:
+    """A grade as a badge, told apart without colour too."""
+    word = desk.voice.say(f"grade.{grade.value}")
+    return Markup('<span class="grade {}">{}</span>').format(grade.value, word)
+
+
+def valued(desk: Desk, value: float | None, unit: str, source: str) -> Markup:
+    """A value with its unit; a dash where there is none."""
+    if value is None:
+        return Markup('<span class="soft">–</span>')
+    if unit in _SHARES:
+        return desk.share(value, source)
+    shown = desk.voice.number(value) if float(value).is_integer() else desk.voice.neat(value)
+    number = desk.voice.traced(shown, value, source)
+    name = desk.voice.named("assess_unit", unit) if unit else ""
+    return Markup('{} <span class="soft">{}</span>').format(number, name)
+
+
+def shown_evidence(desk: Desk, evidence: Sequence[Evidence]) -> Markup:
+    """What a finding rests on, each with how far it shows it."""
+    if not evidence:
+        return _proof(desk, Evidence(Proof.MISSING, ""))
+    rows = dict.fromkeys(_proof(desk, one) for one in evidence)
+    return Markup("<br>").join(rows)
+
+
+def _proof(desk: Desk, one: Evidence) -> Markup:
+    voice = desk.voice
+    said = Markup('<span class="proof {}">{}</span>').format(
+        one.proof.value, voice.say(f"proof.{one.proof.value}")
+    )
+    what = one.title or one.reference.partition(":")[2]
+    if what:
+        kind = Markup("{}") if one.title else Markup("<code>{}</code>")
+        said += Markup(" ") + kind.format(what)
+    told = [one.owner, voice.date(one.dated) if one.dated else ""]
+    told += [voice.say("proof.until", day=voice.date(one.expires))] if one.expires else []
+    told += [voice.say("proof.by", who=one.verified_by)] if one.verified_by else []
+    told = [part for part in told if part]
+    return said + Markup(' <span class="soft">({})</span>').format("; ".join(told)) if told else said
+
+
+def _findings(
+    desk: Desk, assessment: Assessment, title: str, findings: Sequence[Finding]
+) -> Table:
+    """Criteria with grade, value, bar, evidence and reason."""
+    rows: list[list[Markup | str]] = []
+    for finding in findings:
+        trail = trail_of(assessment, finding.criterion)
+        head = Markup('<span class="soft">{}</span> {}').format(
+            finding.criterion, desk.own(finding.title)
+        )
+        why = desk.own(finding.why)
+        if why:
+            head += Markup('<br><span class="why">{}</span>').format(why)
+        rows.append(
+            [
+                head,
+                badge(desk, finding.grade),
+                valued(desk, finding.value, finding.unit, trail),
+                valued(desk, finding.threshold, finding.unit, trail),
+                shown_evidence(desk, finding.evidence),
+            ]
+        )
+    heads = [desk.voice.say(f"assessed.{n}") for n in ("criterion", "grade", "value", "bar", "on")]
+    return Table(title, heads, rows, texts=frozenset({1, 4}))
+
+
+def _score_tables(desk: Desk, assessment: Assessment) -> list[Table]:
+    """The vector in figures, and how each score differs from what it would be without."""
+    if not assessment.scores:
+        return []
+    voice = desk.voice
+    differences: Mapping[str, Mapping[str, float]] = getattr(assessment, "differences", {})
+    others = list(differences)
+    rows: list[list[Markup | str]] = []
+    for name, value in assessment.scores.items():
+        trail = trail_of(assessment, name)
+        cells: list[Markup | str] = [score_name(desk, name), valued(desk, value, "", trail)]
+        for other in others:
+            found = differences[other].get(name)
+            cells.append(valued(desk, found, "", trail_of(assessment, f"{name}/{other}")))
+        rows.append(cells)
+    heads = [voice.say("assessed.score"), voice.say("assessed.value")]
+    heads += [voice.say("assessed.against", other=voice.named("against", o)) for o in others]
+    return [Table(voice.say("assessed.scores"), heads, rows)]
+
+
+def _radar(desk: Desk, assessment: Assessment) -> Picture | None:
+    """The vector of a few scores."""
+    scores = assessment.scores
+    if not _SPOKES[0] <= len(scores) <= _SPOKES[1]:
+        return None
+    voice = desk.voice
+    low = -1.0 if min(scores.values()) < 0 else 0.0
+    high = max(1.0, *scores.values())
+    spokes = [
+        Spoke(
+            score_name(desk, name),
+            value,
+            any(held == name or held.startswith(f"{name}.") for held in assessment.held_back),
+            trail_of(assessment, name),
+        )
+        for name, value in scores.items()
+    ]
+    told = "; ".join(f"{spoke.label} {voice.number(spoke.value, 2)}" for spoke in spokes)
+    caption = Caption(f"fig-{assessment.framework}", desk.own(assessment.title), told)
+    svg = radar_figure(spokes, (low, high), voice.say("assessed.held_short"), caption, voice)
+    return Picture(
+        svg, voice.markup("assessed.radar"), " ".join(spoke.source for spoke in spokes)
+    )
+
+
+def _ladder(desk: Desk, assessment: Assessment) -> Picture | None:
+    """The levels of the parts of a framework whose lowest part decides."""
+    gates = [f for f in assessment.findings if f.gate and f.unit == "SEAL"]
+    if len(gates) < 2:
+        return None
+    voice = desk.voice
+    rungs = [
+        Rung(
+            voice.named("assess_group", finding.group),
+            None if finding.value is None else int(finding.value),
+            voice.say(f"grade.{finding.grade.value}"),
+            trail_of(assessment, finding.criterion),
+        )
+        for finding in gates
+    ]
+    known = [rung.level for rung in rungs if rung.level is not None]
+    least = voice.number(min(known)) if known else voice.say("number.none")
+    told = voice.say("assessed.lowest", level=least)
+    caption = Caption(f"fig-{assessment.framework}", desk.own(assessment.title), told)
+    svg = ladder_figure(rungs, 4, "SEAL", told, caption)
+    return Picture(svg, voice.markup("assessed.ladder"), " ".join(r.source for r in rungs))
+
+
+__all__ = [
+    "assessment_parts",
+    "badge",
+    "counts_of",
+    "held_back",
+    "in_a_sentence",
+    "score_name",
+    "shown_evidence",
+    "trail_of",
+    "valued",
+]

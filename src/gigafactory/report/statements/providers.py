@@ -1,0 +1,82 @@
+"""The one table of what statements ask the rooms below, and how they ask.
+
+A room that is not part of this version, or a dossier that lacks the file it needs, is no error: the
+part that wanted it says so in a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Final
+
+from gigafactory.report.statements.desk import Absent, Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Who answers a question.
+
+    Attributes:
+        module: the room.
+        function: takes a `Subject` and answers; None where the dossier lacks the file.
+        file: of the dossier that it needs; empty for none.
+    """
+
+    module: str
+    function: str
+    file: str = ""
+
+
+#: By the name of the part that is missing without the answer.
+PROVIDERS: Final[Mapping[str, Provider]] = {
+    "axes": Provider("gigafactory.assess.axes", "assess_axes"),
+    "cloud": Provider("gigafactory.assess.cloud", "assess_cloud", "answers/cloud.yaml"),
+    "eed": Provider("gigafactory.assess.eed", "assess_eed", "eed.yaml"),
+    "tender": Provider("gigafactory.assess.tender", "assess_tender"),
+    "siting": Provider("gigafactory.assess.siting", "assess_siting"),
+    "access": Provider("gigafactory.assess.accesstime", "access_report"),
+    "supply": Provider("gigafactory.factory.supplyfile", "supply_of", "supply.yaml"),
+    "years": Provider("gigafactory.finance.years", "years_of", "plan.yaml"),
+    "footprint": Provider("gigafactory.assess.footprint", "footprint_of"),
+    "circular": Provider(
+        "gigafactory.assess.circular", "circular_of", "circular.yaml"
+    ),
+}
+
+
+def ask(desk: Desk, name: str) -> Any:
+    """Ask a room; the same question is put once.
+
+    Returns:
+        Its answer, or an `Absent`.
+
+    Raises:
+        BadInput: with every problem of the dossier's file.
+    """
+    if name not in desk.held:
+        desk.held[name] = _ask(desk, name)
+    return desk.held[name]
+
+
+def _ask(desk: Desk, name: str) -> Any:
+    provider = PROVIDERS[name]
+    if not _is_there(provider.module):
+        return Absent(name, "room", provider.module)
+    if provider.file and desk.subject.dossier.file(provider.file) is None:
+        return Absent(name, "file", provider.file)
+    function = getattr(import_module(provider.module), provider.function)
+    answer = function(desk.subject)
+    return Absent(name, "file", provider.file) if answer is None else answer
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # its parent is not there either
+        return False
+
+
+__all__ = ["PROVIDERS", "Provider", "ask"]
