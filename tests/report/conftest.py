@@ -23,3 +23,10 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy(made_up: Path, tmp_path: Path) -> Path:
     """A copy of it that a test may change."""
     return Path(shutil.copytree(made_up, tmp_path / "made-up-1"))
+
+
+@pytest.fixture(scope="session")
+def of_rotterdam(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up run of 31 days that carries the bundled factory and its dossier."""
+    folder = tmp_path_factory.mktemp("runs") / "rotterdam-1"
+    return write_run_folder(folder, days=31, jobs=1_000, factory="rotterdam")

@@ -40,13 +40,15 @@ def scopes_part(desk: Desk) -> Section | Absent:
     return section
 
 
-def _rows(found: Footprint) -> list[tuple[str, float, float, str]]:
+def _rows(desk: Desk, found: Footprint) -> list[tuple[str, float, float, str]]:
+    """Name, low and high end in kg, and where each comes from; what was not metered left out."""
     hourly = found.hourly_kg
     rows = [
-        ("stack", found.stack_kg, found.stack_kg, "summary:co2_kg.stack"),
         ("location", found.location_kg, found.location_kg, "summary:co2_kg.location"),
         ("market", found.market_kg, found.market_kg, "summary:co2_kg.market"),
     ]
+    if desk.frame.value("co2_kg.stack") is not None:
+        rows.insert(0, ("stack", found.stack_kg, found.stack_kg, "summary:co2_kg.stack"))
     if hourly is not None:
         rows.append(("hourly", hourly, hourly, "summary:carbon.hourly_kg"))
     capital, chain = found.capital_kg, found.chain_kg
@@ -56,7 +58,7 @@ def _rows(found: Footprint) -> list[tuple[str, float, float, str]]:
 
 
 def _picture(desk: Desk, found: Footprint) -> Picture:
-    voice, rows = desk.voice, _rows(found)
+    voice, rows = desk.voice, _rows(desk, found)
     drawn = [
         Reach(
             voice.say(f"scopes.{name}"),
@@ -77,7 +79,7 @@ def _picture(desk: Desk, found: Footprint) -> Picture:
 def _scopes(desk: Desk, found: Footprint) -> Table:
     voice = desk.voice
     cells: list[list[Markup | str]] = []
-    for name, low, high, source in _rows(found):
+    for name, low, high, source in _rows(desk, found):
         shown = (
             desk.voice.traced(voice.number(low / 1e3, 1), low, source)
             if low == high
