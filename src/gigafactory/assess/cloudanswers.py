@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gigafactory.assess.cloudladder import ladder
-from gigafactory.assess.results import Evidence, Proof
+from gigafactory.assess.papers import Paper, evidence_of
+from gigafactory.assess.results import Evidence
 from gigafactory.assess.subject import Subject
 from gigafactory.engine.errors import BadInput, Problem
-from gigafactory.factory.blocks import Block, Day, Text, Words, setting
+from gigafactory.factory.blocks import Block, Text, Words, setting
 from gigafactory.factory.quantities import PositiveCount, SealLevel
 
 FILE = "answers/cloud.yaml"
-
-
-class Paper(Block):
-    """A dated document behind an answer."""
-
-    title: Text = setting("The document, so that it can be found again.")
-    owner: Text = setting("Who answers for it.")
-    dated: Day = setting("Its day.")
-    expires: Day | None = setting("First day it no longer counts; empty for never.", None)
-    verified_by: Text | None = setting("Who checked it; empty while nobody has.", None)
 
 
 class Claim(Block):
@@ -138,7 +128,7 @@ def given(answers: CloudAnswers, today: dt.date) -> dict[str, tuple[Given, ...]]
                 answer=claim.answer,
                 why={"en": claim.why.en, "nl": claim.why.nl},
                 source=claim.source,
-                evidence=evidence_of(claim.documents, today),
+                evidence=evidence_of(claim.documents, today, f"dossier:{FILE}"),
             )
             for claim in claims
         )
@@ -146,39 +136,11 @@ def given(answers: CloudAnswers, today: dt.date) -> dict[str, tuple[Given, ...]]
     }
 
 
-def evidence_of(papers: Iterable[Paper], today: dt.date) -> tuple[Evidence, ...]:
-    """Documents as evidence on a day, the best first; missing where there is none yet."""
-    order = (Proof.VERIFIED, Proof.CLAIMED, Proof.EXPIRED)
-    found = [
-        Evidence(
-            proof=_proof(paper, today),
-            reference=f"document:{paper.title}",
-            title=paper.title,
-            owner=paper.owner,
-            dated=paper.dated,
-            expires=paper.expires,
-            verified_by=paper.verified_by or "",
-        )
-        for paper in papers
-        if paper.dated <= today
-    ]
-    found.sort(key=lambda one: order.index(one.proof))
-    return tuple(found) or (Evidence(Proof.MISSING, f"dossier:{FILE}"),)
-
-
-def _proof(paper: Paper, today: dt.date) -> Proof:
-    if paper.expires is not None and paper.expires <= today:
-        return Proof.EXPIRED
-    return Proof.CLAIMED if paper.verified_by is None else Proof.VERIFIED
-
-
 __all__ = [
     "FILE",
     "Claim",
     "CloudAnswers",
     "Given",
-    "Paper",
-    "evidence_of",
     "given",
     "key_of",
     "read_answers",

@@ -7,7 +7,7 @@ could find by taking shown cells from a shown total is kept back as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,9 @@ from gigafactory.assess.cited import framework_data
 from gigafactory.assess.eed import EedRow, rows_by_field
 
 UNION: Final = "EU"
-OTHER: Final = "other"
+ALL: Final = "all"
+
+_Key = tuple[str, str, str]  # country, by, group
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class PublicCell:
     Attributes:
         country: Member State, or EU.
         by: "all", "kind" or "size".
-        group: the type or the size class; "" for all, "other" for classes put together.
+        group: the type or the size class; "" for all.
         centres: data centres in it.
         energy_kwh: their E_DC together.
         pue, wue, erf, ref: averages weighted by E_DC; None unless enough of them reported one.
@@ -98,44 +100,56 @@ def public_cells(
 ) -> tuple[PublicCell, ...]:
     """Every average that may be published, by country and for the Union.
 
+    A cell is left out where it holds too few, and also where what it leaves of the cell around it
+    would hold too few: the smallest ones go first.
+
     Args:
         centres: what was reported.
         centres_min: data centres in a cell, at least; three by Annex IV when left out.
     """
     every = sorted(centres, key=lambda one: (one.country, one.name))
     least = framework_data("eed")["public"]["centres_min"] if centres_min is None else centres_min
-    cells: list[PublicCell] = []
-    countries = sorted({one.country for one in every})
-    for country in (*countries, UNION):
-        mine = [one for one in every if country in (one.country, UNION)]
-        if len(mine) < least:
-            continue
-        cells.append(_cell(country, "all", "", mine, least))
-        cells += _grouped(country, "kind", mine, lambda one: one.kind, least)
-        cells += _grouped(country, "size", mine, lambda one: size_class(one.it_power_kw), least)
-    return tuple(cells)
+    members = {key: some for key, some in _members(every).items() if len(some) >= least}
+    while (given_away := _given_away(members, least)) is not None:
+        country, by, _ = given_away
+        gone = [k for k in members if k == given_away or (by == ALL and k[0] == country)]
+        for key in gone:
+            del members[key]
+    return tuple(_cell(*key, members[key], least) for key in sorted(members))
 
 
-def _grouped(
-    country: str,
-    by: str,
-    centres: Sequence[DataCentre],
-    key: Callable[[DataCentre], str],
-    least: int,
-) -> list[PublicCell]:
-    """Cells by a key; groups too small go together, with the smallest large one if need be."""
-    groups: dict[str, list[DataCentre]] = {}
+def _members(centres: Sequence[DataCentre]) -> dict[_Key, list[DataCentre]]:
+    """Every possible cell with its data centres; one whose type or size is not known is in none."""
+    found: dict[_Key, list[DataCentre]] = {}
     for one in centres:
-        groups.setdefault(key(one), []).append(one)
-    shown = {name: some for name, some in groups.items() if len(some) >= least and name}
-    rest = [one for name, some in groups.items() if name not in shown for one in some]
-    while rest and len(rest) < least and shown:
-        smallest = min(shown, key=lambda name: (len(shown[name]), name))
-        rest += shown.pop(smallest)
-    cells = [_cell(country, by, name, shown[name], least) for name in sorted(shown)]
-    if len(rest) >= least:
-        cells.append(_cell(country, by, OTHER, rest, least))
-    return cells
+        for country in (one.country, UNION):
+            found.setdefault((country, ALL, ""), []).append(one)
+            for by, group in (("kind", one.kind), ("size", size_class(one.it_power_kw))):
+                if group:
+                    found.setdefault((country, by, group), []).append(one)
+    return found
+
+
+def _given_away(members: Mapping[_Key, Sequence[DataCentre]], least: int) -> _Key | None:
+    """The smallest cell that must go, since it leaves too few of a cell around it; None for none."""
+    for around, some in sorted(members.items()):
+        for inside in _partitions(around, members):
+            rest = len(some) - sum(len(members[key]) for key in inside)
+            if inside and 0 < rest < least:
+                return min(inside, key=lambda key: (len(members[key]), key))
+    return None
+
+
+def _partitions(around: _Key, members: Iterable[_Key]) -> list[list[_Key]]:
+    """The ways a cell is cut into shown cells: by type, by size, by country."""
+    country, by, group = around
+    known = list(members)
+    cuts = []
+    if by == ALL:
+        cuts = [[k for k in known if k[0] == country and k[1] == way] for way in ("kind", "size")]
+    if country == UNION:
+        cuts.append([k for k in known if k[0] != UNION and k[1:] == (by, group)])
+    return cuts
 
 
 def _cell(
