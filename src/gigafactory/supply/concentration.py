@@ -117,6 +117,13 @@ def placed(graph: Graph, node: Node, by: By) -> dict[str, float]:
     return found
 
 
+def is_within(graph: Graph, name: str) -> bool:
+    """Whether a thing is bought only as a part of something else, whose value holds its own."""
+    above = [graph.nodes[e.needer] for e in graph.needed_by.get(name, ())]
+    inside = {Kind.COMPONENT, Kind.MATERIAL, Kind.SOFTWARE}
+    return bool(above) and all(node.kind in inside for node in above)
+
+
 def _vendors(graph: Graph, name: str) -> dict[str, float]:
     edges = graph.into(name, Bond.SUPPLIES, Bond.LICENSES)
     if not edges:
@@ -197,7 +204,7 @@ def content(
         weight = node.value_eur if criticality is None else criticality.get(node.name)
         if weight:
             rows[node.layer].append((node, weight))
-        elif weight is None:
+        elif weight is None and not is_within(graph, node.name):
             missing[node.layer] += 1
     layers = [(layer, rows[layer], missing[layer]) for layer in LAYERS]
     layers.append(("all", [one for row in rows.values() for one in row], sum(missing.values())))
@@ -280,7 +287,7 @@ def register(graph: Graph) -> tuple[OrderLine, ...]:
             ("origin", UNKNOWN in origins),
             ("owner", not owners),
             ("alternative", not others),
-            ("value", node.value_eur is None),
+            ("value", node.value_eur is None and not is_within(graph, node.name)),
             ("lead_time", node.lead_time_months is None),
         )
         lines.append(

@@ -79,12 +79,12 @@ class Exposure:
 
     @property
     def verdict(self) -> str:
-        """exposed, supplied (kept from parts only), unknown, or free."""
+        """exposed, reached (without control), unknown, or free."""
         if self.controlled_from_outside:
             return "exposed"
         if self.unknown:
             return "unknown"
-        return "supplied" if self.outside else "free"
+        return "reached" if self.outside else "free"
 
 
 def exposure(graph: Graph, name: str, inside: Collection[str] = EEA) -> Exposure:
@@ -173,12 +173,13 @@ def conflicts(graph: Graph) -> tuple[Conflict, ...]:
     for thing in needed_by(graph, graph.root):
         for edge in graph.into(thing, Bond.SUPPLIES, Bond.LICENSES):
             for party, path in _upwards(graph, edge.source, {Bond.OWNS}).items():
-                if party not in holders or (party, thing) in found:
+                if party not in holders:
                     continue
                 held = holders[party]
                 found[party, thing] = Conflict(
                     party, held, (thing, *path), thing, _held(graph, held)
                 )
+                break  # whoever stands above it is in the same conflict through it
     return tuple(found[key] for key in sorted(found))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gigafactory.engine.errors import BadInput
-from gigafactory.supply.concentration import UNKNOWN, bounds, placed
+from gigafactory.supply.concentration import UNKNOWN, bounds, is_within, placed
 from gigafactory.supply.graph import Effect, Graph, Kind, Node, Substitute
 from gigafactory.supply.stopping import (
     DAYS_PER_MONTH,
@@ -60,6 +60,8 @@ def is_critical(graph: Graph, node: Node, from_share: float = CRITICAL_FROM_SHAR
     if node.critical is not None:
         return node.critical
     if node.kind.is_party or node.name == graph.root or node.accelerators or node.arrivals:
+        return False
+    if node.kind is Kind.ASSET and not node.layer:  # a place, such as a site or a hall
         return False
     return weight_of(graph, node.name).h100_equivalent_share >= from_share
 
@@ -320,7 +322,7 @@ def ranking(graph: Graph, months: int = 12) -> tuple[Ranked, ...]:
     """
     found = []
     for node in graph.things():
-        if node.accelerators or node.arrivals:
+        if node.accelerators or node.arrivals or (node.kind is Kind.ASSET and not node.layer):
             continue
         weight = weight_of(graph, node.name)
         impact = max(weight.h100_equivalent_share, weight.power_share, weight.tenants_share)
@@ -391,7 +393,7 @@ def unknowns(graph: Graph) -> tuple[Unknown, ...]:
             bought = bool(node.layer) and not node.accelerators
             gaps += [
                 ("supplier", bought and UNKNOWN in placed(graph, node, "vendor")),
-                ("value", bought and node.value_eur is None),
+                ("value", bought and node.value_eur is None and not is_within(graph, node.name)),
                 ("origin", node.kind is Kind.MATERIAL and not node.origins),
                 ("mass", node.kind is Kind.MATERIAL and node.mass_kg is None),
                 ("substitutes", is_critical(graph, node) and not node.substitutes),

@@ -44,14 +44,16 @@ class Cut:
         name: as asked: a node, or a country by its code.
         nodes: nodes that are gone, with the share of each that is left.
         country: the country, where one was asked.
+        disables: whether what they supplied is switched off from afar too, installed or not.
     """
 
     name: str
     nodes: Mapping[str, float]
     country: str = ""
+    disables: bool = False
 
 
-def cut_of(graph: Graph, asked: str) -> Cut:
+def cut_of(graph: Graph, asked: str, *, disables: bool = False) -> Cut:
     """What is meant by a node's name, by a country's code, or by `asset=1` (one piece of it).
 
     A country takes with it every supplier, software, service, component and material of its own,
@@ -64,7 +66,7 @@ def cut_of(graph: Graph, asked: str) -> Cut:
     if name in graph.nodes:
         node = graph.nodes[name]
         if not pieces:
-            return Cut(name, {name: 0.0})
+            return Cut(name, {name: 0.0}, disables=disables)
         if not pieces.isdecimal() or not 1 <= int(pieces) <= node.count:
             why = f"{name} has {node.count} equal pieces; ask for 1 to {node.count} of them"
             raise BadInput([Problem("--stop", name, pieces, why)])
@@ -77,7 +79,7 @@ def cut_of(graph: Graph, asked: str) -> Cut:
             if stages:
                 gone[node.name] = min(gone.get(node.name, 1.0), 1.0 - max(stages))
         if gone:
-            return Cut(name, gone, name)
+            return Cut(name, gone, name, disables)
         why = "nothing in the supply graph comes from this country"
         raise BadInput([Problem("--stop", "country", name, why)])
     why = f"no such node in the supply graph; {nearest(name, graph.nodes)}"
@@ -122,6 +124,7 @@ class Stop:
         levels: of every node that is touched, by month.
         runs: of each pool, what is left for what it runs on, by month.
         repairs: of each pool, what is not broken for want of parts, by month.
+        parts: of each pool, whether what it is made of still comes, by month.
         h100_equivalent: what the factory should have, by month.
         h100_equivalent_lost: of it lost, by month.
         accelerators_lost: physical accelerators lost, by month.
@@ -137,6 +140,7 @@ class Stop:
     levels: Mapping[str, Levels]
     runs: Mapping[str, Levels]
     repairs: Mapping[str, Levels]
+    parts: Mapping[str, Levels]
     h100_equivalent: Levels
     h100_equivalent_lost: Levels
     accelerators_lost: Levels
@@ -218,6 +222,7 @@ def what_stops(
         touched,
         {pool: march.split(pool)[0] for pool in pools},
         {pool: march.split(pool)[1] for pool in pools},
+        {pool: march.parts(pool) for pool in pools},
         summed(0),
         summed(1),
         summed(2),
@@ -302,7 +307,7 @@ class _March:
         repairs = [1.0] * self.months
         for edges in self._groups(name):
             levels = self._group(edges)
-            into = repairs if edges[0].effect is Effect.REPAIRS else runs
+            into = repairs if self.effect(edges[0]) is Effect.REPAIRS else runs
             for month, level in enumerate(levels):
                 into[month] = min(into[month], level)
         return tuple(runs), tuple(repairs)
@@ -316,6 +321,14 @@ class _March:
                     found[month] = min(found[month], level)
         return tuple(found)
 
+    def effect(self, edge: Edge) -> Effect:
+        """What an edge does in this cut: what is switched off from afar stops at once."""
+        if not self.cut.disables or edge.effect not in {Effect.REPAIRS, Effect.UPDATES}:
+            return edge.effect
+        makers = {e.source for e in self.graph.into(edge.needed, Bond.SUPPLIES, Bond.LICENSES)}
+        gone = {name for name, left in self.cut.nodes.items() if left <= 0.0}
+        return Effect.RUNS if gone & {edge.needed, *makers} else edge.effect
+
     def _groups(self, name: str) -> list[list[Edge]]:
         """Needs that stand for each other: suppliers of one thing, and what has shares."""
         single: list[list[Edge]] = []
@@ -327,7 +340,7 @@ class _March:
                 edge.bond in {Bond.DEPENDS_ON, Bond.FINANCES} and edge.share is not None
             )
             if shared:
-                together.setdefault((edge.bond, edge.effect), []).append(edge)
+                together.setdefault((edge.bond, self.effect(edge)), []).append(edge)
             else:
                 single.append([edge])
         return [*single, *together.values()]
@@ -377,10 +390,11 @@ class _March:
         available = self.available(edge)
         if min(available) >= _FULL:
             return available
-        if edge.effect is Effect.UPDATES:
+        effect = self.effect(edge)
+        if effect is Effect.UPDATES:
             self._unsupported(edge, available)
             return (1.0,) * self.months
-        if edge.effect is Effect.REPAIRS:
+        if effect is Effect.REPAIRS:
             if edge.failures_per_year is None:
                 self.unknown.add((edge.needer, edge.needed, "failures_per_year"))
                 return (1.0,) * self.months
@@ -390,6 +404,8 @@ class _March:
         made = self.graph.nodes[edge.needer].kind in {Kind.COMPONENT, Kind.MATERIAL}
         if edge.stock_months is None and made:
             self.unknown.add((edge.needer, edge.needed, "stock_months"))
+        if effect is not edge.effect:  # what is switched off has no stock
+            return available
         levels, ended = eaten(edge.stock_months or 0.0, available)
         self._note("stock_ends", ended if edge.stock_months else None, edge)
         return levels
