@@ -6,12 +6,13 @@ part that wanted it says so in a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
 
+from gigafactory.assess import Subject
 from gigafactory.report.statements.desk import Absent, Desk
 
 
@@ -21,24 +22,39 @@ class Provider:
 
     Attributes:
         module: the room.
-        function: takes a `Subject` and answers; None where the dossier lacks the file.
+        function: answers; None where the dossier lacks the file.
         file: of the dossier that it needs; empty for none.
+        key: of the run's summary that it needs; empty for none.
+        put: how it is asked.
     """
 
     module: str
     function: str
     file: str = ""
+    key: str = ""
+    put: Callable[[Any, Subject], Any] = lambda function, subject: function(subject)
+
+
+def _with_dossier(function: Any, subject: Subject) -> Any:
+    return function(subject.factory, subject.dossier)
 
 
 #: By the name of the part that is missing without the answer.
 PROVIDERS: Final[Mapping[str, Provider]] = {
     "axes": Provider("gigafactory.assess.axes", "assess_axes"),
     "cloud": Provider("gigafactory.assess.cloud", "assess_cloud", "answers/cloud.yaml"),
-    "eed": Provider("gigafactory.assess.eed", "assess_eed", "eed.yaml"),
+    "eed": Provider("gigafactory.assess.eed", "assess_eed"),
+    "eed_fields": Provider("gigafactory.assess.eed", "eed_rows"),
     "tender": Provider("gigafactory.assess.tender", "assess_tender"),
     "siting": Provider("gigafactory.assess.siting", "assess_siting"),
-    "access": Provider("gigafactory.assess.accesstime", "access_report"),
-    "supply": Provider("gigafactory.factory.supplyfile", "supply_of", "supply.yaml"),
+    "classes": Provider("gigafactory.assess.classes", "assess_classes"),
+    "access": Provider("gigafactory.assess.access", "assess_access"),
+    "access_time": Provider(
+        "gigafactory.assess.access", "access_report", key="access_time"
+    ),
+    "supply": Provider(
+        "gigafactory.factory.supplygraph", "supply_of", "supply.yaml", put=_with_dossier
+    ),
     "years": Provider("gigafactory.finance.years", "years_of", "plan.yaml"),
     "footprint": Provider("gigafactory.assess.footprint", "footprint_of"),
     "circular": Provider(
@@ -67,8 +83,10 @@ def _ask(desk: Desk, name: str) -> Any:
         return Absent(name, "room", provider.module)
     if provider.file and desk.subject.dossier.file(provider.file) is None:
         return Absent(name, "file", provider.file)
+    if provider.key and not desk.subject.summary.get(provider.key):
+        return Absent(name, "run", provider.key)
     function = getattr(import_module(provider.module), provider.function)
-    answer = function(desk.subject)
+    answer = provider.put(function, desk.subject)
     return Absent(name, "file", provider.file) if answer is None else answer
 
 
