@@ -26,12 +26,14 @@ class Spoke:
         value: what it is.
         held: whether something keeps it from being called what its number says.
         source: where it comes from, as in `Voice.traced`.
+        ends: what it could still be, lowest and highest; the value twice where that is known.
     """
 
     label: str
     value: float
     held: bool
     source: str
+    ends: tuple[float, float]
 
 
 def radar_figure(
@@ -68,6 +70,8 @@ def radar_figure(
     parts.append(
         outline([at(t, s.value) for t, s in zip(turns, spokes, strict=True)], "accent", fill=True)
     )
+    for turn, spoke in zip(turns, spokes, strict=True):
+        parts.append(line(*at(turn, spoke.ends[0]), *at(turn, spoke.ends[1]), "held_paused", 3.0))
     for turn, spoke in zip(turns, spokes, strict=True):
         x, y = at(turn, spoke.value)
         parts.append(

@@ -20,6 +20,19 @@ from gigafactory.report.statements.desk import Desk
 
 #: Units in which a value is a share of one.
 _SHARES: Final = ("ratio", "share")
+#: Two readings of one score, in the order in which they stand beside each other.
+_READINGS: Final = ("proven", "claimed")
+#: Units of scores whose last or first part has this name.
+_UNITS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("hourly", "annual", "share", "known", "erf", "ref", "coverage"), "share"),
+    "hours": "h",
+    "it_load_mw": "MW",
+    "frontier_mw": "MW",
+    "frontier_minimum_mw": "MW",
+    "award": "%",
+    "score_percent": "%",
+    "h100_equivalents": "H100e",
+}
 #: Scores are drawn as a vector from this number of them on, and up to that.
 _SPOKES: Final = (3, 9)
 
@@ -53,7 +66,12 @@ def in_a_sentence(desk: Desk, assessment: Assessment) -> Markup:
 
 
 def assessment_parts(
-    desk: Desk, section: Section, assessment: Assessment, groups: Sequence[str] | None = None
+    desk: Desk,
+    section: Section,
+    assessment: Assessment,
+    groups: Sequence[str] | None = None,
+    *,
+    scores: bool = True,
 ) -> Section:
     """Tell an assessment in a chapter.
 
@@ -62,6 +80,7 @@ def assessment_parts(
         section: to add to.
         assessment: what a framework came to.
         groups: only these groups of findings in full; all when None.
+        scores: whether to draw and list the scores.
 
     Returns:
         The chapter.
@@ -74,10 +93,10 @@ def assessment_parts(
     section.lead.append(in_a_sentence(desk, assessment))
     section.lead.append(Markup("{}").format(voice.say("assessed.reading")))
     picture = _ladder(desk, assessment) or _radar(desk, assessment)
-    if picture is not None:
+    if picture is not None and scores:
         section.pictures.append(picture)
     section.points.extend(held_back(desk, assessment))
-    section.tables.extend(_score_tables(desk, assessment))
+    section.tables.extend(_score_tables(desk, assessment) if scores else [])
     gates = [finding for finding in assessment.findings if finding.gate]
     if gates:
         section.tables.append(_findings(desk, assessment, voice.say("assessed.gates"), gates))
@@ -106,12 +125,17 @@ def held_back(desk: Desk, assessment: Assessment) -> list[Markup]:
 
 
 def score_name(desk: Desk, name: str) -> str:
-    """A score as shown: its words, or those of its first part, or its own letters."""
+    """A score as shown: its words, or those of its family and of what is behind the dot."""
+    voice = desk.voice
     for family in ("score", "assess_group"):
-        if desk.voice.knows(f"{family}.{name}"):
-            return desk.voice.say(f"{family}.{name}")
-    first = name.split(".")[0]
-    return desk.voice.named("score_family", first) if "." in name else name.replace("_", " ")
+        if voice.knows(f"{family}.{name}"):
+            return voice.say(f"{family}.{name}")
+    first, _, rest = name.partition(".")
+    if not rest:
+        return name.replace("_", " ")
+    if not voice.knows(f"score_family.{first}"):
+        return score_name(desk, first)
+    return f"{voice.say(f'score_family.{first}')}: {voice.named('assess_group', rest)}"
 
 
 def badge(desk: Desk, grade: Grade) -> Markup:
@@ -183,45 +207,137 @@ def _findings(
 
 
 def _score_tables(desk: Desk, assessment: Assessment) -> list[Table]:
-    """The vector in figures, and how each score differs from what it would be without."""
-    if not assessment.scores:
-        return []
-    voice = desk.voice
-    differences: Mapping[str, Mapping[str, float]] = getattr(assessment, "differences", {})
-    others = list(differences)
+    """The scores: the vector with its parts, readings beside each other, and the rest in a list."""
+    vector = vector_of(assessment)
+    pairs = _pairs(assessment)
+    told = {f"{name}.{part}" for name, parts in vector.items() for part in parts} | set(vector)
+    told |= {f"{name}.{reading}" for name in pairs for reading in _READINGS}
+    rest = [name for name in assessment.scores if name not in told]
+    tables: list[Table] = []
+    if vector:
+        tables.append(_vector_table(desk, assessment, vector))
+    if pairs:
+        tables.append(_pair_table(desk, assessment, pairs))
+    if rest:
+        tables.append(_rest_table(desk, assessment, rest))
+    return tables
+
+
+def vector_of(assessment: Assessment) -> dict[str, list[str]]:
+    """Scores that are made of parts, each with the names of its parts, in order."""
+    names = [name for name in assessment.scores if "." not in name]
+    found = {
+        name: [
+            other.removeprefix(f"{name}.")
+            for other in assessment.scores
+            if other.startswith(f"{name}.")
+        ]
+        for name in names
+    }
+    return {name: parts for name, parts in found.items() if parts}
+
+
+def _pairs(assessment: Assessment) -> list[str]:
+    """Scores that are given in two readings."""
+    first, second = _READINGS
+    return [
+        name.removesuffix(f".{first}")
+        for name in assessment.scores
+        if name.endswith(f".{first}") and f"{name.removesuffix(first)}{second}" in assessment.scores
+    ]
+
+
+def _vector_table(
+    desk: Desk, assessment: Assessment, vector: Mapping[str, Sequence[str]]
+) -> Table:
+    """Each score with its parts, and how it differs from what it would be without the factory."""
+    voice, scores = desk.voice, assessment.scores
+    parts = [part for part in next(iter(vector.values())) if part not in ("low", "high")]
+    others = list(assessment.differences)
     rows: list[list[Markup | str]] = []
-    for name, value in assessment.scores.items():
+    for name, held in vector.items():
         trail = trail_of(assessment, name)
-        cells: list[Markup | str] = [score_name(desk, name), valued(desk, value, "", trail)]
+        cells = [score_name(desk, name), _ratio(desk, scores[name], trail)]
+        if "low" in held and "high" in held:
+            ends = (scores[f"{name}.low"], scores[f"{name}.high"])
+            cells.append(desk.span(ends, trail, 2))
+        for part in parts:
+            found = scores.get(f"{name}.{part}")
+            cells.append(_ratio(desk, found, trail_of(assessment, f"{name}.{part}")))
         for other in others:
-            found = differences[other].get(name)
-            cells.append(valued(desk, found, "", trail_of(assessment, f"{name}/{other}")))
+            found = assessment.differences[other].get(name)
+            cells.append(_ratio(desk, found, trail_of(assessment, f"{name}/{other}")))
         rows.append(cells)
     heads = [voice.say("assessed.score"), voice.say("assessed.value")]
+    heads += [voice.say("assessed.could_be")] if len(rows[0]) > 2 + len(parts) + len(others) else []
+    heads += [voice.named("score_part", part) for part in parts]
     heads += [voice.say("assessed.against", other=voice.named("against", o)) for o in others]
-    return [Table(voice.say("assessed.scores"), heads, rows)]
+    return Table(voice.say("assessed.scores"), heads, rows)
+
+
+def _pair_table(desk: Desk, assessment: Assessment, pairs: Sequence[str]) -> Table:
+    voice = desk.voice
+    rows: list[list[Markup | str]] = [
+        [
+            score_name(desk, name),
+            *(
+                _figure(desk, f"{name}.{reading}", assessment)
+                for reading in _READINGS
+            ),
+        ]
+        for name in pairs
+    ]
+    heads = [voice.say("assessed.score"), *(voice.say(f"reading.{r}") for r in _READINGS)]
+    return Table(voice.say("assessed.readings"), heads, rows)
+
+
+def _rest_table(desk: Desk, assessment: Assessment, names: Sequence[str]) -> Table:
+    voice = desk.voice
+    rows: list[list[Markup | str]] = [
+        [score_name(desk, name), _figure(desk, name, assessment)] for name in names
+    ]
+    heads = [voice.say("assessed.score"), voice.say("assessed.value")]
+    return Table(voice.say("assessed.figures"), heads, rows)
+
+
+def _figure(desk: Desk, name: str, assessment: Assessment) -> Markup:
+    """A score with the unit its name implies."""
+    parts = name.split(".")
+    known = [_UNITS[part] for part in (parts[-1], parts[0]) if part in _UNITS]
+    return valued(desk, assessment.scores[name], (known or [""])[0], trail_of(assessment, name))
+
+
+def _ratio(desk: Desk, value: float | None, trail: str) -> Markup:
+    if value is None:
+        return Markup('<span class="soft">–</span>')
+    return desk.voice.traced(desk.voice.number(value, 2), value, trail)
 
 
 def _radar(desk: Desk, assessment: Assessment) -> Picture | None:
-    """The vector of a few scores."""
+    """The vector of a few scores, with how far what nobody verified could still move each."""
     scores = assessment.scores
-    if not _SPOKES[0] <= len(scores) <= _SPOKES[1]:
+    names = list(vector_of(assessment)) or [name for name in scores if "." not in name]
+    if not _SPOKES[0] <= len(names) <= _SPOKES[1] or any(abs(scores[n]) > 1.0 for n in names):
         return None
     voice = desk.voice
-    low = -1.0 if min(scores.values()) < 0 else 0.0
-    high = max(1.0, *scores.values())
+    ends = [scores.get(f"{name}.low", scores[name]) for name in names]
+    low = -1.0 if min(ends) < 0 else 0.0
     spokes = [
         Spoke(
             score_name(desk, name),
-            value,
-            any(held == name or held.startswith(f"{name}.") for held in assessment.held_back),
+            scores[name],
+            name in assessment.held_back,
             trail_of(assessment, name),
+            (
+                scores.get(f"{name}.low", scores[name]),
+                scores.get(f"{name}.high", scores[name]),
+            ),
         )
-        for name, value in scores.items()
+        for name in names
     ]
     told = "; ".join(f"{spoke.label} {voice.number(spoke.value, 2)}" for spoke in spokes)
     caption = Caption(f"fig-{assessment.framework}", desk.own(assessment.title), told)
-    svg = radar_figure(spokes, (low, high), voice.say("assessed.held_short"), caption, voice)
+    svg = radar_figure(spokes, (low, 1.0), voice.say("assessed.held_short"), caption, voice)
     return Picture(
         svg, voice.markup("assessed.radar"), " ".join(spoke.source for spoke in spokes)
     )
@@ -260,4 +376,5 @@ __all__ = [
     "shown_evidence",
     "trail_of",
     "valued",
+    "vector_of",
 ]

@@ -18,12 +18,18 @@ from gigafactory.report.sections.surroundings import surroundings_section
 from gigafactory.report.sections.tell import Section, Teller
 from gigafactory.report.sections.transport import transport_section
 from gigafactory.report.statements.desk import Absent, Desk
+from gigafactory.report.statements.parts.chain import chain_part, chain_told
 from gigafactory.report.statements.parts.emissions import circular_part, scopes_part
-from gigafactory.report.statements.parts.frameworks import framework_part
+from gigafactory.report.statements.parts.frameworks import framework_part, tornado_of_axes
 from gigafactory.report.statements.parts.ledger import (
     cash_part,
     equivalences_part,
     national_told,
+)
+from gigafactory.report.statements.parts.reporting import (
+    access_time_part,
+    eed_told,
+    fields_part,
 )
 from gigafactory.report.statements.parts.told import (
     carbon_told,
@@ -88,33 +94,44 @@ def _tenants(desk: Desk) -> Section | Absent:
 KINDS: Final[Mapping[str, Kind]] = {
     OPERATIONS: Kind((), ()),
     "strategy": Kind(
-        (what_ran, framework_told("axes", "cloud"), shares_told, national_told),
+        (what_ran, framework_told("axes", "cloud"), chain_told, shares_told, national_told),
         (
-            framework_part("axes"),
+            framework_part("axes", then=tornado_of_axes),
+            framework_part("recommendations"),
+            framework_part("classes"),
             framework_part("cloud", brief=True),
+            chain_part,
+            framework_part("registers"),
             _shares,
             _tenants,
             equivalences_part,
         ),
     ),
     "eed": Kind(
-        (what_ran, energy_told, carbon_told),
-        (framework_part("eed"), _ENERGY, _FLOWS),
+        (what_ran, eed_told, carbon_told),
+        (
+            fields_part,
+            framework_part("eed", groups=("obligations",), scores=False),
+            _ENERGY,
+            _FLOWS,
+        ),
     ),
     "tender": Kind(
         (what_ran, framework_told("tender", "cloud", "siting"), energy_told, grid_told),
         (
             framework_part("tender"),
             framework_part("cloud"),
+            framework_part("controls", scores=False),
             framework_part("siting"),
+            framework_part("classes"),
             _GRID,
             _CARBON,
             _FLEXIBILITY,
         ),
     ),
     "access": Kind(
-        (what_ran, shares_told),
-        (framework_part("access"), _shares, _tenants),
+        (what_ran, framework_told("access"), shares_told),
+        (framework_part("access"), access_time_part, _shares, _tenants),
     ),
     "finance": Kind(
         (cost_told,),
@@ -128,6 +145,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         (
             what_ran,
             framework_told("axes", "cloud"),
+            chain_told,
             energy_told,
             grid_told,
             carbon_told,
@@ -137,9 +155,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         (
             framework_part("axes", brief=True),
             framework_part("cloud", brief=True),
+            chain_part,
             _ENERGY,
             _GRID,
             scopes_part,
+            framework_part("registers", brief=True),
             _COST,
             cash_part,
         ),

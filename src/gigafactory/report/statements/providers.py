@@ -39,9 +39,20 @@ def _with_dossier(function: Any, subject: Subject) -> Any:
     return function(subject.factory, subject.dossier)
 
 
+def _of_axes(function: Any, subject: Subject) -> Any:
+    axes = PROVIDERS["axes"]
+    return function(getattr(import_module(axes.module), axes.function)(subject))
+
+
 #: By the name of the part that is missing without the answer.
 PROVIDERS: Final[Mapping[str, Provider]] = {
-    "axes": Provider("gigafactory.assess.axes", "assess_axes"),
+    "axes": Provider("gigafactory.assess.counterfactuals", "assess_axes"),
+    "tornado": Provider("gigafactory.assess.sensitivity", "tornado", put=_of_axes),
+    "recommendations": Provider(
+        "gigafactory.assess.recommendations", "assess_recommendations"
+    ),
+    "controls": Provider("gigafactory.assess.controls", "assess_controls"),
+    "registers": Provider("gigafactory.assess.accountability", "assess_registers"),
     "cloud": Provider("gigafactory.assess.cloud", "assess_cloud", "answers/cloud.yaml"),
     "eed": Provider("gigafactory.assess.eed", "assess_eed"),
     "eed_fields": Provider("gigafactory.assess.eed", "eed_rows"),

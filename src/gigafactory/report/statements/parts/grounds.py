@@ -13,7 +13,7 @@ from gigafactory.report.statements.desk import Absent, Desk
 #: Kinds of places a number may come from, in the order they are explained.
 _KINDS: Final = (
     *("summary", "series", "jobs", "sources", "factory"),
-    *("assess", "finance", "supply", "equivalence", "document", "register"),
+    *("assess", "finance", "supply", "equivalence", "dossier", "document", "register"),
 )
 _RESERVATIONS: Final = ("model", "range", "unverified", "short")
 

@@ -92,17 +92,16 @@ def access_time_part(desk: Desk) -> Section | Absent:
     for cut in _CUTS:
         rows: list[list[Markup | str]] = [
             [
-                _cut_name(desk, cut, row.key),
-                desk.found(float(row.tenants), "summary:access_time"),
+                _cut_name(desk, cut, row.name),
+                desk.found(float(row.members), "summary:access_time"),
                 *(
                     desk.found(getattr(row, f"{what}_gpu_h"), "summary:access_time")
                     for what in ("requested", "granted", "used")
                 ),
-                desk.found(row.billed_eur, "summary:access_time"),
             ]
             for row in report.table(cut, public=True)
         ]
-        names = ("tenants", "requested", "granted", "used", "billed")
+        names = ("tenants", "requested", "granted", "used")
         heads = [voice.say(f"access.cut.{cut}"), *(voice.say(f"access.{n}") for n in names)]
         section.tables.append(Table(voice.say("access.table", cut=heads[0].lower()), heads, rows))
     section.notes.append(voice.markup("access.note"))
