@@ -63,7 +63,7 @@ def radar_figure(
     for mark in [low + (high - low) * k / 4 for k in range(1, 5)]:
         nought = abs(mark) < 1e-9
         ring = [at(turn, mark) for turn in turns]
-        parts.append(outline(ring, "ink" if nought else "rule", fill=False, dash=""))
+        parts.append(outline(ring, "ink" if nought else "rule", fill=False))
         x, y = at(turns[0], mark)
         parts.append(text(x + 4.0, y - 2.0, voice.number(mark, 0 if mark % 1 == 0 else 2), kind="soft"))
     parts += [line(*_CENTRE, *at(turn, high), "rule") for turn in turns]
@@ -80,7 +80,8 @@ def radar_figure(
             )
         )
         parts += _label(turn, spoke, held, voice)
-    return frame(302.0, caption, parts)
+    foot = max(_CENTRE[1] + (_RADIUS + 20.0) * math.sin(turn) for turn in turns)
+    return frame(foot + 24.0, caption, parts)
 
 
 def _label(turn: float, spoke: Spoke, held: str, voice: Voice) -> list[Markup]:

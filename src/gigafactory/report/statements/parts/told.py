@@ -7,12 +7,14 @@ from collections.abc import Callable
 from markupsafe import Markup
 
 from gigafactory.assess import Assessment
-from gigafactory.report.statements.assessed import held_back, in_a_sentence
-from gigafactory.report.statements.desk import Absent, Desk
+from gigafactory.report.statements.assessed import (
+    in_a_sentence,
+    score_name,
+    trail_of,
+    vector_of,
+)
+from gigafactory.report.statements.desk import Desk, listed
 from gigafactory.report.statements.providers import ask
-
-#: Reasons a score is held back that a summary gives before it points to the chapter.
-_REASONS_MOST = 2
 
 
 def what_ran(desk: Desk) -> list[Markup]:
@@ -137,21 +139,43 @@ def _together(sentences: list[Markup]) -> list[Markup]:
 
 
 def framework_told(*names: str) -> Callable[[Desk], list[Markup]]:
-    """What frameworks came to, in a sentence each, with what holds their scores back."""
+    """What frameworks came to, in a paragraph each: counts, scores, and which are held back."""
 
     def told(desk: Desk) -> list[Markup]:
         found: list[Markup] = []
         for name in names:
             answer = ask(desk, name)
-            if isinstance(answer, Absent) or not isinstance(answer, Assessment):
-                continue
-            found.append(in_a_sentence(desk, answer))
-            reasons = held_back(desk, answer)
-            found += reasons[:_REASONS_MOST]
-            if len(reasons) > _REASONS_MOST:
-                more = float(len(reasons) - _REASONS_MOST)
-                shown = desk.found(more, f"assess:{answer.framework}/held_back")
-                found.append(desk.voice.markup("told.more_reasons", more=shown))
+            if isinstance(answer, Assessment):
+                lines = [in_a_sentence(desk, answer), *_scores_told(desk, answer)]
+                if answer.held_back:
+                    lines.append(desk.voice.markup("told.held_back"))
+                found += _together(lines)
         return found
 
     return told
+
+
+def _scores_told(desk: Desk, found: Assessment) -> list[Markup]:
+    """Its vector, each score with how far it could still move; or its levels, as read twice."""
+    voice, scores = desk.voice, found.scores
+    if "seal.proven" in scores:
+        levels = {
+            reading: desk.found(scores.get(f"seal.{reading}"), trail_of(found, f"seal.{reading}"))
+            for reading in ("proven", "claimed")
+        }
+        return [voice.markup("told.seal", **levels)]
+    vector = [
+        voice.markup(
+            "told.score",
+            name=score_name(desk, name),
+            value=desk.found(scores[name], trail_of(found, name), 2),
+            span=desk.span(
+                (scores[f"{name}.low"], scores[f"{name}.high"]), trail_of(found, name), 2
+            ),
+        )
+        for name, parts in vector_of(found).items()
+        if {"low", "high"} <= set(parts)
+    ]
+    return [voice.markup("told.vector", scores=listed(voice, vector))] if vector else []
+
+
