@@ -22,8 +22,8 @@ from gigafactory.plant.provenance import Source
 DEALS: Final = "deals.yaml"
 CLAIMS: Final = "claims.yaml"
 Verdict = Literal["found", "not_found", "open"]
-#: A cost is called predictable when nine tenths of what may happen lies this near its middle.
-PREDICTABLE_SHARE: Final = 0.15
+#: A cost is called predictable when P10 and P90 lie within this share of P50: what a budget allows.
+PREDICTABLE_SHARE: Final = 0.10
 _BILLION: Final = 1e9
 
 

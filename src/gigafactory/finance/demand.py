@@ -120,7 +120,12 @@ def world_twh(demand: Demand, year: int) -> float:
 
 
 def ai_gw(demand: Demand, year: int) -> float:
-    """Power of AI by the bank's two figures, GW: its level of 2026, its rise from 2023 to 2030."""
+    """Power of AI by the bank's two figures, GW: its level of 2026, its rise from 2023 to 2030.
+
+    NaN after 2030, where the figures end. The rise is that of all data centres.
+    """
+    if year > _TURN:
+        return float("nan")
     rise = (1.0 + demand["rise_2023_2030"]) ** (1.0 / (_TURN - FIRST_YEAR))
     return float(demand["ai_2026"] * rise ** (year - 2026))
 
@@ -162,13 +167,14 @@ def supply_twh(demand: Demand) -> Floats:
     """What can be supplied: the published path, of which a part of each addition comes late."""
     path = np.array([world_twh(demand, year) for year in range(FIRST_YEAR, LAST_YEAR + 1)])
     added = np.diff(path, prepend=path[0])
+    added[: _ANCHOR - FIRST_YEAR + 1] = 0.0  # what was used until 2024 had been supplied
     late = int(demand["delay"])
-    coming = (1.0 - demand["at_risk"]) * added
-    # what was begun before the first year and came late then is there
-    earlier = np.concatenate([np.full(late, added[1]), added[: len(added) - late]])
-    coming[1:] += demand["at_risk"] * earlier[1:]
-    start = path[0] - demand["at_risk"] * added[1] * late
-    supply: Floats = start + coming.cumsum()
+    delayed = np.zeros_like(added)
+    delayed[late:] = added[: len(added) - late]
+    coming = (1.0 - demand["at_risk"]) * added + demand["at_risk"] * delayed
+    supply: Floats = path[_ANCHOR - FIRST_YEAR] + coming.cumsum()
+    until = _ANCHOR - FIRST_YEAR + 1
+    supply[:until] = path[:until]
     return supply
 
 

@@ -24,7 +24,8 @@ def number(value: float, digits: int, lang: str) -> str:
         return "-"
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
-    return in_language(f"{value + 0.0:,.{digits}f}", lang)
+    # rounded first, so that no nought has a minus sign
+    return in_language(f"{round(value, digits) + 0.0:,.{digits}f}", lang)
 
 
 def share(value: float, lang: str, digits: int = 1) -> str:

@@ -20,6 +20,7 @@ from gigafactory.factory.quantities import (
     CostEURPerMWh,
     CostEURPerYear,
     Figure,
+    MoneyEUR,
     PositiveRatio,
     PositiveShare,
     Ratio,
@@ -187,7 +188,9 @@ class Grant(SourcedBlock):
     title: Words = setting("What it is.")
     granted: Flag_ = setting("Whether it counts: false shows it as a scenario only.", False)
     of_capex: Share = setting("Share of the first capex.", 0.0)
-    amount_eur: CostEURPerYear = setting("Amount, as EUR/y paid in one year.", 0.0, key="amount")
+    amount_eur: MoneyEUR = setting(
+        "A fixed amount, paid in step with the capex.", 0.0, key="amount"
+    )
     buys_access: Share = setting(
         "Share of the accelerator-hours it buys for others than paying customers, without price.",
         0.0,
@@ -249,7 +252,7 @@ class Tax(SourcedBlock):
     """What the state takes of the profit."""
 
     rate: Share = setting("Rate of corporate income tax.")
-    loss_free_eur: CostEURPerYear = setting(
+    loss_free_eur: MoneyEUR = setting(
         "Losses of earlier years that count in full against a year's profit.", 0.0, key="loss_free"
     )
     loss_share: Share = setting("Share of the profit beyond it that losses may cover.", 1.0)
@@ -307,7 +310,7 @@ class Plan(SourcedBlock):
     tax: Tax = setting("What the state takes of the profit.")
     receivable_days: Days = setting("Days until customers pay.", 0.0)
     payable_days: Days = setting("Days until bills are paid.", 0.0)
-    cash_min_eur: CostEURPerYear = setting("Cash that is always kept.", 0.0, key="cash_min")
+    cash_min_eur: MoneyEUR = setting("Cash that is always kept.", 0.0, key="cash_min")
     valuation: Valuation = setting("What a buyer might pay.")
     abroad: dict[Country, Abroad] = setting("The same factory in other countries.", {})
     discount: RateRange | None = setting(

@@ -91,14 +91,12 @@ def tornado(base: Base) -> list[Bar]:
     )
     low = {n: a.low_eur / a.base_eur for n, a in base.assets.items() if a.base_eur}
     high = {n: a.high_eur / a.base_eur for n, a in base.assets.items() if a.base_eur}
-    ends = tuple(
-        f"EUR {sum(getattr(a, f) for a in base.assets.values()) / 1e9:.1f} bn"
-        for f in ("low_eur", "high_eur")
+    ends = (
+        f"{sum(a.low_eur for a in base.assets.values()) / 1e9:.1f}",
+        f"{sum(a.high_eur for a in base.assets.values()) / 1e9:.1f}",
     )
     found.append(
-        _bar(
-            base, "capex", (ends[0], ends[1]), (Levers(capex_factor=low), Levers(capex_factor=high))
-        )
+        _bar(base, "capex_bn", ends, (Levers(capex_factor=low), Levers(capex_factor=high)))
     )
     found.append(_sale(base))
     return sorted(found, key=lambda bar: -bar.swing_eur)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from gigafactory.finance.flows import PLACES, USES, retained_share
-from gigafactory.finance.numbers import number, share
+from gigafactory.finance.numbers import in_language, number, share
 from gigafactory.finance.statement import Statement, capital_stack, first_operating_year
 from gigafactory.finance.tables import read_table
 
@@ -273,7 +273,7 @@ def _tornado(told: Statement, lang: str) -> list[str]:
     rows = [
         [
             known_or(bar.name, lang),
-            f"{bar.low}, {bar.high}",
+            in_language(f"{bar.low} … {bar.high}", lang),
             number(bar.npv_low_eur / _M, 0, lang),
             number(bar.npv_high_eur / _M, 0, lang),
         ]
@@ -319,7 +319,7 @@ def _deals(told: Statement, lang: str) -> list[str]:
                 f"{money} {number(amount / _M, 0, lang)} {'m' if lang == 'en' else 'mln'}",
                 "-" if per_mw is None else f"{number(per_mw / _M, 1, lang)} ({deal.of[lang]})",
                 "-" if deal.equity_share is None else share(deal.equity_share, lang, 0),
-                f"{deal.source.source}, {deal.source.year}, {deal.source.state}",
+                f"{deal.source.source}, {deal.source.year}, {word(deal.source.state, lang)}",
             ]
         )
     heads = [word(w, lang) for w in ("deal", "value", "usd_per_mw", "equity_share")]
