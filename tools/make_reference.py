@@ -12,6 +12,8 @@ import typer.main
 
 from gigafactory.cli import app
 from gigafactory.factory import reference_markdown
+from gigafactory.factory.describing import model_markdown
+from gigafactory.finance.planfile import Plan
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 MADE = "<!-- Made by tools/make_reference.py from the code; do not edit this page by hand. -->"
@@ -33,6 +35,26 @@ Results go to standard output; progress, problems and troubles go to standard er
 
 Where a **run** is asked for, give its folder, the name of a folder in `runs/`, or `latest` for the
 last one begun there. A **factory** or **scenario** is a bundled name or the path of a YAML file.
+"""
+
+PLAN_HEAD = """
+`plan.yaml` in the [dossier](../how-to/own-factory.md) of a factory says what its money looks like
+over the years ([how it is used](../explanation/finance.md)). Prices of accelerators, lives, upkeep
+and the cost of capital stand in the [factory file](factory-file.md) and are not repeated.
+
+A quantity with a unit is written as text, such as `"50 MEUR"`; a bare number there is an error.
+`<name>` stands for a name you choose, `<class>` for one of a fixed list, `[]` for each item of a
+list. Every block may also have `sources`: for a key (or `*` for the whole block)
+`source, year, measured|published|assumption`.
+
+Beyond the range of each figure, a plan is refused (all problems at once) when shares of owners,
+of the infrastructure or of what is paid in the years of building do not come to 100 %; when more is
+borrowed than there is to finance; when places come to more than 100 %; when a class of asset or a
+line of cost is missing, or has an amount that a run or the factory file gives; when a loan runs
+beyond the years of operation or its grace beyond its term; when a name stands twice.
+
+Not everything that can be asked is known: `abroad` may stay empty, and what nobody filled in is
+told as *input required*.
 """
 
 #: What a command's own help has no room for.
@@ -90,7 +112,11 @@ def cli_markdown() -> str:
 
 def pages() -> dict[Path, str]:
     """Every page made from code, with the text it should have."""
-    made = {"factory-file.md": reference_markdown(), "cli.md": cli_markdown()}
+    made = {
+        "factory-file.md": reference_markdown(),
+        "cli.md": cli_markdown(),
+        "plan-file.md": model_markdown(Plan, "The plan file", PLAN_HEAD),
+    }
     return {REFERENCE / name: f"{MADE}\n\n{text.strip()}\n" for name, text in made.items()}
 
 

@@ -440,6 +440,41 @@ def compare(
     _say(render(rows_of(a, b), a.name, b.name))
 
 
+@app.command()
+def finance(
+    subject: Annotated[
+        str, typer.Argument(metavar="FACTORY_OR_RUN", help="A factory, a run folder, or latest.")
+    ],
+    scenario: Annotated[
+        list[str] | None, typer.Option(help="A scenario of the money; all without one.")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="How often what nobody knows is drawn.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    lang: Lang = "en",
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Also write everything to this file.")
+    ] = None,
+) -> None:
+    """Work out the years of money: ranges, scenarios, cash by actor, value retained, loans."""
+    from gigafactory.finance.statement import as_dict, statement
+    from gigafactory.finance.words import lines, word
+
+    if lang not in {"en", "nl"}:
+        raise refuse("--lang", "", lang, "is en or nl")
+    a_factory = subject in bundled() or subject.endswith((".yaml", ".yml"))
+    place = subject if a_factory else RunFolder.open(subject).path
+    told = statement(place, scenario or (), draws, seed)
+    for line in lines(told, lang):
+        _say(line)
+    if json_out is not None:
+        try:
+            text = json.dumps(as_dict(told), indent=2, ensure_ascii=False, allow_nan=False)
+            json_out.write_text(text + "\n", "utf-8")
+        except OSError as error:
+            raise refuse(str(json_out), "", None, f"cannot be written: {error.strerror}") from None
+        _say(word("written", lang).format(path=json_out))
+
+
 @data_app.command("list")
 def data_list() -> None:
     """List the public traces that can be downloaded."""

@@ -76,4 +76,8 @@ ALLOWED: dict[str, str] = {
     "runtime/outlook.py:Expected.demand": "a number of accelerators",
     "runtime/outlook.py:Expected.usable": "a number of accelerators",
     "runtime/loop.py:Trace.senses": "one column per sense, whose name has the unit",
+    "finance/chances.py:Chances.values": "in the unit that `RESULTS` gives each name",
+    "finance/debt.py:Financed.cover": "a ratio; the word is the field's own",
+    "finance/flows.py:Flow.places": "shares of the flow, between 0 and 1",
+    "finance/reference.py:Golden.changes": "each key is a field of the rack, with its unit",
 }
