@@ -157,22 +157,29 @@ def valued(desk: Desk, value: float | None, unit: str, source: str) -> Markup:
 
 
 def shown_evidence(desk: Desk, evidence: Sequence[Evidence]) -> Markup:
-    """What a finding rests on, each with how far it shows it."""
-    if not evidence:
-        return _proof(desk, Evidence(Proof.MISSING, ""))
-    rows = dict.fromkeys(_proof(desk, one) for one in evidence)
-    return Markup("<br>").join(rows)
-
-
-def _proof(desk: Desk, one: Evidence) -> Markup:
-    voice = desk.voice
-    said = Markup('<span class="proof {}">{}</span>').format(
-        one.proof.value, voice.say(f"proof.{one.proof.value}")
+    """What a finding rests on, by how far it shows it."""
+    held: dict[Proof, list[Markup]] = {}
+    for one in evidence or (Evidence(Proof.MISSING, ""),):
+        shown = _shown_one(desk, one)
+        rows = held.setdefault(one.proof, [])
+        if shown and shown not in rows:
+            rows.append(shown)
+    return Markup("<br>").join(
+        Markup('<span class="proof {}">{}</span> {}').format(
+            proof.value, desk.voice.say(f"proof.{proof.value}"), Markup(", ").join(rows)
+        )
+        for proof, rows in held.items()
     )
-    what = one.title or one.reference.partition(":")[2]
-    if what:
-        kind = Markup("{}") if one.title else Markup("<code>{}</code>")
-        said += Markup(" ") + kind.format(what)
+
+
+def _shown_one(desk: Desk, one: Evidence) -> Markup:
+    """A document with its owner, days and who checked it, or the name of what was counted."""
+    voice = desk.voice
+    if one.title:
+        said = Markup("{}").format(one.title)
+    else:
+        what = one.reference.partition(":")[2]
+        said = Markup("<code>{}</code>").format(what) if what else Markup("")
     told = [one.owner, voice.date(one.dated) if one.dated else ""]
     told += [voice.say("proof.until", day=voice.date(one.expires))] if one.expires else []
     told += [voice.say("proof.by", who=one.verified_by)] if one.verified_by else []
@@ -187,8 +194,8 @@ def _findings(
     rows: list[list[Markup | str]] = []
     for finding in findings:
         trail = trail_of(assessment, finding.criterion)
-        head = Markup('<span class="soft">{}</span> {}').format(
-            finding.criterion, desk.own(finding.title)
+        head = Markup('{} <code class="soft">{}</code>').format(
+            desk.own(finding.title), finding.criterion.removeprefix(f"{finding.group}.")
         )
         why = desk.own(finding.why)
         if why:
@@ -216,11 +223,19 @@ def _score_tables(desk: Desk, assessment: Assessment) -> list[Table]:
     tables: list[Table] = []
     if vector:
         tables.append(_vector_table(desk, assessment, vector))
+    if vector and differences_of(assessment):
+        tables.append(_difference_table(desk, assessment, list(vector)))
     if pairs:
         tables.append(_pair_table(desk, assessment, pairs))
     if rest:
         tables.append(_rest_table(desk, assessment, rest))
     return tables
+
+
+def differences_of(assessment: Assessment) -> Mapping[str, Mapping[str, float]]:
+    """By counterfactual and score; empty where a framework has none."""
+    found: Mapping[str, Mapping[str, float]] = getattr(assessment, "differences", {})
+    return found
 
 
 def vector_of(assessment: Assessment) -> dict[str, list[str]]:
@@ -250,29 +265,38 @@ def _pairs(assessment: Assessment) -> list[str]:
 def _vector_table(
     desk: Desk, assessment: Assessment, vector: Mapping[str, Sequence[str]]
 ) -> Table:
-    """Each score with its parts, and how it differs from what it would be without the factory."""
+    """Each score with its parts and how far what nobody verified could still move it."""
     voice, scores = desk.voice, assessment.scores
     parts = [part for part in next(iter(vector.values())) if part not in ("low", "high")]
-    others = list(assessment.differences)
+    moves = all({"low", "high"} <= set(held) for held in vector.values())
     rows: list[list[Markup | str]] = []
-    for name, held in vector.items():
+    for name in vector:
         trail = trail_of(assessment, name)
-        cells = [score_name(desk, name), _ratio(desk, scores[name], trail)]
-        if "low" in held and "high" in held:
+        cells: list[Markup | str] = [score_name(desk, name), _ratio(desk, scores[name], trail)]
+        if moves:
             ends = (scores[f"{name}.low"], scores[f"{name}.high"])
             cells.append(desk.span(ends, trail, 2))
         for part in parts:
             found = scores.get(f"{name}.{part}")
             cells.append(_ratio(desk, found, trail_of(assessment, f"{name}.{part}")))
-        for other in others:
-            found = assessment.differences[other].get(name)
-            cells.append(_ratio(desk, found, trail_of(assessment, f"{name}/{other}")))
         rows.append(cells)
     heads = [voice.say("assessed.score"), voice.say("assessed.value")]
-    heads += [voice.say("assessed.could_be")] if len(rows[0]) > 2 + len(parts) + len(others) else []
+    heads += [voice.say("assessed.could_be")] if moves else []
     heads += [voice.named("score_part", part) for part in parts]
-    heads += [voice.say("assessed.against", other=voice.named("against", o)) for o in others]
     return Table(voice.say("assessed.scores"), heads, rows)
+
+
+def _difference_table(desk: Desk, assessment: Assessment, names: Sequence[str]) -> Table:
+    """How each score differs from what it would be without the factory, or with another."""
+    voice = desk.voice
+    rows: list[list[Markup | str]] = []
+    for other, held in differences_of(assessment).items():
+        cells: list[Markup | str] = [voice.named("against", other)]
+        for name in names:
+            cells.append(_ratio(desk, held.get(name), trail_of(assessment, f"{name}/{other}")))
+        rows.append(cells)
+    heads = [voice.say("assessed.against"), *(score_name(desk, name) for name in names)]
+    return Table(voice.say("assessed.differences"), heads, rows)
 
 
 def _pair_table(desk: Desk, assessment: Assessment, pairs: Sequence[str]) -> Table:

@@ -40,6 +40,17 @@ from gigafactory.report.statements.parts.told import (
     shares_told,
     what_ran,
 )
+from gigafactory.report.statements.parts.value import (
+    promises_part,
+    public_part,
+    retained_part,
+)
+from gigafactory.report.statements.parts.years import (
+    capital_part,
+    scenarios_part,
+    years_part,
+    years_told,
+)
 
 #: Turns the subject into a chapter, or says what is lacking.
 Part = Callable[[Desk], Section | Absent]
@@ -134,8 +145,19 @@ KINDS: Final[Mapping[str, Kind]] = {
         (framework_part("access"), access_time_part, _shares, _tenants),
     ),
     "finance": Kind(
-        (cost_told,),
-        (_COST, cash_part, _FLEXIBILITY, _RESERVES),
+        (years_told, cost_told, grid_told),
+        (
+            years_part,
+            capital_part,
+            scenarios_part,
+            retained_part,
+            public_part,
+            promises_part,
+            _COST,
+            cash_part,
+            _FLEXIBILITY,
+            _RESERVES,
+        ),
     ),
     "sustainability": Kind(
         (energy_told, carbon_told, national_told),
@@ -149,6 +171,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             energy_told,
             grid_told,
             carbon_told,
+            years_told,
             cost_told,
             national_told,
         ),
@@ -160,6 +183,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             _GRID,
             scopes_part,
             framework_part("registers", brief=True),
+            years_part,
             _COST,
             cash_part,
         ),

@@ -39,6 +39,10 @@ def _with_dossier(function: Any, subject: Subject) -> Any:
     return function(subject.factory, subject.dossier)
 
 
+def _with_run(function: Any, subject: Subject) -> Any:
+    return function(subject.run)
+
+
 def _of_axes(function: Any, subject: Subject) -> Any:
     axes = PROVIDERS["axes"]
     return function(getattr(import_module(axes.module), axes.function)(subject))
@@ -66,7 +70,9 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
     "supply": Provider(
         "gigafactory.factory.supplygraph", "supply_of", "supply.yaml", put=_with_dossier
     ),
-    "years": Provider("gigafactory.finance.years", "years_of", "plan.yaml"),
+    "years": Provider(
+        "gigafactory.finance.statement", "statement", "plan.yaml", put=_with_run
+    ),
     "footprint": Provider("gigafactory.assess.footprint", "footprint_of"),
     "circular": Provider(
         "gigafactory.assess.circular", "circular_of", "circular.yaml"

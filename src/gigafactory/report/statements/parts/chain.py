@@ -72,7 +72,7 @@ def chain_told(desk: Desk) -> list[Markup]:
         told.append(
             voice.markup(
                 "chain.first",
-                country=first.country,
+                country=voice.named("country", first.country),
                 days=desk.found(first.autonomy_days, f"supply:autonomy/{first.country}"),
                 remedy=desk.found(first.remedy_days, "supply:rules/remedy"),
                 answer=desk.found(first.answered_days, "supply:rules/remedy"),
@@ -134,7 +134,7 @@ def _alone(desk: Desk, picture: SupplyPicture) -> Table:
             days = desk.found(one.autonomy_days, trail)
         rows.append(
             [
-                one.country,
+                voice.named("country", one.country),
                 days,
                 desk.share(one.share_lost_by_remedy, trail),
                 voice.say(f"chain.flag.{one.flag if one.flag in _RED else 'lasts'}"),
