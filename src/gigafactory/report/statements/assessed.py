@@ -117,7 +117,8 @@ def held_back(desk: Desk, assessment: Assessment) -> list[Markup]:
     """Why scores may not be called what their numbers say; each reason once."""
     found: dict[str, list[str]] = {}
     for name, why in assessment.held_back.items():
-        found.setdefault(desk.own(why), []).append(score_name(desk, name))
+        exact = name if desk.voice.knows(f"score.{name}") else name.partition(".")[0]
+        found.setdefault(desk.own(why), []).append(score_name(desk, exact))
     return [
         desk.voice.markup("assessed.held", name=", ".join(dict.fromkeys(names)), why=why)
         for why, names in found.items()
@@ -132,7 +133,7 @@ def score_name(desk: Desk, name: str) -> str:
             return voice.say(f"{family}.{name}")
     first, _, rest = name.partition(".")
     if not rest:
-        return name.replace("_", " ")
+        return voice.named("score_family", name)
     if not voice.knows(f"score_family.{first}"):
         return score_name(desk, first)
     return f"{voice.say(f'score_family.{first}')}: {voice.named('assess_group', rest)}"
@@ -202,7 +203,7 @@ def _findings(
             head += Markup('<br><span class="why">{}</span>').format(why)
         rows.append(
             [
-                head,
+                Markup('<div class="finding">{}</div>').format(head),
                 badge(desk, finding.grade),
                 valued(desk, finding.value, finding.unit, trail),
                 valued(desk, finding.threshold, finding.unit, trail),

@@ -37,7 +37,9 @@ from gigafactory.report.statements.parts.told import (
     energy_told,
     framework_told,
     grid_told,
+    ledger_told,
     shares_told,
+    together,
     what_ran,
 )
 from gigafactory.report.statements.parts.value import (
@@ -145,7 +147,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         (framework_part("access"), access_time_part, _shares, _tenants),
     ),
     "finance": Kind(
-        (years_told, cost_told, grid_told),
+        (years_told, together(cost_told, ledger_told), grid_told),
         (
             years_part,
             capital_part,
@@ -171,9 +173,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             energy_told,
             grid_told,
             carbon_told,
-            years_told,
-            cost_told,
-            national_told,
+            together(years_told, ledger_told),
         ),
         (
             framework_part("axes", brief=True),

@@ -85,25 +85,36 @@ def grid_told(desk: Desk) -> list[Markup]:
 
 
 def cost_told(desk: Desk) -> list[Markup]:
-    """What an hour costs, as a range, and what the ledger counted."""
+    """What an hour costs by this run alone, as a range; nothing where it was not worked out."""
     frame = desk.frame
     ends = [frame.value(f"lcoc_eur_per_gpu_h.{end}") for end in ("low", "high")]
-    found: list[Markup] = []
-    if ends[0] is not None and ends[1] is not None:
-        found.append(
-            desk.voice.markup(
-                "told.cost",
-                span=desk.span((ends[0], ends[1]), "summary:lcoc_eur_per_gpu_h", 2),
-            )
-        )
-    found.append(
+    if ends[0] is None or ends[1] is None:
+        return []
+    span = desk.span((ends[0], ends[1]), "summary:lcoc_eur_per_gpu_h", 2)
+    return [desk.voice.markup("told.cost", span=span)]
+
+
+def ledger_told(desk: Desk) -> list[Markup]:
+    """What the ledger counted as earned, and as paid for energy."""
+    frame = desk.frame
+    if frame.value("money.revenue_eur") is None:
+        return []
+    return [
         desk.voice.markup(
             "told.money",
             revenue=desk.money(frame.value("money.revenue_eur"), "summary:money.revenue_eur"),
             energy=desk.money(frame.value("money.energy_eur"), "summary:money.energy_eur"),
         )
-    )
-    return _together(found)
+    ]
+
+
+def together(*tellers: Callable[[Desk], list[Markup]]) -> Callable[[Desk], list[Markup]]:
+    """What several tell, as one paragraph."""
+
+    def told(desk: Desk) -> list[Markup]:
+        return _together([sentence for teller in tellers for sentence in teller(desk)])
+
+    return told
 
 
 def shares_told(desk: Desk) -> list[Markup]:

@@ -8,11 +8,11 @@ from markupsafe import Markup
 
 from gigafactory.finance.flows import PLACES, USES, retained_share
 from gigafactory.finance.statement import Statement
-from gigafactory.finance.words import known_or, word
 from gigafactory.report.figures.canvas import Caption
 from gigafactory.report.figures.sankey import Flow, sankey_figure
 from gigafactory.report.sections.tell import Picture, Section, Table
 from gigafactory.report.statements.desk import Absent, Desk
+from gigafactory.report.statements.moneywords import known_or, word
 from gigafactory.report.statements.parts.years import money_of
 
 #: Cents in a million euro.
@@ -79,7 +79,7 @@ def _flows(desk: Desk, told: Statement) -> Picture:
     ]
     told_words = "; ".join(f"{flow.label} {voice.number(flow.energy_mwh)}" for flow in out)
     caption = Caption("fig-retained", voice.say("part.retained"), told_words)
-    unit = voice.say("span.million_eur")
+    unit = voice.say("span.short_million")
     svg = sankey_figure(into, out, known_or("company", voice.lang), caption, voice, unit)
     return Picture(svg, voice.markup("value.caption"), " ".join(f.source for f in (*into, *out)))
 

@@ -10,11 +10,11 @@ from markupsafe import Markup
 
 from gigafactory.finance.numbers import in_language
 from gigafactory.finance.statement import Statement, capital_stack, first_operating_year
-from gigafactory.finance.words import known_or, word
 from gigafactory.report.figures.canvas import Caption
 from gigafactory.report.figures.steps import Reach, reach_figure
 from gigafactory.report.sections.tell import Picture, Section, Table
 from gigafactory.report.statements.desk import Absent, Desk
+from gigafactory.report.statements.moneywords import known_or, word
 from gigafactory.report.statements.providers import ask
 
 _MILLION: Final = 1e6
@@ -108,8 +108,8 @@ def _tornado(desk: Desk, told: Statement) -> Picture:
             voice.markup(
                 "years.from_to",
                 name=known_or(bar.name, voice.lang),
-                low=in_language(bar.low, voice.lang),
-                high=in_language(bar.high, voice.lang),
+                low=_minus(in_language(bar.low, voice.lang)),
+                high=_minus(in_language(bar.high, voice.lang)),
             ),
             min(bar.npv_low_eur, bar.npv_high_eur) / 1e9,
             middle,
@@ -132,6 +132,10 @@ def _tornado(desk: Desk, told: Statement) -> Picture:
             span=desk.span(ends, "finance:tornado.valuation_multiple", 1, 1e-9),
         )
     return Picture(svg, words, " ".join(row.source for row in rows))
+
+
+def _minus(words: str) -> str:
+    return words.replace("-", "\u2212")
 
 
 def capital_part(desk: Desk) -> Section | Absent:
@@ -164,9 +168,9 @@ def capital_part(desk: Desk) -> Section | Absent:
     section.tables.append(Table(title, heads, stack, texts=frozenset({1})))
     section.tables.append(_loans(desk, told))
     section.points.extend(
-        Markup("{}: {}").format(
-            getattr(gate.title, voice.lang),
-            word("given" if gate.granted else "awaited", voice.lang),
+        voice.markup(
+            f"years.gate.{'given' if gate.granted else 'awaited'}",
+            title=getattr(gate.title, voice.lang),
         )
         for gate in told.base.plan.approvals
     )
@@ -284,7 +288,7 @@ def scenarios_part(desk: Desk) -> Section | Absent:
     return section
 
 
-def _short(words: str, most: int = 44) -> str:
+def _short(words: str, most: int = 50) -> str:
     return words if len(words) <= most else words[: most - 1].rstrip() + "…"
 
 
