@@ -56,6 +56,10 @@ def in_a_sentence(desk: Desk, assessment: Assessment) -> Markup:
     counts = counts_of(assessment)
     trail = trail_of(assessment, "findings")
     asked = len(assessment.findings) - counts[Grade.NOT_APPLICABLE]
+    if asked == 1:
+        only = next(g for g, n in counts.items() if n and g is not Grade.NOT_APPLICABLE)
+        grade = desk.voice.say(f"grade.{only.value}")
+        return desk.voice.markup("assessed.one", title=desk.own(assessment.title), grade=grade)
     parts = {grade.value: desk.found(float(counts[grade]), trail) for grade in Grade}
     return desk.voice.markup(
         "assessed.counts",

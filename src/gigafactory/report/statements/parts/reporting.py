@@ -50,9 +50,9 @@ def fields_part(desk: Desk) -> Section | Absent:
     for site in dict.fromkeys(row.site for row in rows):
         for annex in ("I", "II", "III"):
             cells = [_field(desk, row) for row in rows if (row.site, row.annex) == (site, annex)]
-            heads = [voice.say(f"eed.{n}") for n in ("field", "value", "unit", "state", "how")]
+            heads = [voice.say(f"eed.{n}") for n in ("field", "value", "state", "how")]
             title = voice.say("eed.table", site=site, annex=annex)
-            section.tables.append(Table(title, heads, cells, texts=frozenset({2, 3, 4})))
+            section.tables.append(Table(title, heads, cells, texts=frozenset({1, 2, 3})))
     section.notes.append(voice.markup("eed.two_powers"))
     return section
 
@@ -76,8 +76,11 @@ def _field(desk: Desk, row: Any) -> list[Markup | str]:
     state = Markup('<span class="state {}">{}</span>').format(
         row.state, voice.say(f"eed.is.{row.state}")
     )
-    return [head, shown, voice.named("assess_unit", row.unit) if row.unit else "", state,
-            desk.own(row.how)]  # fmt: skip
+    if row.unit and row.value is not None:
+        unit = voice.named("assess_unit", row.unit)
+        shown = Markup('{} <span class="soft">{}</span>').format(shown, unit)
+    how = Markup('<div class="how">{}</div>').format(desk.own(row.how))
+    return [head, shown, state, how]
 
 
 def access_time_part(desk: Desk) -> Section | Absent:
