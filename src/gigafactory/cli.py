@@ -322,11 +322,14 @@ def report(
     lang: Lang = "en",
     kind: Annotated[
         str | None,
-        typer.Option(help="A statement instead: operations, strategy, eed, tender, access, finance, "
-                     "sustainability or board."),
+        typer.Option(
+            help="A statement instead: operations, strategy, eed, tender, access, finance, "
+            "sustainability or board."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the statement; statements in the run's by default.")
+        Path | None,
+        typer.Option(help="Folder for the statement; statements in the run's by default."),
     ] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Write the statement as PDF as well.")] = False,
 ) -> None:
@@ -456,8 +459,10 @@ def finance(
     ] = None,
 ) -> None:
     """Work out the years of money: ranges, scenarios, cash by actor, value retained, loans."""
+    from gigafactory.factory import bundled
     from gigafactory.finance.statement import as_dict, statement
     from gigafactory.finance.words import lines, word
+    from gigafactory.runtime.folder import RunFolder
 
     if lang not in {"en", "nl"}:
         raise refuse("--lang", "", lang, "is en or nl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,14 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy(made_up: Path, tmp_path: Path) -> Path:
     """A copy of it that a test may change."""
     return Path(shutil.copytree(made_up, tmp_path / "made-up-1"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_draws() -> Iterator[None]:
+    """Few draws of the years to come: what is tested here is how they are told."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gigafactory.report.statements.providers.DRAWS", 100)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from gigafactory.engine.errors import BadInput
 from gigafactory.report import KINDS, write_statement
 from gigafactory.report.frames import lookup
 from gigafactory.report.statements.equivalences import compared
+from gigafactory.report.statements.parts.grounds import briefly
 from gigafactory.report.statements.providers import PROVIDERS
 from gigafactory.report.voice import LANGUAGES, texts
 
@@ -77,7 +78,7 @@ def test_every_number_leads_to_a_source_that_exists(
     links = iter([e for e in page.all("a") if e.attributes.get("class") == "t"])
     for number in numbers:
         source = number.attributes["data-source"]
-        assert lines[next(links).attributes["href"][1:]] == source.split()
+        assert lines[next(links).attributes["href"][1:]] == briefly(source)
         for one in source.split():
             place, _, key = one.partition(":")
             assert f"trail.{place}" in texts(lang), one
@@ -88,17 +89,13 @@ def test_every_number_leads_to_a_source_that_exists(
 
 
 @pytest.mark.parametrize(("kind", "lang"), ALL)
-def test_no_number_of_a_table_stands_alone(
-    written: dict[str, str], kind: str, lang: str
-) -> None:
+def test_no_number_of_a_table_stands_alone(written: dict[str, str], kind: str, lang: str) -> None:
     html = written[f"{kind}.{lang}"]
     cells = re.findall(r'<td class="n">(.*?)</td>', html, flags=re.DOTALL)
     assert [cell for cell in cells if re.search(r"\d", cell) and "<data" not in cell] == []
 
 
-def test_a_number_with_one_key_is_that_number(
-    written: dict[str, str], of_rotterdam: Path
-) -> None:
+def test_a_number_with_one_key_is_that_number(written: dict[str, str], of_rotterdam: Path) -> None:
     summary = json.loads((of_rotterdam / "summary.json").read_text("utf-8"))
     checked = 0
     for kind, lang in ALL:
@@ -111,11 +108,17 @@ def test_a_number_with_one_key_is_that_number(
     assert checked > 200
 
 
+def test_rows_of_one_list_stand_together_where_a_number_has_many() -> None:
+    many = " ".join(f"summary:shares.{row}.held_gpu_h" for row in range(9))
+    assert briefly(f"{many} summary:days") == ["summary:shares.*.held_gpu_h", "summary:days"]
+    assert briefly("summary:shares.1.held_gpu_h") == ["summary:shares.1.held_gpu_h"]
+
+
 def test_the_same_run_gives_the_same_bytes(
     written: dict[str, str], of_rotterdam: Path, tmp_path: Path
 ) -> None:
     moved = Path(shutil.copytree(of_rotterdam, tmp_path / of_rotterdam.name))
-    for kind in STATEMENTS:
+    for kind in ("eed", "finance"):
         again = write_statement(moved, kind, "nl")
         assert again == moved / "statements" / f"{kind}.nl.html"
         assert again.read_text("utf-8") == written[f"{kind}.nl"]
@@ -167,6 +170,6 @@ def test_measured_input_is_not_called_synthetic(of_rotterdam: Path, tmp_path: Pa
     real = Path(shutil.copytree(of_rotterdam, tmp_path / "real"))
     summary = json.loads((real / "summary.json").read_text("utf-8")) | {"synthetic": False}
     (real / "summary.json").write_text(json.dumps(summary), "utf-8")
-    html = write_statement(real, "board").read_text("utf-8")
+    html = write_statement(real, "eed").read_text("utf-8")
     assert 'class="banner"' not in html
     assert texts("en")["input.measured"] in html

@@ -24,8 +24,8 @@ from gigafactory.report.palette import COLOURS, variable
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 _SECONDS_MOST: Final = 120
 _NEITHER: Final = (
-    "no PDF was written: install the extra with pip install 'gigafactory[pdf]' (it needs the system "
-    "library pango), or install chromium; the page itself stands at {page}"
+    "no PDF was written: install the extra with pip install 'gigafactory[pdf]' (it needs the "
+    "system library pango), or install chromium; the page itself stands at {page}"
 )
 #: The style of `page/report.css` and `page/statement.css` for drawings, said inside of them.
 _DRAWN: Final = (

@@ -74,7 +74,9 @@ def box(
     x: float, y: float, wide: float, tall: float, colour: str, edge: str = "", soft: float = 1.0
 ) -> Markup:
     """A box of a colour, with an edge of another where one is named."""
-    return Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}"{}{}/>').format(
+    return Markup(
+        '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}"{}{}/>'
+    ).format(
         x,
         y,
         max(wide, 0.0),
@@ -85,7 +87,9 @@ def box(
     )
 
 
-def outline(points: list[tuple[float, float]], colour: str, *, fill: bool, dash: str = "") -> Markup:
+def outline(
+    points: list[tuple[float, float]], colour: str, *, fill: bool, dash: str = ""
+) -> Markup:
     """A closed shape."""
     path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z"
     return Markup(

@@ -65,7 +65,9 @@ def radar_figure(
         ring = [at(turn, mark) for turn in turns]
         parts.append(outline(ring, "ink" if nought else "rule", fill=False))
         x, y = at(turns[0], mark)
-        parts.append(text(x + 4.0, y - 2.0, voice.number(mark, 0 if mark % 1 == 0 else 2), kind="soft"))
+        parts.append(
+            text(x + 4.0, y - 2.0, voice.number(mark, 0 if mark % 1 == 0 else 2), kind="soft")
+        )
     parts += [line(*_CENTRE, *at(turn, high), "rule") for turn in turns]
     parts.append(
         outline([at(t, s.value) for t, s in zip(turns, spokes, strict=True)], "accent", fill=True)

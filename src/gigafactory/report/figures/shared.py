@@ -38,9 +38,7 @@ class Row:
     source: str
 
 
-def shares_of_rows_figure(
-    rows: Sequence[Row], names: Sequence[str], caption: Caption
-) -> Markup:
+def shares_of_rows_figure(rows: Sequence[Row], names: Sequence[str], caption: Caption) -> Markup:
     """Draw bars of shares under one another.
 
     Args:

@@ -86,7 +86,9 @@ def waterfall_figure(
         parts.append(box(at(left), y, max(at(right) - at(left), 0.8), 15.0, colour))
         parts.append(text(_LEFT - 12.0, y + 11.5, step.label, "end", "strong" if last else ""))
         shown = ("" if last or step.amount < 0 else "+") + voice.number(step.amount, digits)
-        parts.append(text(_RIGHT + 10.0, y + 11.5, shown, "start", "strong" if last else "", step.source))
+        parts.append(
+            text(_RIGHT + 10.0, y + 11.5, shown, "start", "strong" if last else "", step.source)
+        )
         if not last:
             x = at(edges[place + 1])
             parts.append(line(x, y + 15.0, x, y + _ROW, "soft", 0.7))
@@ -127,8 +129,7 @@ def reach_figure(
     tall = 10.0 + _ROW * len(rows) + 8.0
     parts: list[Markup] = []
     marks = ([0.0] if low < 0 < high else []) + ([] if middle is None else [middle])
-    for mark in marks:
-        parts.append(line(at(mark), 4.0, at(mark), tall - 4.0, "soft", 0.8, "3 3"))
+    parts += [line(at(mark), 4.0, at(mark), tall - 4.0, "soft", 0.8, "3 3") for mark in marks]
     for place, row in enumerate(rows):
         y = 10.0 + _ROW * place
         left, right = sorted((row.low, row.high))

@@ -189,12 +189,12 @@ def _shown_one(desk: Desk, one: Evidence) -> Markup:
     told += [voice.say("proof.until", day=voice.date(one.expires))] if one.expires else []
     told += [voice.say("proof.by", who=one.verified_by)] if one.verified_by else []
     told = [part for part in told if part]
-    return said + Markup(' <span class="soft">({})</span>').format("; ".join(told)) if told else said
+    return (
+        said + Markup(' <span class="soft">({})</span>').format("; ".join(told)) if told else said
+    )
 
 
-def _findings(
-    desk: Desk, assessment: Assessment, title: str, findings: Sequence[Finding]
-) -> Table:
+def _findings(desk: Desk, assessment: Assessment, title: str, findings: Sequence[Finding]) -> Table:
     """Criteria with grade, value, bar, evidence and reason."""
     rows: list[list[Markup | str]] = []
     for finding in findings:
@@ -267,9 +267,7 @@ def _pairs(assessment: Assessment) -> list[str]:
     ]
 
 
-def _vector_table(
-    desk: Desk, assessment: Assessment, vector: Mapping[str, Sequence[str]]
-) -> Table:
+def _vector_table(desk: Desk, assessment: Assessment, vector: Mapping[str, Sequence[str]]) -> Table:
     """Each score with its parts and how far what nobody verified could still move it."""
     voice, scores = desk.voice, assessment.scores
     parts = [part for part in next(iter(vector.values())) if part not in ("low", "high")]
@@ -297,8 +295,9 @@ def _difference_table(desk: Desk, assessment: Assessment, names: Sequence[str]) 
     rows: list[list[Markup | str]] = []
     for other, held in differences_of(assessment).items():
         cells: list[Markup | str] = [voice.named("against", other)]
-        for name in names:
-            cells.append(_ratio(desk, held.get(name), trail_of(assessment, f"{name}/{other}")))
+        cells += [
+            _ratio(desk, held.get(name), trail_of(assessment, f"{name}/{other}")) for name in names
+        ]
         rows.append(cells)
     heads = [voice.say("assessed.against"), *(score_name(desk, name) for name in names)]
     return Table(voice.say("assessed.differences"), heads, rows)
@@ -309,10 +308,7 @@ def _pair_table(desk: Desk, assessment: Assessment, pairs: Sequence[str]) -> Tab
     rows: list[list[Markup | str]] = [
         [
             score_name(desk, name),
-            *(
-                _figure(desk, f"{name}.{reading}", assessment)
-                for reading in _READINGS
-            ),
+            *(_figure(desk, f"{name}.{reading}", assessment) for reading in _READINGS),
         ]
         for name in pairs
     ]
@@ -367,9 +363,7 @@ def _radar(desk: Desk, assessment: Assessment) -> Picture | None:
     told = "; ".join(f"{spoke.label} {voice.number(spoke.value, 2)}" for spoke in spokes)
     caption = Caption(f"fig-{assessment.framework}", desk.own(assessment.title), told)
     svg = radar_figure(spokes, (low, 1.0), voice.say("assessed.held_short"), caption, voice)
-    return Picture(
-        svg, voice.markup("assessed.radar"), " ".join(spoke.source for spoke in spokes)
-    )
+    return Picture(svg, voice.markup("assessed.radar"), " ".join(spoke.source for spoke in spokes))
 
 
 def _ladder(desk: Desk, assessment: Assessment) -> Picture | None:

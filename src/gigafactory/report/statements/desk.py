@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-
 from markupsafe import Markup
 
 from gigafactory.assess import Subject
 from gigafactory.report.frames import Frame
 from gigafactory.report.sections.tell import Section, Teller
 from gigafactory.report.voice import Voice
-
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,7 @@ class Kind:
     parts: tuple[Part, ...]
 
 
-def _of_report(
-    part: str, lacking: str, section: Callable[[Teller], Section | None]
-) -> Part:
+def _of_report(part: str, lacking: str, section: Callable[[Teller], Section | None]) -> Part:
     """A chapter of the report as a part of a statement; where it has none, so it says."""
 
     def told(desk: Desk) -> Section | Absent:
@@ -170,8 +168,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             what_ran,
             framework_told("axes", "cloud"),
             chain_told,
-            energy_told,
-            grid_told,
+            together(energy_told, grid_told),
             carbon_told,
             together(years_told, ledger_told),
         ),

@@ -15,6 +15,9 @@ from typing import Any, Final
 from gigafactory.assess import Subject
 from gigafactory.report.statements.desk import Absent, Desk
 
+#: How often what nobody knows of the years to come is drawn.
+DRAWS: Final = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Provider:
@@ -40,7 +43,7 @@ def _with_dossier(function: Any, subject: Subject) -> Any:
 
 
 def _with_run(function: Any, subject: Subject) -> Any:
-    return function(subject.run)
+    return function(subject.run, draws=DRAWS)
 
 
 def _of_axes(function: Any, subject: Subject) -> Any:
@@ -52,9 +55,7 @@ def _of_axes(function: Any, subject: Subject) -> Any:
 PROVIDERS: Final[Mapping[str, Provider]] = {
     "axes": Provider("gigafactory.assess.counterfactuals", "assess_axes"),
     "tornado": Provider("gigafactory.assess.sensitivity", "tornado", put=_of_axes),
-    "recommendations": Provider(
-        "gigafactory.assess.recommendations", "assess_recommendations"
-    ),
+    "recommendations": Provider("gigafactory.assess.recommendations", "assess_recommendations"),
     "controls": Provider("gigafactory.assess.controls", "assess_controls"),
     "registers": Provider("gigafactory.assess.accountability", "assess_registers"),
     "cloud": Provider("gigafactory.assess.cloud", "assess_cloud", "answers/cloud.yaml"),
@@ -64,19 +65,15 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
     "siting": Provider("gigafactory.assess.siting", "assess_siting"),
     "classes": Provider("gigafactory.assess.classes", "assess_classes"),
     "access": Provider("gigafactory.assess.access", "assess_access"),
-    "access_time": Provider(
-        "gigafactory.assess.access", "access_report", key="access_time"
-    ),
+    "access_time": Provider("gigafactory.assess.access", "access_report", key="access_time"),
     "supply": Provider(
         "gigafactory.factory.supplygraph", "supply_of", "supply.yaml", put=_with_dossier
     ),
     "years": Provider(
-        "gigafactory.finance.statement", "statement", "plan.yaml", put=_with_run
+        "gigafactory.finance.statement", "statement", "plan.yaml", "money", _with_run
     ),
     "footprint": Provider("gigafactory.assess.footprint", "footprint_of"),
-    "circular": Provider(
-        "gigafactory.assess.circular", "circular_of", "circular.yaml"
-    ),
+    "circular": Provider("gigafactory.assess.circular", "circular_of", "circular.yaml"),
 }
 
 

@@ -84,7 +84,8 @@ def render_statement(desk: Desk, kind: str) -> str:
     sections.append(reservations_part(desk))
     if absent:
         count = desk.found(float(len(absent)), "assess:statement/absent")
-        summary.append(voice.markup("statement.absent", count=count))
+        which = "absent_one" if len(absent) == 1 else "absent"
+        summary.append(voice.markup(f"statement.{which}", count=count))
     name = _name(desk.subject, desk.frame, voice)
     heading = voice.say(f"kind.{kind}.title")
     who = identity_of(desk)  # before the trail is written down: it adds to it

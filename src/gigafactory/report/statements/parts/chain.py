@@ -1,4 +1,4 @@
-"""Chapters on the supply chain: whose law reaches it, where it comes from, how long it lasts alone."""
+"""Chapters on the supply chain: whose law reaches it, where it is from, how long it lasts alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from gigafactory.report.statements.providers import ask
 _RANKED_MOST: Final = 10
 _WAYS_MOST: Final = 8
 _COUNTRIES_MOST: Final = 8
-_RED: Final = ("red", "amber", "unknown")
 
 
 def chain_part(desk: Desk) -> Section | Absent:
@@ -66,7 +65,7 @@ def chain_told(desk: Desk) -> list[Markup]:
             unknown=desk.share(whole.share_unknown, "supply:content/all"),
         ),
     ]
-    alone = [a for a in supply.autonomy(graph, picture.remedy, picture.rules.tolerance)]
+    alone = supply.autonomy(graph, picture.remedy, picture.rules.tolerance)
     first = next((a for a in alone if a.autonomy_days is not None), None)
     if first is not None:
         told.append(
@@ -132,12 +131,13 @@ def _alone(desk: Desk, picture: SupplyPicture) -> Table:
         days: Markup | str = voice.say("chain.longer")
         if one.autonomy_days is not None:
             days = desk.found(one.autonomy_days, trail)
+        flag = one.flag or "lasts"
         rows.append(
             [
                 voice.named("country", one.country),
                 days,
                 desk.share(one.share_lost_by_remedy, trail),
-                voice.say(f"chain.flag.{one.flag if one.flag in _RED else 'lasts'}"),
+                voice.say(f"chain.flag.{flag}"),
             ]
         )
     heads = [voice.say(f"chain.{n}") for n in ("country", "days", "lost", "against")]
@@ -183,7 +183,9 @@ def _materials(desk: Desk, picture: SupplyPicture) -> Table:
                 ", ".join(graph.nodes[name].shown for name in one.used_in),
             ]
         )
-    heads = [voice.say(f"chain.{n}") for n in ("material", "country", "share", "limit_head", "used")]
+    heads = [
+        voice.say(f"chain.{n}") for n in ("material", "country", "share", "limit_head", "used")
+    ]
     title = voice.say("chain.materials", most=voice.share(most, 0))
     return Table(title, heads, rows, texts=frozenset({1, 3, 4}))
 

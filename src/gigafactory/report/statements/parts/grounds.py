@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,6 +16,8 @@ _KINDS: Final = (
     *("summary", "series", "jobs", "sources", "factory"),
     *("assess", "finance", "supply", "equivalence", "dossier", "document", "register"),
 )
+#: More places than this are written with their rows together.
+_PLACES_MOST: Final = 4
 _RESERVATIONS: Final = ("model", "range", "unverified", "short")
 
 
@@ -49,9 +52,17 @@ def reservations_part(desk: Desk) -> Section:
 def trail(desk: Desk) -> list[tuple[int, Markup]]:
     """Every place that numbers of this statement come from, with the number links lead to."""
     return [
-        (place, Markup(" ").join(Markup("<code>{}</code>").format(one) for one in source.split()))
+        (place, Markup(" ").join(Markup("<code>{}</code>").format(one) for one in briefly(source)))
         for source, place in desk.linked.trail.items()
     ]
+
+
+def briefly(source: str) -> list[str]:
+    """The places a number comes from; rows of one list together, where there are many."""
+    places = source.split()
+    if len(places) <= _PLACES_MOST:
+        return places
+    return list(dict.fromkeys(re.sub(r"\.\d+(?=\.)", ".*", place) for place in places))
 
 
 def kinds_of_trail(desk: Desk) -> list[Markup]:

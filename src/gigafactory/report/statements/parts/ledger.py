@@ -127,9 +127,7 @@ def _compared(desk: Desk, rows: tuple[Equivalence, ...]) -> Table:
     for name in used:
         one = known[name]
         digits = 3 if one.unit == "ratio" else 1 if one.value % 1 else 0
-        shown = voice.traced(
-            voice.number(one.value, digits), one.value, f"equivalence:{name}"
-        )
+        shown = voice.traced(voice.number(one.value, digits), one.value, f"equivalence:{name}")
         state = Markup('<span class="badge {}">{}</span>').format(
             one.source.state, voice.named("state", one.source.state)
         )

@@ -188,5 +188,3 @@ def _scores_told(desk: Desk, found: Assessment) -> list[Markup]:
         if {"low", "high"} <= set(parts)
     ]
     return [voice.markup("told.vector", scores=listed(voice, vector))] if vector else []
-
-

@@ -136,8 +136,8 @@ def public_part(desk: Desk) -> Section | Absent:
         ]
         for one in told.countries
     ]
-    keys = ("country", "tax_rate", "npv_bare", "support", "npv_supported", "missing")
-    heads = [word(key, voice.lang) for key in keys]
+    columns = ("country", "tax_rate", "npv_bare", "support", "npv_supported", "missing")
+    heads = [word(key, voice.lang) for key in columns]
     title = voice.say("value.countries")
     section.tables.append(Table(title, heads, places, texts=frozenset({5})))
     section.notes.append(voice.markup("value.countries_note"))

@@ -1,4 +1,4 @@
-"""Chapters on the years to come: what they come to, as ranges, who pays, and what could go wrong."""
+"""Chapters on the years to come: what they come to, as ranges, who pays, what could go wrong."""
 
 from __future__ import annotations
 
@@ -168,11 +168,10 @@ def capital_part(desk: Desk) -> Section | Absent:
     section.tables.append(Table(title, heads, stack, texts=frozenset({1})))
     section.tables.append(_loans(desk, told))
     section.points.extend(
-        voice.markup(
-            f"years.gate.{'given' if gate.granted else 'awaited'}",
-            title=getattr(gate.title, voice.lang),
+        voice.markup(f"years.gate.{state}", title=getattr(gate.title, voice.lang))
+        for gate, state in (
+            (gate, "given" if gate.granted else "awaited") for gate in told.base.plan.approvals
         )
-        for gate in told.base.plan.approvals
     )
     return section
 
