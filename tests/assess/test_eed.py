@@ -1,4 +1,4 @@
-"""Reporting by Delegated Regulation (EU) 2024/1364: every field, how it was made, what is unknown."""
+"""Reporting by Delegated Regulation (EU) 2024/1364: every field, and what is not known."""
 
 from __future__ import annotations
 

@@ -233,6 +233,8 @@ def access_lines(report: AccessReport, lang: str, *, public: bool = False) -> li
     names = {**raw["words"], **{m.name: {"en": m.title_en, "nl": m.title_nl}
                                 for m in access_modes().values()}}  # fmt: skip
     heads = raw["columns"]
+    if not report.records:
+        return [raw["texts"]["no_records"][lang]]
     lines = []
     for cut in CUTS:
         title = raw["cuts"][cut][lang]
@@ -248,7 +250,7 @@ def access_lines(report: AccessReport, lang: str, *, public: bool = False) -> li
         lines += ["", words(raw["texts"]["reserved"], **fields)[lang]]
     if report.due is not None:
         lines.append(words(raw["texts"]["report"], due=report.due)[lang])
-    return lines[1:] if lines else [raw["texts"]["no_records"][lang]]
+    return lines[1:]
 
 
 # --- adoption -------------------------------------------------------------------------------------
