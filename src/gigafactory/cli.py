@@ -420,6 +420,8 @@ def access_report(
     """Report the access time of a run, as it is due to EuroHPC on 31 January."""
     from gigafactory.assess.access import access_lines, access_report_with, records_text
 
+    if public and out is not None:
+        raise refuse("--public", "", str(out), "records name tenants; write them without --public")
     report = access_report_with(_subject(path, lang, out), records or ())
     for line in access_lines(report, lang, public=public):
         _say(line)

@@ -76,6 +76,14 @@ def test_public_tables_show_nobody_alone() -> None:
     assert records(row("delta-lab", "pay_as_you_go", 1)).table("group", public=True) == ()
 
 
+def test_a_tenant_in_two_modes_is_one_tenant() -> None:
+    names = [tenant.name for tenant in bundled("rotterdam").tenants][:3]
+    two = [row(name, mode, 1) for name in names[:2] for mode in ("playground", "fast_lane")]
+    assert records(*two).table("mode", public=True) == ()
+    (whole,) = records(*two, row(names[2], "fast_lane", 1)).table("mode", public=True)
+    assert (whole.name, whole.members, whole.used_gpu_h) == ("all", 3, 5)
+
+
 def test_the_report_on_a_year_is_due_on_31_january() -> None:
     assert due_after(dt.date(2025, 12, 31)) == dt.date(2026, 1, 31)
     assert due_after(dt.date(2025, 1, 3)) == dt.date(2026, 1, 31)

@@ -64,6 +64,7 @@ def test_what_cannot_be_done_is_told_in_plain_words(
         (["eed", str(run), "--lang", "fr"], "is en or nl"),
         (["eed", str(run), "--out", str(run / "no" / "file.csv")], "cannot be written"),
         (["access-report", str(run), "--records", "nowhere.csv"], "cannot be read"),
+        (["access-report", str(run), "--public", "--out", "x.csv"], "records name tenants"),
     ):
         assert main(words) == EXIT_BAD_INPUT, words
         assert told in capsys.readouterr().err

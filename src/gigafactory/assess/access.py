@@ -102,8 +102,7 @@ class AccessReport:
 
     def table(self, cut: str, *, public: bool = False) -> tuple[AccessRow, ...]:
         """Sums by one of `CUTS`; for the public only rows of enough tenants."""
-        rows = sums(self.records, cut)
-        return public_rows(rows) if public else rows
+        return public_sums(self.records, cut) if public else sums(self.records, cut)
 
     @property
     def billed_though_free_eur(self) -> float:
@@ -196,29 +195,54 @@ def _reserved(subject: Subject) -> Reserved | None:
     return Reserved(*(sum(float(row[key]) for row in rows) for key in parts))
 
 
-def sums(records: Iterable[AccessRecord], cut: str) -> tuple[AccessRow, ...]:
-    """Sums of records by one of `CUTS`, in order of name; a tenant of several sites counts once."""
-    key: Callable[[AccessRecord], str] = {
-        "mode": lambda one: one.mode,
-        "group": lambda one: one.group,
-        "member_state": lambda one: one.member_state,
-        "terms": lambda one: "free" if one.free else "paid",
-        "union": lambda one: "union_access" if one.union else "not_union",
-    }[cut]
+_KEYS: Final[Mapping[str, Callable[[AccessRecord], str]]] = {
+    "mode": lambda one: one.mode,
+    "group": lambda one: one.group,
+    "member_state": lambda one: one.member_state,
+    "terms": lambda one: "free" if one.free else "paid",
+    "union": lambda one: "union_access" if one.union else "not_union",
+}
+
+
+def _groups(records: Iterable[AccessRecord], cut: str) -> dict[str, list[AccessRecord]]:
     groups: dict[str, list[AccessRecord]] = {}
     for one in records:
-        groups.setdefault(key(one), []).append(one)
-    return tuple(
-        AccessRow(
-            name=name,
-            members=len({one.tenant for one in mine}),
-            requested_gpu_h=sum(one.requested_gpu_h for one in mine),
-            granted_gpu_h=sum(one.granted_gpu_h for one in mine),
-            used_gpu_h=sum(one.used_gpu_h for one in mine),
-            waiting_gpu_h=0.0,
-        )
-        for name, mine in sorted(groups.items())
-    )
+        groups.setdefault(_KEYS[cut](one), []).append(one)
+    return groups
+
+
+def _tenants(records: Iterable[AccessRecord]) -> int:
+    return len({one.tenant for one in records})
+
+
+def _sum(name: str, records: Sequence[AccessRecord]) -> AccessRow:
+    """A sum of records; a tenant of several sites or modes counts once."""
+    hours = {key: sum(getattr(one, key) for one in records) for key in _HOURS}
+    return AccessRow(name=name, members=_tenants(records), waiting_gpu_h=0.0, **hours)
+
+
+def sums(records: Iterable[AccessRecord], cut: str) -> tuple[AccessRow, ...]:
+    """Sums of records by one of `CUTS`, in order of name."""
+    return tuple(_sum(name, mine) for name, mine in sorted(_groups(records, cut).items()))
+
+
+def public_sums(records: Iterable[AccessRecord], cut: str) -> tuple[AccessRow, ...]:
+    """Sums that may be shown to everybody: each of enough different tenants.
+
+    What has too few goes together under "other", with the smallest of the rest where it is still
+    too few, so that nothing is found by taking what is shown from the total. Where all goes
+    together the row is called "all"; where all together are too few there is none.
+    """
+    least = thresholds().members_min
+    groups = _groups(records, cut)
+    shown = {name: mine for name, mine in groups.items() if _tenants(mine) >= least}
+    rest = [one for name, mine in groups.items() if name not in shown for one in mine]
+    while rest and _tenants(rest) < least and shown:
+        rest += shown.pop(min(shown, key=lambda name: (_tenants(shown[name]), name)))
+    rows = [_sum(name, mine) for name, mine in sorted(shown.items())]
+    if _tenants(rest) >= least:
+        rows.append(_sum("other" if shown else "all", rest))
+    return tuple(rows)
 
 
 def access_lines(report: AccessReport, lang: str, *, public: bool = False) -> list[str]:
