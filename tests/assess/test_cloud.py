@@ -22,6 +22,7 @@ from gigafactory.assess.cloudladder import (
     score_percent,
     seal,
 )
+from gigafactory.assess.cloudtables import changes_table, criteria_table, objectives_table
 from gigafactory.assess.results import Grade, Proof
 from gigafactory.engine.errors import BadInput
 from gigafactory.factory.dossier import dossier_of
@@ -265,3 +266,28 @@ def test_the_bundled_answers_claim_and_prove_what_they_say() -> None:
     assert 50 < assessed.scores[f"score_percent.{PROFILE}.claimed"] < 70
     papers = [e for f in assessed.findings for e in f.evidence if e.proof is Proof.VERIFIED]
     assert papers == []
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def test_tables_for_reports_add_up() -> None:
+    result = cloud_result(subject(told=dossier_of(bundled("rotterdam"))))
+    rows = criteria_table(result, "nl")
+    assert len(rows) == 48
+    for name, one in zip(ladder().objectives, objectives_table(result, "nl"), strict=True):
+        mine = [row for row in rows if row["objective"] == name]
+        assert one["points_proven"] == pytest.approx(sum(row["points"] or 0 for row in mine))
+        levels = [row["seal"] for row in mine if row["seal"] is not None]
+        assert one["seal_proven"] == min(levels)
+        assert one["weights"][PROFILE] in {5, 10, 15, 20}
+
+
+def test_what_must_change_for_a_level_is_told_in_words() -> None:
+    result = cloud_result(subject(told=dossier_of(bundled("rotterdam"))))
+    found = {row["criterion"]: row for row in changes_table(result, 2, "en", claimed=True)}
+    assert set(found) == {"1.4", "2.4", "5.1", "5.2", "5.7", "7.1", "7.7"}
+    assert found["5.2"]["answer_text"] == "abroad and partly disclosed"
+    assert found["5.2"]["needed_text"] == "mixed sources with European rights of audit"
+    assert found["1.4"]["answer"] is None
+    assert len(changes_table(result, 2, "nl")) > len(found)

@@ -304,6 +304,7 @@ def assess_tender(subject: Subject) -> Assessment:
     flex, power = shares["flexibility"], shares["power_infrastructure"]
     texts = [words(raw["texts"]["flexibility_weight"], flex=flex, power=power, times=power / flex)]
     days = int(subject.summary.get("days_done", YEAR_DAYS)) if subject.summary else YEAR_DAYS
+    texts += [_funding(lot) for lot in (1, 2)]
     if not tender_lots(1.0, 1.0, subject.today):
         texts.append(words(raw["texts"]["before"], day=subject.today))
     if days < YEAR_DAYS:
@@ -317,6 +318,21 @@ def assess_tender(subject: Subject) -> Assessment:
         scores=scores,
         held_back=_held_back(subject, told),
         notes={lang: tuple(text[lang] for text in texts) for lang in ("en", "nl")},
+    )
+
+
+def _funding(lot: int) -> dict[str, str]:
+    """What the EU pays by lot and phase."""
+    raw = framework_data(NAME)
+    one = raw["funding"][lot]
+    low, high = one["it_mw_phase_1"]
+    return words(
+        raw["texts"]["funding"],
+        lot=lot,
+        first=one["phase_1_meur"],
+        second=one["phase_2_meur_max"],
+        low=low,
+        high=high,
     )
 
 
