@@ -76,4 +76,7 @@ ALLOWED: dict[str, str] = {
     "runtime/outlook.py:Expected.demand": "a number of accelerators",
     "runtime/outlook.py:Expected.usable": "a number of accelerators",
     "runtime/loop.py:Trace.senses": "one column per sense, whose name has the unit",
+    "assess/eedvalues.py:Told.value": "in the unit of the field, which the framework's data name",
+    "assess/metered.py:SiteMeters.columns": _KEYS,
+    "assess/tender.py:Band.figures": "ratios, hours and counts, by the key of each",
 }

@@ -160,6 +160,7 @@ def _percent(fraction: float) -> str:
 Count = Annotated[int, Figure(low=0, whole=True)]
 PositiveCount = Annotated[int, Figure(low=1, whole=True)]
 Level = Annotated[int, Figure(low=0, high=7, whole=True)]
+SealLevel = Annotated[int, Figure(low=0, high=4, whole=True)]
 Ratio = Annotated[float, Figure(low=0)]
 PositiveRatio = Annotated[float, Figure(low=0, above=True)]
 PowerFactor = Annotated[float, Figure(low=0, high=1, above=True)]
