@@ -28,6 +28,7 @@ from gigafactory.engine.errors import (
 )
 
 if TYPE_CHECKING:
+    from gigafactory.assess.subject import Subject
     from gigafactory.runtime.run import Outcome
 
 app = typer.Typer(
@@ -478,6 +479,74 @@ def finance(
         except OSError as error:
             raise refuse(str(json_out), "", None, f"cannot be written: {error.strerror}") from None
         _say(word("written", lang).format(path=json_out))
+
+
+@app.command()
+def eed(
+    path: RunArgument = "latest",
+    out: Annotated[Path | None, typer.Option(help="File to write: .csv or .json.")] = None,
+    lang: Lang = "en",
+) -> None:
+    """Report the data centres of a run by Delegated Regulation (EU) 2024/1364."""
+    from gigafactory.assess.eed import eed_lines, eed_rows, eed_text
+
+    rows = eed_rows(_subject(path, lang, out))
+    if out is None:
+        for line in eed_lines(rows, lang):
+            _say(line)
+    else:
+        _write(out, eed_text(rows, out.suffix, lang))
+
+
+@app.command("access-report")
+def access_report(
+    path: RunArgument = "latest",
+    out: Annotated[
+        Path | None, typer.Option(help="File to write the records to: .csv or .json.")
+    ] = None,
+    records: Annotated[
+        list[Path] | None, typer.Option(help="Records of other sites to report as well.")
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Only sums over enough tenants.")
+    ] = False,
+    lang: Lang = "en",
+) -> None:
+    """Report the access time of a run, as it is due to EuroHPC on 31 January."""
+    from gigafactory.assess.access import access_lines, access_report_with, records_text
+
+    if public and out is not None:
+        raise refuse("--public", "", str(out), "records name tenants; write them without --public")
+    report = access_report_with(_subject(path, lang, out), records or ())
+    for line in access_lines(report, lang, public=public):
+        _say(line)
+    if out is not None:
+        _write(out, records_text(report.records, out.suffix))
+
+
+def _subject(path: str, lang: str, out: Path | None) -> Subject:
+    """A run to be assessed as of its last day; what is wrong with the words is refused first."""
+    from gigafactory.assess.subject import subject_of
+
+    if lang not in {"en", "nl"}:
+        raise refuse("--lang", "", lang, "is en or nl")
+    from gigafactory.runtime.folder import RunFolder
+
+    if out is not None and out.suffix not in {".csv", ".json"}:
+        raise refuse("--out", "", str(out), "ends in .csv or .json")
+    folder = RunFolder.open(path).path
+    if not (folder / "summary.json").is_file():
+        raise refuse(str(folder), "", None, "holds no summary; finish the run with --resume first")
+    return subject_of(folder)
+
+
+def _write(out: Path, text: str) -> None:
+    """Write a file and say so; a place that cannot be written is bad input."""
+    try:
+        out.write_text(text, "utf-8")
+    except OSError as error:
+        raise refuse(str(out), "", None, f"cannot be written: {error.strerror}") from None
+    _say(f"Wrote {out}.")
 
 
 @data_app.command("list")

@@ -80,4 +80,7 @@ ALLOWED: dict[str, str] = {
     "finance/debt.py:Financed.cover": "a ratio; the word is the field's own",
     "finance/flows.py:Flow.places": "shares of the flow, between 0 and 1",
     "finance/reference.py:Golden.changes": "each key is a field of the rack, with its unit",
+    "assess/eedvalues.py:Told.value": "in the unit of the field, which the framework's data name",
+    "assess/metered.py:SiteMeters.columns": _KEYS,
+    "assess/tender.py:Band.figures": "ratios, hours and counts, by the key of each",
 }

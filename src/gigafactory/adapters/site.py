@@ -337,8 +337,7 @@ def read_site(
         hours: length of the period.
         generators: takes what own generators did, [generators, columns].
     """
-    used_uwh, idle_fine, service_ns = it
-    wh = hours * 1e6
+    (used_uwh, idle_fine, service_ns), wh = it, hours * 1e6
     idle_uwh, site.idle_rest = divmod(idle_fine + site.idle_rest, _MW_NS_PER_UWH)
     it_wh, site.it_rest_uwh = divmod(used_uwh + idle_uwh + site.it_rest_uwh, 1_000_000)
     it_mw = (used_uwh + idle_uwh) / 1e12 / hours

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from gigafactory.assess.cited import cited, framework_data, words
+from gigafactory.assess.cited import cited, framework_data, number, words
 from gigafactory.assess.results import Assessment, Evidence, Finding, Grade, Proof
 from gigafactory.assess.subject import Subject
 from gigafactory.engine.errors import BadInput, Problem
@@ -102,8 +102,7 @@ class AccessReport:
 
     def table(self, cut: str, *, public: bool = False) -> tuple[AccessRow, ...]:
         """Sums by one of `CUTS`; for the public only rows of enough tenants."""
-        rows = sums(self.records, cut)
-        return public_rows(rows) if public else rows
+        return public_sums(self.records, cut) if public else sums(self.records, cut)
 
     @property
     def billed_though_free_eur(self) -> float:
@@ -112,10 +111,9 @@ class AccessReport:
 
 
 def due_after(period_end: dt.date) -> dt.date:
-    """The day on which the report on a period is due: the first 31 January after its end."""
+    """The day on which the report on a calendar year is due: 31 January of the next one."""
     rule = framework_data(NAME)["due"]
-    day = dt.date(period_end.year, rule["month"], rule["day"])
-    return day if day > period_end else day.replace(year=day.year + 1)
+    return dt.date(period_end.year + 1, rule["month"], rule["day"])
 
 
 def access_report(subject: Subject) -> AccessReport:
@@ -123,6 +121,33 @@ def access_report(subject: Subject) -> AccessReport:
     records = records_of(subject)
     end = max((one.period_end for one in records), default=None)
     return AccessReport(records, _reserved(subject), None if end is None else due_after(end))
+
+
+def access_report_with(subject: Subject, paths: Iterable[Path]) -> AccessReport:
+    """The report of a run together with the records of other sites.
+
+    Raises:
+        BadInput: with every problem of the files.
+    """
+    report, problems = access_report(subject), list[Problem]()
+    records = list(report.records)
+    for path in paths:
+        try:
+            records += read_records(path)
+        except BadInput as bad:
+            problems += bad.problems
+    if problems:
+        raise BadInput(problems)
+    seen: set[tuple[str, str, str, dt.date]] = set()
+    for one in records:
+        key = (one.site, one.tenant, one.mode, one.period_start)
+        if key in seen:
+            why = f"{one.site} has a record of this tenant, mode and period already"
+            raise BadInput([Problem("records", "tenant", one.tenant, why)])
+        seen.add(key)
+    end = max((one.period_end for one in records), default=None)
+    due = None if end is None else due_after(end)
+    return AccessReport(tuple(records), report.reserved, due)
 
 
 def records_of(subject: Subject) -> tuple[AccessRecord, ...]:
@@ -170,29 +195,86 @@ def _reserved(subject: Subject) -> Reserved | None:
     return Reserved(*(sum(float(row[key]) for row in rows) for key in parts))
 
 
-def sums(records: Iterable[AccessRecord], cut: str) -> tuple[AccessRow, ...]:
-    """Sums of records by one of `CUTS`, in order of name; a tenant of several sites counts once."""
-    key: Callable[[AccessRecord], str] = {
-        "mode": lambda one: one.mode,
-        "group": lambda one: one.group,
-        "member_state": lambda one: one.member_state,
-        "terms": lambda one: "free" if one.free else "paid",
-        "union": lambda one: "union_access" if one.union else "other",
-    }[cut]
+_KEYS: Final[Mapping[str, Callable[[AccessRecord], str]]] = {
+    "mode": lambda one: one.mode,
+    "group": lambda one: one.group,
+    "member_state": lambda one: one.member_state,
+    "terms": lambda one: "free" if one.free else "paid",
+    "union": lambda one: "union_access" if one.union else "not_union",
+}
+
+
+def _groups(records: Iterable[AccessRecord], cut: str) -> dict[str, list[AccessRecord]]:
     groups: dict[str, list[AccessRecord]] = {}
     for one in records:
-        groups.setdefault(key(one), []).append(one)
-    return tuple(
-        AccessRow(
-            name=name,
-            members=len({one.tenant for one in mine}),
-            requested_gpu_h=sum(one.requested_gpu_h for one in mine),
-            granted_gpu_h=sum(one.granted_gpu_h for one in mine),
-            used_gpu_h=sum(one.used_gpu_h for one in mine),
-            waiting_gpu_h=0.0,
-        )
-        for name, mine in sorted(groups.items())
-    )
+        groups.setdefault(_KEYS[cut](one), []).append(one)
+    return groups
+
+
+def _tenants(records: Iterable[AccessRecord]) -> int:
+    return len({one.tenant for one in records})
+
+
+def _sum(name: str, records: Sequence[AccessRecord]) -> AccessRow:
+    """A sum of records; a tenant of several sites or modes counts once."""
+    hours = {key: sum(getattr(one, key) for one in records) for key in _HOURS}
+    return AccessRow(name=name, members=_tenants(records), waiting_gpu_h=0.0, **hours)
+
+
+def sums(records: Iterable[AccessRecord], cut: str) -> tuple[AccessRow, ...]:
+    """Sums of records by one of `CUTS`, in order of name."""
+    return tuple(_sum(name, mine) for name, mine in sorted(_groups(records, cut).items()))
+
+
+def public_sums(records: Iterable[AccessRecord], cut: str) -> tuple[AccessRow, ...]:
+    """Sums that may be shown to everybody: each of enough different tenants.
+
+    What has too few goes together under "other", with the smallest of the rest where it is still
+    too few, so that nothing is found by taking what is shown from the total. Where all goes
+    together the row is called "all"; where all together are too few there is none.
+    """
+    least = thresholds().members_min
+    groups = _groups(records, cut)
+    shown = {name: mine for name, mine in groups.items() if _tenants(mine) >= least}
+    rest = [one for name, mine in groups.items() if name not in shown for one in mine]
+    while rest and _tenants(rest) < least and shown:
+        rest += shown.pop(min(shown, key=lambda name: (_tenants(shown[name]), name)))
+    rows = [_sum(name, mine) for name, mine in sorted(shown.items())]
+    if _tenants(rest) >= least:
+        rows.append(_sum("other" if shown else "all", rest))
+    return tuple(rows)
+
+
+def access_lines(report: AccessReport, lang: str, *, public: bool = False) -> list[str]:
+    """The report as lines for a terminal: a table per cut.
+
+    Args:
+        report: the report.
+        lang: en or nl.
+        public: only rows of enough tenants.
+    """
+    raw = framework_data(NAME)
+    names = {**raw["words"], **{m.name: {"en": m.title_en, "nl": m.title_nl}
+                                for m in access_modes().values()}}  # fmt: skip
+    heads = raw["columns"]
+    if not report.records:
+        return [raw["texts"]["no_records"][lang]]
+    lines = []
+    for cut in CUTS:
+        title = raw["cuts"][cut][lang]
+        lines += ["", f"{title:<44}" + "".join(f"{h[lang]:>14}" for h in heads.values())]
+        for row in report.table(cut, public=public):
+            name = names.get(row.name, {}).get(lang, row.name)
+            hours = (row.requested_gpu_h, row.granted_gpu_h, row.used_gpu_h)
+            cells = [f"{row.members:>14}", *(f"{number(h, lang):>14}" for h in hours)]
+            lines.append(f"{name[:43]:<44}" + "".join(cells))
+    if report.reserved is not None:
+        one = report.reserved
+        fields = {"nominal": one.nominal_gpu_h, "share": one.kept_share * PERCENT}
+        lines += ["", words(raw["texts"]["reserved"], **fields)[lang]]
+    if report.due is not None:
+        lines.append(words(raw["texts"]["report"], due=report.due)[lang])
+    return lines[1:]
 
 
 # --- adoption -------------------------------------------------------------------------------------
@@ -269,10 +351,9 @@ def records_json(records: Sequence[AccessRecord]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def write_records(records: Sequence[AccessRecord], path: Path) -> None:
-    """Write records; the ending of the file says which form: .json or .csv."""
-    text = records_json(records) if path.suffix == ".json" else records_csv(records)
-    path.write_text(text, "utf-8")
+def records_text(records: Sequence[AccessRecord], suffix: str) -> str:
+    """The text of a file of records; its ending says which form: ".json" or ".csv"."""
+    return records_json(records) if suffix == ".json" else records_csv(records)
 
 
 def read_records(path: Path) -> tuple[AccessRecord, ...]:
@@ -442,7 +523,9 @@ __all__ = [
     "AccessReport",
     "Adoption",
     "Reserved",
+    "access_lines",
     "access_report",
+    "access_report_with",
     "adoption",
     "assess_access",
     "due_after",
@@ -450,6 +533,6 @@ __all__ = [
     "records_csv",
     "records_json",
     "records_of",
+    "records_text",
     "sums",
-    "write_records",
 ]

@@ -1,4 +1,4 @@
-"""Framework folders as data: `data/NAME/framework.yaml`, with the sources of their figures as text."""
+"""Framework folders as data: `data/NAME/framework.yaml`, and their sources as text."""
 
 from __future__ import annotations
 
@@ -32,16 +32,21 @@ class _Dutch(float):
     """A number that is written the Dutch way: points between thousands, a comma for decimals."""
 
     def __format__(self, spec: str) -> str:
-        value = int(self) if spec in ("", ",") and self == int(self) else float(self)
+        value = int(self) if spec in ("", ",") and self.is_integer() else float(self)
         return format(value, spec).translate(str.maketrans(",.", ".,"))
 
 
 def words(raw: Mapping[str, Any], **fields: object) -> dict[str, str]:
-    """A text in both languages; {braces} in it are filled with fields, numbers written as each does.
+    """A text in both languages; {braces} in it are filled, numbers as each language writes them.
 
     A field that is a mapping with the languages as keys is filled in each with its own.
     """
     return {lang: str(raw[lang]).format_map(_in(lang, fields)) for lang in LANGUAGES}
+
+
+def number(value: float, lang: str, digits: int = 0) -> str:
+    """A number with marks between thousands, as a language writes it."""
+    return format(_Dutch(value) if lang == "nl" else value, f",.{digits}f")
 
 
 def _in(lang: str, fields: Mapping[str, object]) -> dict[str, object]:
@@ -81,4 +86,4 @@ def cited(raw: object, where: str = "") -> str:
     return f"{found.source}, {found.year}, {found.state}{mark}{note}"
 
 
-__all__ = ["DATA", "LANGUAGES", "cited", "framework_data", "source_of", "words"]
+__all__ = ["DATA", "LANGUAGES", "cited", "framework_data", "number", "source_of", "words"]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gigafactory.assess.cited import framework_data, words
-from gigafactory.assess.cloudanswers import CloudAnswers, Given, given, read_answers
+from gigafactory.assess.cloudanswers import FILE, CloudAnswers, Given, given, read_answers
 from gigafactory.assess.cloudfacts import Cap, Known, caps_of, known_of
 from gigafactory.assess.cloudladder import (
     FULL_SEAL,
@@ -217,7 +217,7 @@ def _finding(criterion: Criterion, one: Counted, result: CloudResult) -> Finding
         threshold=needed.value_ratio,
         formula="value of the answer that counts",
         source=ladder().source,
-        evidence=one.evidence,
+        evidence=one.evidence or (Evidence(Proof.MISSING, f"dossier:{FILE}"),),
         why={lang: f"{why[lang]} {one.why[lang]}".strip() for lang in ("en", "nl")},
     )
 

@@ -117,7 +117,7 @@ def _energy(subject: Subject) -> list[Known]:
 
 
 def _chips(subject: Subject) -> list[Known]:
-    """3.5, 5.2, 5.6 and 6.5 from the countries of the accelerators' vendors."""
+    """3.5, 5.2 and 6.5 from the countries of the accelerators' vendors."""
     catalogue, eea = load_catalogue(), thresholds().eea
     names = sorted({pool.chip for pool in subject.factory.fleet})
     foreign = [name for name in names if catalogue[name].origin not in eea]
@@ -128,8 +128,7 @@ def _chips(subject: Subject) -> list[Known]:
         "countries": ", ".join(sorted({catalogue[name].origin for name in foreign})),
     }
     why, evidence = _why("chips_foreign", **fields), Evidence(Proof.FACTORY, "factory:fleet")
-    found = [Known(key, why, evidence, None, most) for key, most in
-             (("3.5", 4), ("5.2", 3), ("5.6", 3))]  # fmt: skip
+    found = [Known(key, why, evidence, None, most) for key, most in (("3.5", 4), ("5.2", 3))]
     homes = {subject.factory.sites[pool.site].place.country for pool in subject.factory.fleet}
     hosted = homes <= eea
     why = _why("chips_hosted", **fields) if hosted else why

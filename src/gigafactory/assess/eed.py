@@ -12,10 +12,9 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from gigafactory.assess.cited import cited, framework_data, words
+from gigafactory.assess.cited import cited, framework_data, number, words
 from gigafactory.assess.eedfile import EedSite, read_eed
 from gigafactory.assess.eedvalues import Told, tell
 from gigafactory.assess.results import Assessment, Evidence, Finding, Grade, Proof
@@ -156,10 +155,26 @@ def eed_json(rows: tuple[EedRow, ...], lang: str = "en") -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def write_eed(rows: tuple[EedRow, ...], path: Path, lang: str = "en") -> None:
-    """Write the file; its ending says which form: .json or .csv."""
-    text = eed_json(rows, lang) if path.suffix == ".json" else eed_csv(rows, lang)
-    path.write_text(text, "utf-8")
+def eed_text(rows: tuple[EedRow, ...], suffix: str, lang: str = "en") -> str:
+    """The text of the exported file; its ending says which form: ".json" or ".csv"."""
+    return eed_json(rows, lang) if suffix == ".json" else eed_csv(rows, lang)
+
+
+def eed_lines(rows: tuple[EedRow, ...], lang: str) -> list[str]:
+    """The report as lines for a terminal: symbol, title, value, and how it was made."""
+    states = framework_data(NAME)["states"]
+    lines = []
+    for row in rows:
+        if row.number is not None:
+            whole = abs(row.number) >= 1000.0 or row.number.is_integer()
+            unit = framework_data(NAME)["units"].get(row.unit, {}).get(lang, row.unit)
+            value = f"{number(row.number, lang, 0 if whole else 3)} {unit}".strip()
+        else:
+            value = str(row.text.get(lang, row.value)) if row.value is not None else ""
+        state = states[row.state][lang]
+        told = f"{value} ({row.how[lang]})" if value else state
+        lines.append(f"{row.site:<14} {row.symbol:<10} {row.title[lang][:56]:<56} {told}")
+    return lines
 
 
 # --- as an assessment -----------------------------------------------------------------------------
@@ -268,9 +283,10 @@ __all__ = [
     "assess_eed",
     "eed_csv",
     "eed_json",
+    "eed_lines",
     "eed_rows",
     "eed_table",
+    "eed_text",
     "reporting_days",
     "rows_by_field",
-    "write_eed",
 ]

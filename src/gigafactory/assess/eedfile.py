@@ -1,4 +1,4 @@
-"""What only the operator of a data centre can say for its yearly report: `eed.yaml` of a dossier."""
+"""What only the operator of a data centre can say for its yearly report: `eed.yaml`."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def _members(centres: Sequence[DataCentre]) -> dict[_Key, list[DataCentre]]:
 
 
 def _given_away(members: Mapping[_Key, Sequence[DataCentre]], least: int) -> _Key | None:
-    """The smallest cell that must go, since it leaves too few of a cell around it; None for none."""
+    """The smallest cell that must go: it leaves too few of a cell around it. None for none."""
     for around, some in sorted(members.items()):
         for inside in _partitions(around, members):
             rest = len(some) - sum(len(members[key]) for key in inside)

@@ -131,7 +131,7 @@ def _kind(case: _Case) -> Told:
     names = framework_data(NAME)["kinds"]
     parts = [names[stated.kind], names[stated.structure], *([names["mixed"]] * stated.mixed)]
     text = {lang: ", ".join(part[lang] for part in parts) for lang in ("en", "nl")}
-    return case.stated_as(text["en"], text)
+    return case.stated_as(stated.kind, text)
 
 
 def _period(case: _Case) -> Told:

@@ -1,4 +1,4 @@
-"""A site over the days of a run, added up from its series: what reports to authorities are made of."""
+"""A site over the days of a run, added up from its series, for reports to authorities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readiness for the AI-gigafactory tender: bands from a run's hourly data, lots, and what it weighs.
+"""Readiness for the AI-gigafactory tender: bands from hourly data, lots, and what weighs what.
 
 Two statements belong to it and are always made: how little of the award flexibility decides, and
 whether the host country takes part at all.
@@ -121,7 +121,7 @@ def backup_hours(
 
 
 def award_shares() -> dict[str, float]:
-    """Share of the award that each item of points decides at most: weight x share x points / 100."""
+    """Share of the award that each item decides at most: weight x share x points / 100."""
     award = framework_data(NAME)["award"]
     one = award["final"]["x1"] * award["technical_share"] / award["technical_points"]
     return {key: float(points) * one for key, points in award["points"].items()}
@@ -154,7 +154,10 @@ def _unknown(key: str) -> Band:
 def bands(subject: Subject) -> tuple[Band, ...]:
     """Every band of the tender, from the run and the factory file."""
     texts, meters = framework_data(NAME)["texts"], _meters(subject)
-    hourly, annual = subject.figure("carbon.cfe_share"), subject.figure("carbon.annual_matched_share")
+    hourly, annual = (
+        subject.figure("carbon.cfe_share"),
+        subject.figure("carbon.annual_matched_share"),
+    )
     found = []
     if hourly is None or annual is None:
         found.append(_unknown("renewables"))
@@ -301,6 +304,9 @@ def assess_tender(subject: Subject) -> Assessment:
     flex, power = shares["flexibility"], shares["power_infrastructure"]
     texts = [words(raw["texts"]["flexibility_weight"], flex=flex, power=power, times=power / flex)]
     days = int(subject.summary.get("days_done", YEAR_DAYS)) if subject.summary else YEAR_DAYS
+    texts += [_funding(lot) for lot in (1, 2)]
+    if not tender_lots(1.0, 1.0, subject.today):
+        texts.append(words(raw["texts"]["before"], day=subject.today))
     if days < YEAR_DAYS:
         texts.append(words(raw["texts"]["short_run"], days=days))
     return Assessment(
@@ -312,6 +318,21 @@ def assess_tender(subject: Subject) -> Assessment:
         scores=scores,
         held_back=_held_back(subject, told),
         notes={lang: tuple(text[lang] for text in texts) for lang in ("en", "nl")},
+    )
+
+
+def _funding(lot: int) -> dict[str, str]:
+    """What the EU pays by lot and phase."""
+    raw = framework_data(NAME)
+    one = raw["funding"][lot]
+    low, high = one["it_mw_phase_1"]
+    return words(
+        raw["texts"]["funding"],
+        lot=lot,
+        first=one["phase_1_meur"],
+        second=one["phase_2_meur_max"],
+        low=low,
+        high=high,
     )
 
 
@@ -338,13 +359,15 @@ def _lots(subject: Subject) -> list[Finding]:
     raw = framework_data(NAME)
     worth, load = fleet_h100_equivalents(subject.factory), it_load_mw(subject)
     found = []
-    for lot in tender_lots(worth, load, subject.today):
+    # a run of a year before the tender is held against the newest one
+    for lot in tender_lots(worth, load, subject.today) or tender_lots(worth, load):
         parts = {
             "phase_1": (worth, lot.asked_phase_1_h100_equivalents, lot.phase_1),
             "phase_2": (worth, lot.asked_phase_2_h100_equivalents, lot.phase_2),
             "it_load": (load, lot.asked_it_load_mw, bool(lot.it_load)),
         }
         for key, (value, asked, met) in parts.items():
+            fields = {"value": value, "asked": asked}
             found.append(
                 Finding(
                     criterion=f"lot_{lot.lot}.{key}",
@@ -357,7 +380,7 @@ def _lots(subject: Subject) -> list[Finding]:
                     formula="complete fleet; IT load at its dearest work with the network",
                     source=f"{lot.source}, {lot.year}, {lot.state}",
                     evidence=(Evidence(Proof.FACTORY, "factory:fleet"),),
-                    why=words(raw["texts"]["size"], value=value, asked=asked),
+                    why=words(raw["texts"]["load" if key == "it_load" else "size"], **fields),
                 )
             )
     return found

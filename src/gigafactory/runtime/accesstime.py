@@ -36,29 +36,29 @@ def access_time_rows(told: Told, book: Book) -> list[dict[str, Any]]:
         if of:
             known = column >= 0
             mode[known] = np.asarray(of, np.int64)[column[known]]
+    key = np.asarray(table.tenant, np.int64) * len(names) + mode
     some = submitted(told, book)
     fair = some & (book.refused_by < 0)
     need = need_gpu_h(told)
     used = book.receipt[RECEIPT.index("gpu_s")] / S_PER_H
     billed = book.receipt[RECEIPT.index("revenue_micro_eur")] / 1e6
-    rows = []
-    for t, tenant in enumerate(table.tenants):
-        for m, name in enumerate(names):
-            mine = some & (table.tenant == t) & (mode == m)
-            if not mine.any():
-                continue
-            rows.append(
-                {
-                    "tenant": tenant,
-                    "access": name,
-                    "jobs": int(mine.sum()),
-                    "requested_gpu_h": float(need[mine].sum()),
-                    "granted_gpu_h": float(need[mine & fair].sum()),
-                    "used_gpu_h": float(used[mine].sum()),
-                    "billed_eur": float(billed[mine].sum()),
-                }
-            )
-    return rows
+    size = len(table.tenants) * len(names)
+    jobs = np.bincount(key[some], minlength=size)
+    columns = {
+        "requested_gpu_h": np.bincount(key[some], need[some], size),
+        "granted_gpu_h": np.bincount(key[fair], need[fair], size),
+        "used_gpu_h": np.bincount(key[some], used[some], size),
+        "billed_eur": np.bincount(key[some], billed[some], size),
+    }
+    return [
+        {
+            "tenant": table.tenants[at // len(names)],
+            "access": names[at % len(names)],
+            "jobs": int(jobs[at]),
+            **{name: float(column[at]) for name, column in columns.items()},
+        }
+        for at in np.flatnonzero(jobs).tolist()
+    ]
 
 
 __all__ = ["access_time_rows"]
