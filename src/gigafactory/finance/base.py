@@ -379,7 +379,7 @@ def _frame(factory: Factory, plan: Plan) -> Base:
         h100_equivalents=fleet_h100_equivalents(factory, catalogue),
         spillover_gpu_h={},
         firms=firms,
-        programmes=sum(t.programme is not None for t in factory.tenants),
+        programmes=len({t.programme.name for t in factory.tenants if t.programme}),
         summary={},
     )
 

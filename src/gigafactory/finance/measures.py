@@ -85,9 +85,8 @@ def payment(rate: npt.ArrayLike, years: npt.ArrayLike, debt: npt.ArrayLike) -> F
     """Level yearly payment that serves a debt over a number of years."""
     r, n, d = (np.asarray(v, dtype=np.float64) for v in (rate, years, debt))
     safe = np.where(r == 0.0, 1.0, r)
-    level: Floats = np.where(
-        r == 0.0, d / np.maximum(n, 1.0), d * safe / (1.0 - (1.0 + safe) ** -np.maximum(n, 1.0))
-    )
+    left = np.maximum(n, 1.0)
+    level: Floats = np.where(r == 0.0, d / left, d * safe / -np.expm1(-left * np.log1p(safe)))
     return level
 
 
