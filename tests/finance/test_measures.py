@@ -58,6 +58,11 @@ def test_no_rate_where_nothing_comes_back() -> None:
     assert irr([-100.0, 50.0])[0] == pytest.approx(-0.5)
 
 
+def test_of_several_rates_the_one_nearest_to_nought() -> None:
+    # -100 + 360 / (1 + r) - 431 / (1 + r)^2 + 171.6 / (1 + r)^3 is nought at 10, 20 and 30 %
+    assert irr([-100.0, 360.0, -431.0, 171.6])[0] == pytest.approx(0.10, abs=1e-9)
+
+
 def test_payback_by_hand() -> None:
     # 80 is back after the third year; half of the fourth one's 40 is needed
     assert payback_years([-100.0, 40.0, 40.0, 40.0])[0] == pytest.approx(3.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from gigafactory.cli import main
@@ -108,6 +109,15 @@ def test_a_run_without_a_day_is_refused(tmp_path: Path) -> None:
     summary["days_done"] = 0
     (folder / "summary.json").write_text(json.dumps(summary), "utf-8")
     with pytest.raises(BadInput, match="no day"):
+        base_of(folder)
+
+
+def test_a_run_that_sold_nothing_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    write_run(folder)
+    table = pq.read_table(folder / "jobs.parquet").slice(0, 0)
+    pq.write_table(table, folder / "jobs.parquet")
+    with pytest.raises(BadInput, match="no accelerator-hour was sold"):
         base_of(folder)
 
 
