@@ -40,7 +40,8 @@ def test_a_draw_is_what_its_levers_give_alone() -> None:
         for name in type(levers).__dataclass_fields__
         if (value := getattr(levers, name)) is not None
     }
-    fields["capex_factor"] = {n: v[7] for n, v in levers.capex_factor.items()}  # type: ignore[index]
+    for name in ("capex_factor", "opex_factor"):
+        fields[name] = {n: v[7] for n, v in getattr(levers, name).items()}
     alone = measure(play(rotterdam(), type(levers)(**fields)))
     assert alone.npv_eur[0] == pytest.approx(found.values["npv"][7], rel=1e-12)
     assert alone.lcoc_eur_per_gpu_h[0] == pytest.approx(found.values["lcoc"][7], rel=1e-12)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from gigafactory.finance.flows import COMPANY, SOURCES, USES, sankey, split
 from gigafactory.finance.levers import Dip, Levers, shifted
 from gigafactory.finance.statement import capital_stack, first_operating_year
-from gigafactory.finance.years import ledger_of, levelised, measure, play
+from gigafactory.finance.years import home_place, ledger_of, levelised, measure, play
 from tests.finance.made_up import (
     ANNUITY_10_AT_5,
     ANNUITY_15_AT_9,
@@ -254,3 +256,15 @@ def test_the_model_runs_to_2041_and_beyond() -> None:
     assert ledger.years[-1] >= 2041
     assert rotterdam().plan.operating_years >= 15
     assert ledger.of("revenue")[-1] > 0
+
+
+def test_tax_ends_where_the_factory_stands() -> None:
+    base = rotterdam()
+    assert home_place(base) == (1.0, 0.0)
+    for country, place in (("DE", (0.0, 1.0)), ("US", (0.0, 0.0))):
+        site = base.factory.sites["maasvlakte"]
+        moved = site.model_copy(
+            update={"place": site.place.model_copy(update={"country": country})}
+        )
+        factory = base.factory.model_copy(update={"sites": {"maasvlakte": moved}})
+        assert home_place(replace(base, factory=factory)) == place
