@@ -70,6 +70,9 @@ a second one stops at once, and the run resumes from its last snapshot, or from 
     "verify": "Prints what it proved, the rounding accounts and the digest; "
     "[how to read it](../how-to/verify-a-run.md).",
     "replay": "A run that was stopped is rebuilt as far as it went.",
+    "finance": """Needs a [plan](plan-file.md) in the dossier. With a run its year is the
+ledger's; without one it is the plan's estimate. Draws go from 100 to 1,000,000.
+[What the tables mean](../explanation/finance.md).""",
     "compare": "Reads only the two `summary.json`.",
 }
 

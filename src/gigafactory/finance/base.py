@@ -155,9 +155,16 @@ def base_of(name_or_run: str | Path) -> Base:
             raise refuse(str(folder), "", None, "no day of this run is done: there is no money yet")
         factory = load_factory(folder / "factory.yaml")
         plan = _plan(factory, dossier_of(factory, folder))
-        return from_run(factory, plan, folder, summary)
+        return _sold(from_run(factory, plan, folder, summary), str(folder))
     factory = load_factory(name_or_run)
-    return estimated(factory, _plan(factory, dossier_of(factory)))
+    return _sold(estimated(factory, _plan(factory, dossier_of(factory))), factory.name)
+
+
+def _sold(base: Base, where: str) -> Base:
+    if base.sold_gpu_h <= 0:
+        why = "no accelerator-hour was sold, so there is no price and no cost of one"
+        raise refuse(where, "", None, why)
+    return base
 
 
 def _plan(factory: Factory, dossier: Dossier) -> Plan:
@@ -209,7 +216,7 @@ def from_run(factory: Factory, plan: Plan, folder: Path, summary: Mapping[str, A
     """A full year from the ledger of a run; a shorter or longer one is scaled to 8,766 hours."""
     scale = YEAR_H / (24.0 * summary["days_done"])
     money, hours = summary["money"], summary["accelerator_hours"]
-    sales, held = _receipts(factory, plan, folder / "jobs.parquet", summary)
+    sales, held = _receipts(factory, plan, folder / "jobs.parquet")
     paid = money.get("paid_eur", {})
     guarantees = -paid.get("guarantees", 0.0)
     base = _frame(factory, plan)
@@ -250,12 +257,11 @@ def from_run(factory: Factory, plan: Plan, folder: Path, summary: Mapping[str, A
 
 def receipts(factory: Factory, plan: Plan, folder: Path) -> tuple[Sale, ...]:
     """Compute sold in a run by segment and product, as its receipts say, not scaled."""
-    summary = json.loads((folder / "summary.json").read_text("utf-8"))
-    return _receipts(factory, plan, folder / "jobs.parquet", summary)[0]
+    return _receipts(factory, plan, folder / "jobs.parquet")[0]
 
 
 def _receipts(
-    factory: Factory, plan: Plan, path: Path, summary: Mapping[str, Any]
+    factory: Factory, plan: Plan, path: Path
 ) -> tuple[tuple[Sale, ...], dict[str, float]]:
     """Sales by segment and product from the jobs' receipts, and hours by tenant group."""
     tenants = {t.name: (segment_of(plan, t.sector, t.group), t.group) for t in factory.tenants}
@@ -277,9 +283,6 @@ def _receipts(
     order = {s.name: n for n, s in enumerate(plan.segments)}
     keys = sorted(sums, key=lambda key: (order[key[0]], key[1]))
     sales = tuple(Sale(s, p, sums[s, p][0] / 3600.0, sums[s, p][1]) for s, p in keys)
-    if not sales:
-        sold = summary["accelerator_hours"]["sold"]
-        sales = (Sale(plan.segments[-1].name, "research", sold, 0),)
     return sales, held
 
 
@@ -379,7 +382,7 @@ def _frame(factory: Factory, plan: Plan) -> Base:
         h100_equivalents=fleet_h100_equivalents(factory, catalogue),
         spillover_gpu_h={},
         firms=firms,
-        programmes=sum(t.programme is not None for t in factory.tenants),
+        programmes=len({t.programme.name for t in factory.tenants if t.programme}),
         summary={},
     )
 

@@ -117,9 +117,11 @@ def drawn_levers(base: Base, draws: int, seed: int) -> Levers:
         if asset.base_eur > 0:
             ratios = (asset.low_eur / asset.base_eur, 1.0, asset.high_eur / asset.base_eur)
             capex[name] = draw(f"capex {name}", *ratios)
-    lines = [line for line in base.plan.opex.values() if line.spread is not None]
-    low = min((line.spread.low for line in lines if line.spread), default=1.0)
-    high = max((line.spread.high for line in lines if line.spread), default=1.0)
+    opex: dict[str, float | Floats] = {
+        name: draw(f"opex {name}", line.spread.low, 1.0, line.spread.high)
+        for name, line in base.plan.opex.items()
+        if line.spread is not None
+    }
     delay, change = unsure.power_delay, unsure.price_change
     lives = base.assets["accelerators"].life_years
     return Levers(
@@ -131,7 +133,7 @@ def drawn_levers(base: Base, draws: int, seed: int) -> Levers:
         energy_price_factor=draw(
             "energy price", unsure.energy_price.low, 1.0, unsure.energy_price.high
         ),
-        opex_factor=draw("opex", low, 1.0, high),
+        opex_factor=opex,
         capex_factor=capex,
         power_delay_years=np.where(
             stream(seed, "finance", "power late").random(draws) < unsure.power_delay_chance,
@@ -149,7 +151,8 @@ def _part(levers: Levers, rows: slice) -> Levers:
         return value[rows] if isinstance(value, np.ndarray) else value
 
     fields = {name: cut(getattr(levers, name)) for name in Levers.__dataclass_fields__}
-    fields["capex_factor"] = {name: cut(v) for name, v in levers.capex_factor.items()}
+    for name in ("capex_factor", "opex_factor"):
+        fields[name] = {key: cut(v) for key, v in getattr(levers, name).items()}
     return Levers(**fields)  # type: ignore[arg-type]
 
 

@@ -46,11 +46,12 @@ class Levers:
         utilisation_fraction: share of the installed hours that is sold less.
         energy_price_factor: price of energy and transport.
         energy_per_hour_factor: energy of an accelerator-hour.
-        opex_factor: yearly cost other than energy, transport and water.
+        opex_factor: yearly cost by line, other than energy, transport and water.
         capex_factor: price of assets by class.
         all_capex_factor: price of all assets.
         power_delay_years: years that power comes late, while everything else is there and paid.
-        approval_delay_years: years by which everything shifts.
+        approval_delay_years: years by which everything but development shifts: whole years, the
+            same for all draws; parts are rounded up.
         it_life_years: years until accelerators are bought again; the middle life where None.
         rate_fraction: interest beyond the plan's.
         rate_from_year: first year of operation in which it counts.
@@ -67,11 +68,11 @@ class Levers:
     utilisation_fraction: Number = 0.0
     energy_price_factor: Number = 1.0
     energy_per_hour_factor: Number = 1.0
-    opex_factor: Number = 1.0
+    opex_factor: Mapping[str, Number] = field(default_factory=dict)
     capex_factor: Mapping[str, Number] = field(default_factory=dict)
     all_capex_factor: Number = 1.0
     power_delay_years: Number = 0.0
-    approval_delay_years: Number = 0.0
+    approval_delay_years: float = 0.0
     it_life_years: Number | None = None
     rate_fraction: Number = 0.0
     rate_from_year: int = 1

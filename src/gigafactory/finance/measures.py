@@ -14,9 +14,13 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 #: Bounds between which a rate of return is looked for: nearly all is lost, or tenfold in a year.
-RATE_MIN: Final = -0.99
+RATE_MIN: Final = -0.9
 RATE_MAX: Final = 10.0
-_HALVINGS: Final = 60
+_HALVINGS: Final = 50
+#: Where a turn of the present value is looked for first.
+_GRID: Final = np.concatenate(
+    [np.arange(-90, 0, 5) / 100.0, np.arange(0, 50, 5) / 100.0, [0.5, 0.75, 1.0, 2.0, 5.0, 10.0]]
+)
 
 
 def npv(rate: npt.ArrayLike, cash: npt.ArrayLike) -> Floats:
@@ -43,18 +47,23 @@ def irr(cash: npt.ArrayLike) -> Floats:
         cash: years along the last axis.
 
     Returns:
-        One rate a row, by bisection between `RATE_MIN` and `RATE_MAX`; NaN where the value has the
-        same sign at both ends, so that there is no rate, or none that means anything.
+        One rate a row between `RATE_MIN` and `RATE_MAX`: where cash turns more than once and there
+        are several, the one nearest to nought. NaN where there is none.
     """
     flows = np.atleast_2d(np.asarray(cash, dtype=np.float64))
     n = len(flows)
-    low, high = np.full(n, RATE_MIN), np.full(n, RATE_MAX)
-    at_low, at_high = npv(low, flows), npv(high, flows)
-    valid = (np.sign(at_low) * np.sign(at_high)) < 0
+    signs = np.stack([np.sign(npv(np.full(n, rate), flows)) for rate in _GRID], axis=1)
+    turns = signs[:, :-1] * signs[:, 1:] <= 0
+    # all nought, or a lone zero, is no turn unless it lies between unlike signs
+    turns &= (signs[:, :-1] != 0) | (signs[:, 1:] != 0)
+    valid = turns.any(axis=1)
+    near = np.minimum(np.abs(_GRID[:-1]), np.abs(_GRID[1:]))
+    at = np.where(turns, near[None, :], np.inf).argmin(axis=1)
+    low, high = _GRID[at], _GRID[at + 1]
+    at_low = signs[np.arange(n), at]
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
-        value = npv(middle, flows)
-        same = np.sign(value) == np.sign(at_low)
+        same = np.sign(npv(middle, flows)) == at_low
         low = np.where(same, middle, low)
         high = np.where(same, high, middle)
     found: Floats = np.where(valid, 0.5 * (low + high), np.nan)
@@ -85,9 +94,8 @@ def payment(rate: npt.ArrayLike, years: npt.ArrayLike, debt: npt.ArrayLike) -> F
     """Level yearly payment that serves a debt over a number of years."""
     r, n, d = (np.asarray(v, dtype=np.float64) for v in (rate, years, debt))
     safe = np.where(r == 0.0, 1.0, r)
-    level: Floats = np.where(
-        r == 0.0, d / np.maximum(n, 1.0), d * safe / (1.0 - (1.0 + safe) ** -np.maximum(n, 1.0))
-    )
+    left = np.maximum(n, 1.0)
+    level: Floats = np.where(r == 0.0, d / left, d * safe / -np.expm1(-left * np.log1p(safe)))
     return level
 
 

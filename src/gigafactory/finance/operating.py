@@ -127,7 +127,7 @@ def operate(base: Base, levers: Levers, draws: int = 1) -> Operating:
         draws: rows; levers with more than one value have this many.
     """
     plan = base.plan
-    approval = closing_delay_years(plan) + int(np.max(levers.approval_delay_years))
+    approval = closing_delay_years(plan) + int(np.ceil(levers.approval_delay_years))
     building = plan.building_years + approval
     years = building + plan.operating_years
     bought = {
@@ -223,7 +223,8 @@ def _course(
     life = life.reshape(-1, 1)
     # what nobody replaces any more goes on growing old
     last = np.floor((span - REFRESH_LEFT_YEARS) / life) * life
-    age = op - np.minimum(np.floor(op / life) * life, last) if plan.price_returns else op
+    renewed = plan.price_returns and plan.assets["accelerators"].refresh > 0
+    age = op - np.minimum(np.floor(op / life) * life, last) if renewed else op
     price = column(levers.price_factor, draws) * (1.0 + column(change, draws)) ** age
     if levers.dip is not None:
         depth = depth_of(levers.dip, span)
@@ -257,7 +258,7 @@ def _opex(base: Base, levers: Levers, draws: int, course: _Course) -> dict[str, 
         line = base.plan.opex[name]  # type: ignore[index]
         always = course.powered if name in WITH_POWER else course.running.astype(np.float64)
         load = line.fixed * always + (1.0 - line.fixed) * course.hours
-        factor = column(levers.opex_factor, draws)
+        factor = column(levers.opex_factor.get(name, 1.0), draws)
         if name == "energy":
             factor = column(levers.energy_price_factor, draws) * column(
                 levers.energy_per_hour_factor, draws

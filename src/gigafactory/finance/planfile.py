@@ -126,7 +126,9 @@ class OpexPlan(SourcedBlock):
     )
     of_capex: Share | None = setting("The same as a share of all capex.", None)
     index: SignedShare = setting("Yearly rise of its price, from the first year on.", 0.0)
-    spread: Spread | None = setting("Range around it.", None)
+    spread: Spread | None = setting(
+        "Range around it (energy, transport and water have theirs under `uncertain`).", None
+    )
     payee: Name = setting("Who is paid.")
     places: Places = setting("Where the payee adds value.")
     fixed: Share = setting(

@@ -144,6 +144,8 @@ def curtailment_eur_per_mwh(base: Base) -> dict[str, float]:
 
     The margin of an accelerator-hour (its price less its energy) over the energy it takes.
     """
+    if base.import_mwh <= 0:
+        return {}  # nothing was drawn, so there is nothing to give back
     mwh_per_h = base.import_mwh / base.sold_gpu_h
     energy = base.opex_eur["energy"] / base.sold_gpu_h
     sums: dict[str, list[float]] = {}

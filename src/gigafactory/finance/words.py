@@ -292,13 +292,14 @@ def _curtailment(told: Statement, lang: str) -> list[str]:
 
 
 def _countries(told: Statement, lang: str) -> list[str]:
+    plan = float(told.measures.npv_eur[0])
     rows = [
         [
             c.title[lang],
             share(c.tax_rate, lang),
-            number(c.npv_eur / _M, 0, lang),
+            number((c.npv_eur - plan) / _M, 0, lang),
             number(c.support_eur / _M, 0, lang),
-            number(c.npv_supported_eur / _M, 0, lang),
+            number((c.npv_supported_eur - plan) / _M, 0, lang),
             ", ".join(word(key, lang) for key in c.missing) or "-",
         ]
         for c in told.countries

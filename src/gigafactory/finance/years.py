@@ -16,10 +16,11 @@ import numpy as np
 from gigafactory.finance.base import Base
 from gigafactory.finance.debt import RANK, Financed, finance
 from gigafactory.finance.flows import COMPANY, Cents, Flow, Kind, Ledger, added
-from gigafactory.finance.levers import Floats, Levers
+from gigafactory.finance.levers import Floats, Levers, column
 from gigafactory.finance.measures import irr, npv, payback_years
 from gigafactory.finance.operating import Operating, operate
 from gigafactory.finance.planfile import Places
+from gigafactory.policy.tables import thresholds
 
 #: Who pays for what is sold beside compute.
 PAYER: Final = {
@@ -155,12 +156,13 @@ def discount_rate(base: Base) -> float:
     return plan.discount.base if plan.discount is not None else base.factory.finance.wacc.base
 
 
-def full_column(course: Course) -> int:
-    """Column of the first year in which the ramp is over and power has come."""
-    delay = int(np.ceil(np.max(course.levers.power_delay_years)))
-    plan = course.base.plan
-    at = min(len(plan.ramp) - 1 + delay, plan.operating_years - 1)
-    return course.operating.building_years + at
+def full_column(course: Course) -> Cents:
+    """Column of the first year in which the ramp is over and power has come, one a draw."""
+    plan, draws = course.base.plan, len(course.operating.sold_gpu_h)
+    late = np.ceil(column(course.levers.power_delay_years, draws)).ravel().astype(np.int64)
+    year = np.minimum(len(plan.ramp) - 1 + late, plan.operating_years - 1)
+    found: Cents = course.operating.building_years + year
+    return found
 
 
 def levelised(course: Course, rate: float | None = None) -> Floats:
@@ -188,7 +190,8 @@ def measure(course: Course, multiple: float | Floats | None = None) -> Measures:
         multiple: enterprise value over EBITDA at the sale; the plan's base without one.
     """
     base, o, f = course.base, course.operating, course.financed
-    rate, at = discount_rate(base), full_column(course)
+    rate, full = discount_rate(base), full_column(course)
+    rows = np.arange(len(full))
     project, owners = course.project_cash / 100.0, course.owners_cash / 100.0
     lcoc = levelised(course)
     calls = f.called > 0
@@ -197,9 +200,9 @@ def measure(course: Course, multiple: float | Floats | None = None) -> Measures:
     equivalents = base.h100_equivalents / base.accelerators
     return Measures(
         capex_eur=o.first_capex.sum(axis=1) / 100.0,
-        revenue_eur=added(o.revenue)[:, at] / 100.0,
-        opex_eur=added(list(o.opex.values()))[:, at] / 100.0,
-        ebitda_eur=o.ebitda[:, at] / 100.0,
+        revenue_eur=added(o.revenue)[rows, full] / 100.0,
+        opex_eur=added(list(o.opex.values()))[rows, full] / 100.0,
+        ebitda_eur=o.ebitda[rows, full] / 100.0,
         npv_eur=npv(rate, project),
         irr_rate=irr(project),
         equity_irr_rate=irr(owners),
@@ -275,6 +278,14 @@ def _llcr(course: Course, n: int) -> Floats:
     return ratio
 
 
+def home_place(base: Base) -> tuple[float, float]:
+    """Where tax ends: the country of the first site, as shares of Netherlands and Union."""
+    country = next(iter(base.factory.sites.values())).place.country
+    if country == "NL":
+        return 1.0, 0.0
+    return (0.0, 1.0) if country in thresholds().eea else (0.0, 0.0)
+
+
 def _at(places: Places) -> tuple[float, float]:
     return places.nl, places.eu
 
@@ -322,7 +333,8 @@ def _spent(course: Course, draw: int) -> list[Flow]:
         line = plan.opex[name]  # type: ignore[index]
         kind: Kind = "ip" if name == "licences" else "opex"
         flows.append(Flow(kind, name, COMPANY, line.payee, paid[draw], _at(line.places)))
-    flows.append(Flow("tax", "tax", COMPANY, STATE, course.financed.tax[draw], (1.0, 0.0)))
+    home = home_place(course.base)
+    flows.append(Flow("tax", "tax", COMPANY, STATE, course.financed.tax[draw], home))
     return flows
 
 
