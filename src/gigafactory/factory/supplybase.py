@@ -67,6 +67,7 @@ def base_of(factory: Factory, chips: Mapping[str, Chip], chip_failures: float) -
             factory.name,
             Kind.ASSET,
             factory.title.en,
+            factory.title.nl,
             country=first.place.country,
             sources=(Citation("*", f"Factory file of {factory.name}", 2026, "published"),),
         )
@@ -112,7 +113,9 @@ def _govern(draft: Draft, factory: Factory, root: str) -> None:
 
 def _site(draft: Draft, factory: Factory, root: str, name: str, site: Site) -> None:
     place = site.place.country
-    node = draft.add(Node(f"site-{name}", Kind.ASSET, f"Site {name}", country=place))
+    node = draft.add(
+        Node(f"site-{name}", Kind.ASSET, f"Site {name}", f"Locatie {name}", country=place)
+    )
     draft.tie(root, Bond.CONSISTS_OF, node)
     line = site.connection
     link = draft.add(
@@ -120,6 +123,7 @@ def _site(draft: Draft, factory: Factory, root: str, name: str, site: Site) -> N
             f"connection-{name}",
             Kind.ASSET,
             f"Grid connection of {name}",
+            f"Aansluiting van {name}",
             country=place,
             layer="energy",
             count=line.circuits,
@@ -128,7 +132,9 @@ def _site(draft: Draft, factory: Factory, root: str, name: str, site: Site) -> N
     )
     draft.tie(node, Bond.DEPENDS_ON, link)
     for hall in site.halls:
-        below = draft.add(Node(f"hall-{name}-{hall}", Kind.ASSET, f"Hall {hall}", country=place))
+        below = draft.add(
+            Node(f"hall-{name}-{hall}", Kind.ASSET, f"Hall {hall}", f"Zaal {hall}", country=place)
+        )
         draft.tie(below, Bond.DEPENDS_ON, node)
     known = {p.name for p in factory.fleet} | {b.name for b in factory.energy.batteries}
     for asset in site.assets:
@@ -223,6 +229,7 @@ def _energy(draft: Draft, factory: Factory, root: str) -> None:
                 f"battery-{battery.name}",
                 Kind.ASSET,
                 f"Battery {battery.name}",
+                f"Batterij {battery.name}",
                 layer="energy",
                 value_eur=battery.energy_mwh * each,
             )
@@ -230,7 +237,13 @@ def _energy(draft: Draft, factory: Factory, root: str) -> None:
         draft.tie(f"site-{battery.site}", Bond.DEPENDS_ON, node, effect=Effect.NOTHING)
     for one in factory.energy.generators:
         node = draft.add(
-            Node(f"generator-{one.name}", Kind.ASSET, f"Generator {one.name}", layer="energy")
+            Node(
+                f"generator-{one.name}",
+                Kind.ASSET,
+                f"Generator {one.name}",
+                f"Aggregaat {one.name}",
+                layer="energy",
+            )
         )
         draft.tie(f"site-{one.site}", Bond.DEPENDS_ON, node, effect=Effect.NOTHING)
     for ppa in factory.energy.ppas:

@@ -159,6 +159,7 @@ def _merged(draft: Draft, name: str, said: SupplyNode) -> Node:
         name,
         Kind(said.kind),
         said.title or "",
+        said.title_nl or "",
         "" if said.country == "unknown" else said.country,
         said.jurisdictions,
         said.layer or "",
@@ -173,6 +174,7 @@ def _merged(draft: Draft, name: str, said: SupplyNode) -> Node:
                 s.cover_share,
                 s.node or "",
                 "" if s.country == "unknown" else s.country,
+                s.name_nl or "",
             )
             for s in said.substitutes
         ),

@@ -126,6 +126,7 @@ def is_within(graph: Graph, name: str) -> bool:
 
 def _vendors(graph: Graph, name: str) -> dict[str, float]:
     edges = graph.into(name, Bond.SUPPLIES, Bond.LICENSES)
+    edges = edges or graph.into(name, Bond.OPERATES)  # whoever runs a service is paid for it
     if not edges:
         return {UNKNOWN: 1.0}
     given = sum(e.share for e in edges if e.share is not None)

@@ -8,6 +8,7 @@ from typing import Final
 from gigafactory.engine.errors import BadInput
 from gigafactory.supply.concentration import UNKNOWN, bounds, is_within, placed
 from gigafactory.supply.graph import Effect, Graph, Kind, Node, Substitute
+from gigafactory.supply.places import EEA
 from gigafactory.supply.stopping import (
     DAYS_PER_MONTH,
     MONTHS,
@@ -100,8 +101,8 @@ class Replaceability:
 def replaceability(graph: Graph) -> tuple[Replaceability, ...]:
     """Each critical thing with its substitutes and time to switch, or flagged; flagged ones first.
 
-    A substitute from the country of the thing itself helps against the loss of a vendor, not
-    against that of the country, and is flagged so.
+    Of a thing from outside the EEA, a substitute from its own country helps against the loss of a
+    vendor and not against that of the country, and is flagged so.
     """
     found = []
     for node in graph.things():
@@ -109,7 +110,10 @@ def replaceability(graph: Graph) -> tuple[Replaceability, ...]:
             continue
         ranked = tuple(sorted(node.substitutes, key=lambda s: (s.switching_months, s.name)))
         places = [_country(graph, s) for s in ranked]
-        others = [s for s, c in zip(ranked, places, strict=True) if c and c != node.country]
+        near = node.country in EEA
+        others = [
+            s for s, c in zip(ranked, places, strict=True) if near or (c and c != node.country)
+        ]
         same = "unknown_origin" if "" in places else "same_country"
         flag = "" if others else same if ranked else "none"
         months = others[0].switching_months if others else None

@@ -105,6 +105,7 @@ class Step:
         node: the one who needs.
         of: what it needs.
         by: the substitute; "" otherwise.
+        by_nl: the same in Dutch.
     """
 
     month: float
@@ -112,6 +113,7 @@ class Step:
     node: str
     of: str
     by: str = ""
+    by_nl: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +375,14 @@ class _March:
             first = -int(-one.switching_months // 1)
             if first < self.months:
                 self.steps.setdefault(
-                    Step(one.switching_months, "substitute", edge.needer, needed.name, one.name)
+                    Step(
+                        one.switching_months,
+                        "substitute",
+                        edge.needer,
+                        needed.name,
+                        one.name,
+                        one.shown("nl"),
+                    )
                 )
             for month in range(first, self.months):
                 found[month] = min(1.0, found[month] + one.cover_share * other[month])
