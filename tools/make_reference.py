@@ -50,8 +50,8 @@ a second one stops at once, and the run resumes from its last snapshot, or from 
     "[how to read it](../how-to/verify-a-run.md).",
     "replay": "A run that was stopped is rebuilt as far as it went.",
     "supply": """Without `--stop` and `--exposure` it tells everything the graph says by itself. A
-country takes with it what comes from it and whoever is controlled from it. `--disable` also switches
-off what was installed before. [What the answers mean](../explanation/supply-graph.md).""",
+country takes with it what comes from it and whoever is controlled from it. `--disable` also
+switches off what was installed before. [What the answers mean](../explanation/supply-graph.md).""",
     "compare": "Reads only the two `summary.json`.",
 }
 

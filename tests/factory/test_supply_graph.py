@@ -162,7 +162,7 @@ def test_one_transformer_is_enough_and_none_is_not(picture: SupplyPicture) -> No
     assert what_stops(picture.graph, "asset-transformers=1").share_lost_max == 0.0
     both = what_stops(picture.graph, "asset-transformers=2")
     assert both.share_lost(1) == 1.0
-    assert both.power_mw_lost[0] == pytest.approx(sum(p.power_mw for p in picture.graph.pools))
+    assert both.lost_power_mw[0] == pytest.approx(sum(p.power_mw for p in picture.graph.pools))
     assert both.recovered_month() == 13
 
 

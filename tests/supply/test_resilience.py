@@ -148,7 +148,7 @@ def test_the_score_is_impact_times_difficulty_times_concentration_times_lead(cha
     assert memory.concentration_share == pytest.approx(0.6**2 + 0.4**2)
     assert memory.score_share == pytest.approx(0.52)
     assert memory.unknown == ("substitutes", "lead_time")
-    assert rows["stack"].lost_share_12 == 1.0
+    assert rows["stack"].share_lost_12 == 1.0
     gallium = rows["gallium"]
     assert gallium.concentration_share == pytest.approx(1.0)  # the rest may be the same hand's
 

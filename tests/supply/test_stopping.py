@@ -62,9 +62,9 @@ def test_the_vendor_stops_and_another_takes_its_place(chain: Graph) -> None:
     assert stop.share_lost(1) == pytest.approx(MONTHLY)
     assert stop.share_lost(6) == pytest.approx(1.0 - 0.9)  # half a year of 19 %
     assert stop.share_lost(7) == 0.0  # the substitute came after six months
-    assert stop.h100_equivalent_lost[5] == pytest.approx(200.0)
-    assert stop.accelerators_lost[5] == pytest.approx(100.0)
-    assert stop.power_mw_lost[5] == pytest.approx(0.1)
+    assert stop.lost_h100_equivalent[5] == pytest.approx(200.0)
+    assert stop.lost_accelerators[5] == pytest.approx(100.0)
+    assert stop.lost_power_mw[5] == pytest.approx(0.1)
     assert (stop.first_month(), stop.recovered_month()) == (1, 7)
     assert (stop.first_month(0.05), stop.recovered_month(0.05)) == (3, 7)
     assert stop.tenants_hit(6, 0.05) == ("lab",)
@@ -134,7 +134,7 @@ def test_a_vendor_can_switch_off_what_it_sold(chain: Graph) -> None:
     disabled = what_stops(chain, cut_of(chain, "vendor", disables=True), 12)
     assert worn_down.share_lost(1) < 0.05
     assert disabled.share_lost(1) == 1.0
-    assert disabled.h100_equivalent_lost[0] == pytest.approx(2000.0)
+    assert disabled.lost_h100_equivalent[0] == pytest.approx(2000.0)
     assert disabled.tenants_hit(1) == ("lab",)
     # another vendor's chips are not touched
     other = what_stops(chain, cut_of(chain, "korea", disables=True), 3)
@@ -157,7 +157,7 @@ def test_one_of_two_carries_everything_and_two_of_two_nothing() -> None:
     both = what_stops(graph, "line=2", 6)
     assert [both.share_lost(m) for m in range(1, 7)] == [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
     assert both.recovered_month() == 4
-    assert both.power_mw_lost[0] == pytest.approx(0.02)
+    assert both.lost_power_mw[0] == pytest.approx(0.02)
     assert [(s.what, s.month) for s in both.steps] == [("replaced", 3.0)]
     tenth = what_stops(lines(10, 9, 3.0), "line=3", 3)
     assert tenth.share_lost(1) == pytest.approx(2 / 9)
@@ -184,9 +184,9 @@ def test_what_is_still_to_be_delivered_stays_away(chain: Graph) -> None:
     assert stop.h100_equivalent[:4] == pytest.approx((1200.0, 1200.0, 2000.0, 2000.0))
     # of the 600 that stand there a third month's worth is worn; 400 did not come
     left = 600 * (1.0 - MONTHLY) ** 3
-    assert stop.accelerators_lost[2] == pytest.approx(1000 - left)
-    assert stop.accelerators_lost[6] == 0.0  # the substitute brings what was due
-    assert what_stops(graph, "cooling", 1, day).h100_equivalent_lost[0] == pytest.approx(1200.0)
+    assert stop.lost_accelerators[2] == pytest.approx(1000 - left)
+    assert stop.lost_accelerators[6] == 0.0  # the substitute brings what was due
+    assert what_stops(graph, "cooling", 1, day).lost_h100_equivalent[0] == pytest.approx(1200.0)
 
 
 def test_a_need_of_unknown_strength_is_said_not_guessed(chain: Graph) -> None:

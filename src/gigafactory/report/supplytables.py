@@ -159,7 +159,7 @@ def _ranking(picture: SupplyPicture, voice: Voice) -> list[str]:
             voice.share(one.weight.h100_equivalent_share, 0),
             voice.share(one.weight.power_share, 0),
             voice.share(one.weight.tenants_share, 0),
-            voice.share(one.lost_share_12),
+            voice.share(one.share_lost_12),
         ]
         for one in ranking(graph)[:_TOP]
     ]
@@ -380,9 +380,9 @@ def stop_lines(picture: SupplyPicture, stop: Stop, lang: str = "en") -> list[str
         [
             voice.number(month),
             voice.share(stop.share_lost(month)),
-            voice.number(stop.h100_equivalent_lost[month - 1]),
-            voice.number(stop.accelerators_lost[month - 1]),
-            voice.number(stop.power_mw_lost[month - 1], 1),
+            voice.number(stop.lost_h100_equivalent[month - 1]),
+            voice.number(stop.lost_accelerators[month - 1]),
+            voice.number(stop.lost_power_mw[month - 1], 1),
             f"{len(stop.tenants_hit(month, tolerance))} / {len(stop.tenants)}",
         ]
         for month in months

@@ -297,7 +297,7 @@ class Ranked:
         name: of the node.
         kind: what it is.
         weight: what part of the factory needs it.
-        lost_share_12: part of the H100-equivalents lost after twelve months without it.
+        share_lost_12: part of the H100-equivalents lost after twelve months without it.
         impact_share: the larger of the parts of H100-equivalents, power and tenants that need it.
         difficulty_share: months of the fastest substitute over 24, at most 1; 1 without one.
         concentration_share: index of its suppliers over 10,000, unknown ones taken as one.
@@ -309,7 +309,7 @@ class Ranked:
     name: str
     kind: Kind
     weight: Weight
-    lost_share_12: float
+    share_lost_12: float
     impact_share: float
     difficulty_share: float
     concentration_share: float
@@ -357,7 +357,7 @@ def ranking(graph: Graph, months: int = 12) -> tuple[Ranked, ...]:
                 tuple(name for name, gone in gaps if gone),
             )
         )
-    return tuple(sorted(found, key=lambda r: (-r.score_share, -r.lost_share_12, r.name)))
+    return tuple(sorted(found, key=lambda r: (-r.score_share, -r.share_lost_12, r.name)))
 
 
 def _held_by(graph: Graph, node: Node) -> float:
