@@ -373,6 +373,9 @@ def supply(
     exposure: Annotated[
         str | None, typer.Option(help="Whose law reaches this node, and by which way.")
     ] = None,
+    path: Annotated[
+        str | None, typer.Option(help="The way from a node to what it needs, such as A:B.")
+    ] = None,
     months: Annotated[int, typer.Option(help="Months to look ahead.")] = 36,
     on: Annotated[str, typer.Option(help="Day of the cut, such as 2025-01-01.")] = "2025-01-01",
     scenario: Annotated[
@@ -383,7 +386,7 @@ def supply(
     """Ask the supply graph: content, concentration, substitutes, exposure, what stops when."""
     from gigafactory.report.supplycommand import SupplyQuestion, supply_answer
 
-    question = SupplyQuestion(factory, stop, disable, exposure, months, on, lang)
+    question = SupplyQuestion(factory, stop, disable, exposure, path, months, on, lang)
     lines, text = supply_answer(question, wants_scenario=scenario is not None)
     for line in lines:
         _say(line)

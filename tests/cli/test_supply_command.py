@@ -31,6 +31,7 @@ def test_everything_is_told_in_english_and_in_dutch(capsys: pytest.CaptureFixtur
         "Raw materials against the limit of 65% from one third country",
         "Conflict of interest: Eneco supplies Wind from the North Sea",
         "What the graph does not know",
+        "What it rests on:",
     ):
         assert words in english
     dutch = said(capsys, "rotterdam", "--lang", "nl")
@@ -69,6 +70,13 @@ def test_exposure_is_told_with_its_path(capsys: pytest.CaptureFixture[str]) -> N
     assert "What stops when Slurm stops" in told
 
 
+def test_the_way_from_a_tenant_to_a_metal_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    told = said(capsys, "rotterdam", "--path", "tenant-delta-lab:gallium", "--lang", "nl")
+    assert told.startswith("Delta Lab (demo) → Pool b200 → NVIDIA B200")
+    assert told.endswith("→ Gallium\n")
+    assert "does not need" in said(capsys, "rotterdam", "--path", "gallium:volt")
+
+
 def test_a_cut_is_written_as_a_scenario_once(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +96,8 @@ def test_a_cut_is_written_as_a_scenario_once(
         (["--scenario", "x.yaml"], "needs --stop"),
         (["--disable"], "needs --stop"),
         (["--stop", "US", "--on", "soon"], "must be a date"),
+        (["--path", "gallium"], "needs two nodes with a colon"),
+        (["--path", "rotterdam:galium"], "did you mean gallium?"),
         (["--months", "0"], "must be from 1 to 240"),
         (["--lang", "fy"], "is en or nl"),
         (["--stop", "asset-transformers=1", "--disable"], "switches nothing off"),

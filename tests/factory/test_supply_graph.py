@@ -11,6 +11,7 @@ from gigafactory.factory import Factory, bundled, fleet_h100_equivalents, load_f
 from gigafactory.factory.dossier import Dossier, dossier_of
 from gigafactory.factory.provenance import STATES
 from gigafactory.factory.supplybase import slug
+from gigafactory.factory.supplyfile import SupplyFile
 from gigafactory.factory.supplygraph import FILE, SupplyPicture, supply_of
 from gigafactory.supply import (
     Bond,
@@ -186,12 +187,19 @@ def test_every_critical_thing_of_rotterdam_is_judged(picture: SupplyPicture) -> 
         assert one.flag or one.switching_months is not None or one.substitutes
 
 
-def test_what_is_said_carries_source_year_and_state(picture: SupplyPicture) -> None:
+def test_what_is_said_carries_source_year_and_state(
+    picture: SupplyPicture, rotterdam: Factory
+) -> None:
     cited = [c for n in picture.graph.nodes.values() for c in n.sources]
     cited += [c for e in picture.graph.edges for c in e.sources]
     assert picture.baseline is not None
     cited += picture.baseline.sources
     assert len(cited) > 60
+    said = dossier_of(rotterdam).load(FILE, SupplyFile)
+    assert said is not None
+    assert all(picture.graph.nodes[name].sources for name in said.nodes)
+    ties = {edge.key: edge for edge in picture.graph.edges}
+    assert all(ties[row.from_, row.bond, row.to].sources for row in said.edges)
     assert all(c.text and 1990 < c.year < 2100 and c.state in STATES for c in cited)
 
 

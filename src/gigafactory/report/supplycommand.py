@@ -11,7 +11,12 @@ from gigafactory.factory import bundled, load_factory, scenario_text
 from gigafactory.factory.dossier import dossier_of
 from gigafactory.factory.supplygraph import supply_of
 from gigafactory.factory.supplyscenario import cut_scenario
-from gigafactory.report.supplytables import exposure_lines, stop_lines, supply_lines
+from gigafactory.report.supplytables import (
+    exposure_lines,
+    path_lines,
+    stop_lines,
+    supply_lines,
+)
 from gigafactory.report.voice import LANGUAGES
 from gigafactory.supply import cut_of, what_stops
 
@@ -27,6 +32,7 @@ class SupplyQuestion:
         stop: a node, a country's code, or a number of equal pieces of an asset; None for none.
         disable: whether what stops also switches off what it supplied.
         exposure: a node; None for none.
+        path: two nodes with a colon between, the one who needs first; None for none.
         months: to look ahead.
         on: day of the cut.
         lang: "en" or "nl".
@@ -36,6 +42,7 @@ class SupplyQuestion:
     stop: str | None
     disable: bool
     exposure: str | None
+    path: str | None
     months: int
     on: str
     lang: str
@@ -73,6 +80,12 @@ def supply_answer(asked: SupplyQuestion, *, wants_scenario: bool) -> tuple[list[
     lines: list[str] = []
     if asked.exposure is not None:
         lines += exposure_lines(picture, asked.exposure, asked.lang)
+    if asked.path is not None:
+        first, colon, last = asked.path.partition(":")
+        if not colon:
+            why = "needs two nodes with a colon between, such as pool-b200:gallium"
+            raise refuse("--path", "", asked.path, why)
+        lines += path_lines(picture, first, last, asked.lang)
     text = ""
     if asked.stop is not None:
         if asked.disable and "=" in asked.stop:

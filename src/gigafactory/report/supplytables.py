@@ -17,6 +17,7 @@ from gigafactory.supply import (
     criticality,
     exposure,
     materials,
+    path_between,
     ranking,
     replaceability,
     spares,
@@ -64,6 +65,7 @@ def supply_lines(picture: SupplyPicture, lang: str = "en") -> list[str]:
         _ownership,
         _conflicts,
         _gaps,
+        _sources,
     ):
         found = part(picture, voice)
         if found:
@@ -336,6 +338,40 @@ def _gaps(picture: SupplyPicture, voice: Voice) -> list[str]:
     ]
 
 
+def _sources(picture: SupplyPicture, voice: Voice) -> list[str]:
+    """How many nodes and edges rest on what; the file names each source with its year."""
+    graph = picture.graph
+    states = {"published": 0, "measured": 0, "assumption": 0}
+    bare = 0
+    cited = [node.sources for node in graph.nodes.values()] + [e.sources for e in graph.edges]
+    for sources in cited:
+        bare += not sources
+        for state in {one.state for one in sources}:
+            states[state] = states.get(state, 0) + 1
+    return [
+        voice.say(
+            "supply_graph.sources",
+            published=voice.number(states["published"] + states["measured"]),
+            assumed=voice.number(states["assumption"]),
+            factory=voice.number(bare),
+        )
+    ]
+
+
+def path_lines(picture: SupplyPicture, name: str, needed: str, lang: str = "en") -> list[str]:
+    """The shortest way from one who needs to what it needs.
+
+    Raises:
+        BadInput: one of them is no node, or there is no such language.
+    """
+    voice, nodes = Voice(lang), picture.graph.nodes
+    way = path_between(picture.graph, name, needed)
+    if way:
+        return [_UP.join(nodes[step].shown(lang) for step in way)]
+    ends = {"name": nodes[name].shown(lang), "needed": nodes[needed].shown(lang)}
+    return [voice.say("supply_graph.no_path", **ends)]
+
+
 def exposure_lines(picture: SupplyPicture, name: str, lang: str = "en") -> list[str]:
     """Whose law reaches a node, and by which way.
 
@@ -428,4 +464,4 @@ def _course(stop: Stop, voice: Voice, tolerance: float) -> str:
     )
 
 
-__all__ = ["exposure_lines", "stop_lines", "supply_lines", "table"]
+__all__ = ["exposure_lines", "path_lines", "stop_lines", "supply_lines", "table"]

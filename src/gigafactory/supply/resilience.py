@@ -8,7 +8,7 @@ from typing import Final
 from gigafactory.engine.errors import BadInput
 from gigafactory.supply.concentration import UNKNOWN, bounds, is_within, placed
 from gigafactory.supply.graph import Effect, Graph, Kind, Node, Substitute
-from gigafactory.supply.places import EEA
+from gigafactory.supply.places import EEA, EU
 from gigafactory.supply.stopping import (
     DAYS_PER_MONTH,
     MONTHS,
@@ -219,7 +219,7 @@ class Autonomy:
 def autonomy(
     graph: Graph, remedy: Remedy, tolerance_share: float, months: int = MONTHS
 ) -> tuple[Autonomy, ...]:
-    """Autonomy-days against the remedy time, for every country on which something critical rests.
+    """Autonomy-days against the remedy time, for every third country that something comes from.
 
     Args:
         graph: the graph.
@@ -235,8 +235,8 @@ def autonomy(
     countries -= {""}
     found = []
     for country in sorted(countries):
-        if country == graph.nodes[graph.root].country or len(country) != 2:
-            continue
+        if country in EU or country == graph.nodes[graph.root].country:
+            continue  # the remedy is against third countries
         one = _autonomy(graph, country, remedy, tolerance_share, months)
         if one is not None:
             found.append(one)
