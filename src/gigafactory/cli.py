@@ -388,8 +388,6 @@ def supply(
 
     question = SupplyQuestion(factory, stop, disable, exposure, path, months, on, lang)
     lines, text = supply_answer(question, wants_scenario=scenario is not None)
-    for line in lines:
-        _say(line)
     if scenario is not None:
         if scenario.exists():
             raise refuse(str(scenario), "", None, "exists already; choose another name")
@@ -397,7 +395,9 @@ def supply(
             scenario.write_text(text, "utf-8")
         except OSError as error:
             raise refuse(str(scenario), "", None, f"cannot be written: {error.strerror}") from None
-        _say(f"Wrote {scenario}. Run it with: gigafactory run {factory} --scenario {scenario}")
+        lines.append(f"Wrote {scenario}. Run it: gigafactory run {factory} --scenario {scenario}")
+    for line in lines:
+        _say(line)
 
 
 @app.command()

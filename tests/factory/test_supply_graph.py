@@ -9,6 +9,7 @@ import pytest
 from gigafactory.engine.errors import BadInput
 from gigafactory.factory import Factory, bundled, fleet_h100_equivalents, load_factory
 from gigafactory.factory.dossier import Dossier, dossier_of
+from gigafactory.factory.models import Owner
 from gigafactory.factory.provenance import STATES
 from gigafactory.factory.supplybase import slug
 from gigafactory.factory.supplyfile import SupplyFile
@@ -56,6 +57,14 @@ def test_every_bundled_factory_has_a_graph_with_or_without_a_file() -> None:
         )
         assert len(found.graph.tenants) == len(factory.tenants)
         assert found.stated == (dossier_of(factory).file(FILE) is not None)
+
+
+def test_an_operator_called_as_its_factory_is_somebody_else() -> None:
+    factory = load_factory("two-ports")
+    graph = supply_of(factory, dossier_of(factory)).graph
+    (runs,) = graph.into("two-ports", Bond.OPERATES)
+    assert runs.source == "party-two-ports"
+    assert graph.nodes["party-two-ports"].kind is Kind.OPERATOR
 
 
 def test_without_a_file_the_graph_is_small_and_says_what_is_unknown(rotterdam: Factory) -> None:
@@ -201,6 +210,20 @@ def test_what_is_said_carries_source_year_and_state(
     ties = {edge.key: edge for edge in picture.graph.edges}
     assert all(ties[row.from_, row.bond, row.to].sources for row in said.edges)
     assert all(c.text and 1990 < c.year < 2100 and c.state in STATES for c in cited)
+
+
+def test_who_can_stop_the_service_stops_it_and_exposes_it(rotterdam: Factory) -> None:
+    supplier = Owner(name="Remote Hands Inc. (demo)", country="US")
+    governance = rotterdam.governance.model_copy(update={"suppliers": (supplier,)})
+    factory = rotterdam.model_copy(update={"governance": governance})
+    graph = supply_of(factory, Dossier()).graph
+    found = exposure(graph, "rotterdam")
+    assert found.controlled_from_outside
+    assert found.outside[0].path[:2] == ("rotterdam", "service-remote-hands-inc")
+    assert what_stops(graph, "remote-hands-inc", 1).share_lost(1) == 1.0
+    before = supply_of(rotterdam, Dossier()).graph
+    assert not exposure(before, "rotterdam").controlled_from_outside
+    assert what_stops(before, "volt", 1).share_lost(1) == 1.0  # nobody runs it
 
 
 def test_names_are_made_as_the_page_says() -> None:

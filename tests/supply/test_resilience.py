@@ -16,6 +16,7 @@ from gigafactory.supply import (
     Origin,
     Remedy,
     Substitute,
+    asset_losses,
     autonomy,
     autonomy_days,
     build,
@@ -120,6 +121,27 @@ def test_what_is_unknown_does_not_look_safe() -> None:
     )
     (one,) = autonomy(build("plant", nodes, edges), REMEDY, 0.05)
     assert (one.autonomy_days, one.flag) == (None, "unknown")
+
+
+def test_the_loss_of_each_asset_in_megawatts_tenants_and_days(chain: Graph) -> None:
+    pair = Node("line", Kind.ASSET, layer="energy", count=3, count_needed=2, lead_time_months=12.0)
+    graph = build(
+        "plant",
+        (*chain.nodes.values(), pair),
+        (*chain.edges, Edge("pool", Bond.DEPENDS_ON, "line")),
+    )
+    rows = {(one.name, one.pieces): one for one in asset_losses(graph)}
+    assert set(rows) == {("cooling", 1), ("line", 1), ("line", 2)}
+    assert rows["line", 1].lost_power_mw == 0.0  # two of three carry everything
+    assert rows["line", 1].tenants == ()
+    second = rows["line", 2]
+    assert second.lost_power_mw == pytest.approx(0.5)
+    assert second.lost_h100_equivalent == pytest.approx(1000.0)
+    assert second.tenants == ("lab",)
+    assert second.repair_days == pytest.approx(365.25)
+    assert rows["cooling", 1].lost_power_mw == pytest.approx(1.0)
+    assert rows["cooling", 1].repair_days is None
+    assert asset_losses(graph)[0].name == "cooling"
 
 
 def test_the_part_of_the_factory_that_needs_a_node(chain: Graph) -> None:

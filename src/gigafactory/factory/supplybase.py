@@ -1,15 +1,15 @@
 """What a factory file says about its own supply: a small graph, with what is unknown left unknown.
 
 Names are made from the file's: `pool-NAME`, `chip-NAME`, `site-NAME`, `hall-SITE-HALL`,
-`connection-SITE`, `asset-NAME`, `battery-NAME`, `generator-NAME`, `ppa-NAME`, `tenant-NAME`;
-parties by their own name in small letters.
+`connection-SITE`, `asset-NAME`, `battery-NAME`, `generator-NAME`, `ppa-NAME`, `tenant-NAME`,
+`service-SUPPLIER`; parties by their own name in small letters.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gigafactory.factory.demand import Tenant
 from gigafactory.factory.models import Factory, Pool, Site
@@ -41,7 +41,13 @@ class Draft:
     edges: dict[tuple[str, str, str], Edge] = field(default_factory=dict)
 
     def add(self, node: Node) -> str:
-        """Keep a node, unless one of this name is there; its name comes back."""
+        """Keep a node, unless one of this name is there; its name comes back.
+
+        A party that is called as a thing is (an operator as its factory) becomes `party-NAME`.
+        """
+        there = self.nodes.get(node.name)
+        if there is not None and node.kind.is_party and not there.kind.is_party:
+            node = replace(node, name=f"party-{node.name}")
         self.nodes.setdefault(node.name, node)
         return node.name
 
@@ -96,6 +102,8 @@ def _govern(draft: Draft, factory: Factory, root: str) -> None:
         )
     )
     draft.tie(operator, Bond.OPERATES, root)
+    for site in factory.sites:
+        draft.tie(operator, Bond.OPERATES, f"site-{site}")
     for title in governance.owners:
         owner = draft.add(Node(slug(title), Kind.OWNER, title))
         draft.tie(owner, Bond.OWNS, root, effect=Effect.NOTHING)
@@ -108,7 +116,20 @@ def _govern(draft: Draft, factory: Factory, root: str) -> None:
         name = draft.add(
             Node(slug(supplier.name), Kind.SUPPLIER, supplier.name, country=supplier.country)
         )
-        draft.tie(name, Bond.SUPPLIES, root, reaches=True)
+        service = draft.add(
+            Node(
+                f"service-{name}",
+                Kind.SERVICE,
+                f"Service of {supplier.name}",
+                f"Dienst van {supplier.name}",
+                country=supplier.country,
+                layer="cloud_service",
+            )
+        )
+        draft.tie(name, Bond.SUPPLIES, service, reaches=True, stock_months=0.0)
+        draft.tie(root, Bond.DEPENDS_ON, service, reaches=True, effect=Effect.NOTHING)
+        for site in factory.sites:
+            draft.tie(f"site-{site}", Bond.DEPENDS_ON, service, stock_months=0.0)
 
 
 def _site(draft: Draft, factory: Factory, root: str, name: str, site: Site) -> None:

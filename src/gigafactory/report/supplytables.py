@@ -10,6 +10,7 @@ from gigafactory.report.voice import Voice
 from gigafactory.supply import (
     UNKNOWN,
     Stop,
+    asset_losses,
     autonomy,
     concentration,
     conflicts,
@@ -59,6 +60,7 @@ def supply_lines(picture: SupplyPicture, lang: str = "en") -> list[str]:
         _ranking,
         _substitutes,
         _spares,
+        _assets,
         _autonomy,
         _materials,
         _spending,
@@ -222,6 +224,30 @@ def _spares(picture: SupplyPicture, voice: Voice) -> list[str]:
         )
     ]
     return [voice.say("supply_graph.survival"), *table(heads, rows)]
+
+
+def _assets(picture: SupplyPicture, voice: Voice) -> list[str]:
+    graph = picture.graph
+    rows = [
+        [
+            graph.nodes[one.name].shown(voice.lang),
+            f"{voice.number(one.pieces)} / {voice.number(one.count)}",
+            voice.number(one.lost_power_mw, 1),
+            voice.number(one.lost_h100_equivalent),
+            voice.number(len(one.tenants)),
+            voice.say("supply_graph.nobody")
+            if one.repair_days is None
+            else voice.number(one.repair_days),
+        ]
+        for one in asset_losses(graph)
+    ]
+    if not rows:
+        return []
+    heads = [
+        voice.say(f"supply_graph.{key}")
+        for key in ("asset", "pieces", "lost_mw", "lost_h100", "tenants_hit", "repair_days")
+    ]
+    return [voice.say("supply_graph.assets"), *table(heads, rows)]
 
 
 def _autonomy(picture: SupplyPicture, voice: Voice) -> list[str]:

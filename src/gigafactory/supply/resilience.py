@@ -290,6 +290,57 @@ def autonomy_days(stop: Stop, tolerance_share: float) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
+class AssetLoss:
+    """What the loss of pieces of an asset takes, such as by sabotage (N-1, N-2).
+
+    Attributes:
+        name: of the asset.
+        pieces: how many of its equal pieces are lost.
+        count: how many there are.
+        lost_power_mw: IT power that stands still, MW.
+        lost_h100_equivalent: H100-equivalents that stand still.
+        tenants: tenants that lose any of what they can run on.
+        repair_days: until it is made again (its lead time); None where unknown.
+    """
+
+    name: str
+    pieces: int
+    count: int
+    lost_power_mw: float
+    lost_h100_equivalent: float
+    tenants: tuple[str, ...]
+    repair_days: float | None
+
+
+def asset_losses(graph: Graph) -> tuple[AssetLoss, ...]:
+    """The loss of one and of two pieces of every asset that something runs on.
+
+    Returns:
+        Those that take most first; an asset of one piece has no second row.
+    """
+    found = []
+    for node in graph.nodes.values():
+        runs = any(e.effect is Effect.RUNS for e in graph.needed_by.get(node.name, ()))
+        if node.kind is not Kind.ASSET or not node.layer or node.accelerators or not runs:
+            continue
+        for pieces in range(1, min(2, node.count) + 1):
+            stop = what_stops(graph, f"{node.name}={pieces}", 1)
+            lead = node.lead_time_months
+            found.append(
+                AssetLoss(
+                    node.name,
+                    pieces,
+                    node.count,
+                    stop.lost_power_mw[0],
+                    stop.lost_h100_equivalent[0],
+                    stop.tenants_hit(1),
+                    None if lead is None else lead * DAYS_PER_MONTH,
+                )
+            )
+    return tuple(sorted(found, key=lambda a: (-a.lost_power_mw, a.pieces, a.name)))
+
+
+@dataclass(frozen=True, slots=True)
 class Ranked:
     """A node by how much hangs on it.
 
@@ -414,6 +465,7 @@ def unknowns(graph: Graph) -> tuple[Unknown, ...]:
 __all__ = [
     "CRITICAL_FROM_SHARE",
     "HARDEST_MONTHS",
+    "AssetLoss",
     "Autonomy",
     "Ranked",
     "Remedy",
@@ -421,6 +473,7 @@ __all__ = [
     "Spares",
     "Unknown",
     "Weight",
+    "asset_losses",
     "autonomy",
     "autonomy_days",
     "criticality",
