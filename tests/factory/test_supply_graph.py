@@ -65,6 +65,7 @@ def test_an_operator_called_as_its_factory_is_somebody_else() -> None:
     (runs,) = graph.into("two-ports", Bond.OPERATES)
     assert runs.source == "party-two-ports"
     assert graph.nodes["party-two-ports"].kind is Kind.OPERATOR
+    assert "asset-b200" not in graph.nodes  # it is chip-b200 already
 
 
 def test_without_a_file_the_graph_is_small_and_says_what_is_unknown(rotterdam: Factory) -> None:

@@ -57,6 +57,13 @@ def test_spares_put_it_off_and_parts_repair_everything() -> None:
     assert half[0] == pytest.approx(1.0 - 0.5 * MONTHLY)
 
 
+def test_the_example_of_the_page_by_hand() -> None:
+    levels, ended = worn(0.09, 0.005, (0.0,) * 12)
+    assert ended == pytest.approx(0.64, abs=0.005)
+    assert levels[0] == pytest.approx(0.9972, abs=5e-5)
+    assert levels[11] == pytest.approx(0.9146, abs=5e-5)
+
+
 def test_the_vendor_stops_and_another_takes_its_place(chain: Graph) -> None:
     stop = what_stops(chain, "vendor", 12)
     assert stop.share_lost(1) == pytest.approx(MONTHLY)

@@ -157,9 +157,10 @@ def _site(draft: Draft, factory: Factory, root: str, name: str, site: Site) -> N
             Node(f"hall-{name}-{hall}", Kind.ASSET, f"Hall {hall}", f"Zaal {hall}", country=place)
         )
         draft.tie(below, Bond.DEPENDS_ON, node)
-    known = {p.name for p in factory.fleet} | {b.name for b in factory.energy.batteries}
+    known = {slug(name) for p in factory.fleet for name in (p.name, p.chip)}
+    known |= {slug(b.name) for b in factory.energy.batteries}
     for asset in site.assets:
-        if asset.name not in known:  # pools and batteries have nodes of their own
+        if slug(asset.name) not in known:  # chips, pools and batteries have nodes of their own
             _asset(draft, node, asset)
 
 
