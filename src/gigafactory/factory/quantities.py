@@ -181,6 +181,8 @@ PositiveEnergyMWh = Annotated[float, Figure("energy_mwh", "MWh", low=0.0, above=
 ApparentMVA = Annotated[float, Figure("apparent_mva", "MVA", low=0.0, above=True)]
 VoltageKV = Annotated[float, Figure("voltage_kv", "kV", low=0.0, above=True)]
 DurationS = Annotated[float, Figure("duration_s", "s", low=0.0)]
+DurationMonths = Annotated[float, Figure("duration_months", "months", low=0.0)]
+MassKg = Annotated[float, Figure("mass_kg", "kg", low=0.0)]
 PositiveDurationS = Annotated[float, Figure("duration_s", "s", low=0.0, above=True)]
 LatencyMs = Annotated[float, Figure("duration_s", "ms", low=0.0, above=True, scale=1000.0)]
 TemperatureC = Annotated[float, Figure("temperature_c", "degC", low=-60.0, high=150.0)]
