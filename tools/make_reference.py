@@ -12,7 +12,7 @@ import typer.main
 
 from gigafactory.cli import app
 from gigafactory.factory import reference_markdown
-from gigafactory.factory.describing import model_markdown
+from gigafactory.factory.describing import model_markdown, supply_reference_markdown
 from gigafactory.finance.planfile import Plan
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -73,6 +73,9 @@ a second one stops at once, and the run resumes from its last snapshot, or from 
     "finance": """Needs a [plan](plan-file.md) in the dossier. With a run its year is the
 ledger's; without one it is the plan's estimate. Draws go from 100 to 1,000,000.
 [What the tables mean](../explanation/finance.md).""",
+    "supply": """Without `--stop` and `--exposure` it tells everything the graph says by itself. A
+country takes with it what comes from it and whoever is controlled from it. `--disable` also
+switches off what was installed before. [What the answers mean](../explanation/supply-graph.md).""",
     "compare": "Reads only the two `summary.json`.",
 }
 
@@ -119,6 +122,7 @@ def pages() -> dict[Path, str]:
         "factory-file.md": reference_markdown(),
         "cli.md": cli_markdown(),
         "plan-file.md": model_markdown(Plan, "The plan file", PLAN_HEAD),
+        "supply-file.md": supply_reference_markdown(),
     }
     return {REFERENCE / name: f"{MADE}\n\n{text.strip()}\n" for name, text in made.items()}
 

@@ -419,6 +419,46 @@ def footprint(
 
 
 @app.command()
+def supply(
+    factory: Annotated[str, typer.Argument(help="A bundled factory, a file or a run folder.")],
+    stop: Annotated[
+        str | None,
+        typer.Option(help="What stops when this stops: a node, a country code, or ASSET=1."),
+    ] = None,
+    disable: Annotated[
+        bool, typer.Option("--disable", help="It also switches off what it supplied.")
+    ] = False,
+    exposure: Annotated[
+        str | None, typer.Option(help="Whose law reaches this node, and by which way.")
+    ] = None,
+    path: Annotated[
+        str | None, typer.Option(help="The way from a node to what it needs, such as A:B.")
+    ] = None,
+    months: Annotated[int, typer.Option(help="Months to look ahead.")] = 36,
+    on: Annotated[str, typer.Option(help="Day of the cut, such as 2025-01-01.")] = "2025-01-01",
+    scenario: Annotated[
+        Path | None, typer.Option(help="Write the cut as a scenario that a run can take.")
+    ] = None,
+    lang: Lang = "en",
+) -> None:
+    """Ask the supply graph: content, concentration, substitutes, exposure, what stops when."""
+    from gigafactory.report.supplycommand import SupplyQuestion, supply_answer
+
+    question = SupplyQuestion(factory, stop, disable, exposure, path, months, on, lang)
+    lines, text = supply_answer(question, wants_scenario=scenario is not None)
+    if scenario is not None:
+        if scenario.exists():
+            raise refuse(str(scenario), "", None, "exists already; choose another name")
+        try:
+            scenario.write_text(text, "utf-8")
+        except OSError as error:
+            raise refuse(str(scenario), "", None, f"cannot be written: {error.strerror}") from None
+        lines.append(f"Wrote {scenario}. Run it: gigafactory run {factory} --scenario {scenario}")
+    for line in lines:
+        _say(line)
+
+
+@app.command()
 def replay(path: RunArgument = "latest") -> None:
     """Rebuild the ledger from the journal and compare it byte for byte."""
     from gigafactory.runtime.outputs import DERIVED

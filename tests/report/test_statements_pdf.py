@@ -16,6 +16,10 @@ from gigafactory.report.palette import COLOURS
 from tests.conftest import IN_CI
 
 
+def _nothing(_: str) -> None:
+    """What looks for something that is not there finds."""
+
+
 @pytest.fixture
 def page(of_rotterdam: Path, tmp_path: Path) -> Path:
     return write_statement(of_rotterdam, "sustainability", "nl", out=tmp_path)
@@ -47,7 +51,7 @@ def test_weasyprint_prints_the_same_bytes_twice(weasyprint: None, page: Path) ->
 def test_a_browser_prints_without_the_day(
     chromium: str, page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pdf, "find_spec", lambda name: None)
+    monkeypatch.setattr(pdf, "find_spec", _nothing)
     printed = print_pdf(page)
     assert isinstance(printed, Path)
     whole = printed.read_bytes()
@@ -60,8 +64,8 @@ def test_a_browser_prints_without_the_day(
 
 
 def test_neither_is_said_and_the_page_stands(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf, "find_spec", lambda name: None)
-    monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
+    monkeypatch.setattr(pdf, "find_spec", _nothing)
+    monkeypatch.setattr(pdf.shutil, "which", _nothing)
     found = print_pdf(page)
     assert isinstance(found, NotPrinted)
     assert "gigafactory[pdf]" in found.why
@@ -72,7 +76,7 @@ def test_neither_is_said_and_the_page_stands(page: Path, monkeypatch: pytest.Mon
 
 
 def test_a_browser_that_fails_is_said(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf, "find_spec", lambda name: None)
+    monkeypatch.setattr(pdf, "find_spec", _nothing)
     monkeypatch.setattr(pdf, "BROWSERS", ("false",))
     found = print_pdf(page)
     assert isinstance(found, NotPrinted)
@@ -111,8 +115,8 @@ def test_the_command_ends_with_one_where_nothing_can_print(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(pdf, "find_spec", lambda name: None)
-    monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
+    monkeypatch.setattr(pdf, "find_spec", _nothing)
+    monkeypatch.setattr(pdf.shutil, "which", _nothing)
     out = tmp_path / "out"
     before = {path.name: path.stat().st_mtime_ns for path in of_rotterdam.iterdir()}
     assert main(["report", str(of_rotterdam), "--kind", "eed", "--pdf", "--out", str(out)]) == 1

@@ -1,15 +1,15 @@
 """What a factory file says about its own supply: a small graph, with what is unknown left unknown.
 
 Names are made from the file's: `pool-NAME`, `chip-NAME`, `site-NAME`, `hall-SITE-HALL`,
-`connection-SITE`, `asset-NAME`, `battery-NAME`, `generator-NAME`, `ppa-NAME`, `tenant-NAME`;
-parties by their own name in small letters.
+`connection-SITE`, `asset-NAME`, `battery-NAME`, `generator-NAME`, `ppa-NAME`, `tenant-NAME`,
+`service-SUPPLIER`; parties by their own name in small letters.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gigafactory.factory.demand import Tenant
 from gigafactory.factory.models import Factory, Pool, Site
@@ -41,7 +41,13 @@ class Draft:
     edges: dict[tuple[str, str, str], Edge] = field(default_factory=dict)
 
     def add(self, node: Node) -> str:
-        """Keep a node, unless one of this name is there; its name comes back."""
+        """Keep a node, unless one of this name is there; its name comes back.
+
+        A party that is called as a thing is (an operator as its factory) becomes `party-NAME`.
+        """
+        there = self.nodes.get(node.name)
+        if there is not None and node.kind.is_party and not there.kind.is_party:
+            node = replace(node, name=f"party-{node.name}")
         self.nodes.setdefault(node.name, node)
         return node.name
 
@@ -67,6 +73,7 @@ def base_of(factory: Factory, chips: Mapping[str, Chip], chip_failures: float) -
             factory.name,
             Kind.ASSET,
             factory.title.en,
+            factory.title.nl,
             country=first.place.country,
             sources=(Citation("*", f"Factory file of {factory.name}", 2026, "published"),),
         )
@@ -95,6 +102,8 @@ def _govern(draft: Draft, factory: Factory, root: str) -> None:
         )
     )
     draft.tie(operator, Bond.OPERATES, root)
+    for site in factory.sites:
+        draft.tie(operator, Bond.OPERATES, f"site-{site}")
     for title in governance.owners:
         owner = draft.add(Node(slug(title), Kind.OWNER, title))
         draft.tie(owner, Bond.OWNS, root, effect=Effect.NOTHING)
@@ -107,12 +116,27 @@ def _govern(draft: Draft, factory: Factory, root: str) -> None:
         name = draft.add(
             Node(slug(supplier.name), Kind.SUPPLIER, supplier.name, country=supplier.country)
         )
-        draft.tie(name, Bond.SUPPLIES, root, reaches=True)
+        service = draft.add(
+            Node(
+                f"service-{name}",
+                Kind.SERVICE,
+                f"Service of {supplier.name}",
+                f"Dienst van {supplier.name}",
+                country=supplier.country,
+                layer="cloud_service",
+            )
+        )
+        draft.tie(name, Bond.SUPPLIES, service, reaches=True, stock_months=0.0)
+        draft.tie(root, Bond.DEPENDS_ON, service, reaches=True, effect=Effect.NOTHING)
+        for site in factory.sites:
+            draft.tie(f"site-{site}", Bond.DEPENDS_ON, service, stock_months=0.0)
 
 
 def _site(draft: Draft, factory: Factory, root: str, name: str, site: Site) -> None:
     place = site.place.country
-    node = draft.add(Node(f"site-{name}", Kind.ASSET, f"Site {name}", country=place))
+    node = draft.add(
+        Node(f"site-{name}", Kind.ASSET, f"Site {name}", f"Locatie {name}", country=place)
+    )
     draft.tie(root, Bond.CONSISTS_OF, node)
     line = site.connection
     link = draft.add(
@@ -120,6 +144,7 @@ def _site(draft: Draft, factory: Factory, root: str, name: str, site: Site) -> N
             f"connection-{name}",
             Kind.ASSET,
             f"Grid connection of {name}",
+            f"Aansluiting van {name}",
             country=place,
             layer="energy",
             count=line.circuits,
@@ -128,11 +153,14 @@ def _site(draft: Draft, factory: Factory, root: str, name: str, site: Site) -> N
     )
     draft.tie(node, Bond.DEPENDS_ON, link)
     for hall in site.halls:
-        below = draft.add(Node(f"hall-{name}-{hall}", Kind.ASSET, f"Hall {hall}", country=place))
+        below = draft.add(
+            Node(f"hall-{name}-{hall}", Kind.ASSET, f"Hall {hall}", f"Zaal {hall}", country=place)
+        )
         draft.tie(below, Bond.DEPENDS_ON, node)
-    known = {p.name for p in factory.fleet} | {b.name for b in factory.energy.batteries}
+    known = {slug(name) for p in factory.fleet for name in (p.name, p.chip)}
+    known |= {slug(b.name) for b in factory.energy.batteries}
     for asset in site.assets:
-        if asset.name not in known:  # pools and batteries have nodes of their own
+        if slug(asset.name) not in known:  # chips, pools and batteries have nodes of their own
             _asset(draft, node, asset)
 
 
@@ -223,6 +251,7 @@ def _energy(draft: Draft, factory: Factory, root: str) -> None:
                 f"battery-{battery.name}",
                 Kind.ASSET,
                 f"Battery {battery.name}",
+                f"Batterij {battery.name}",
                 layer="energy",
                 value_eur=battery.energy_mwh * each,
             )
@@ -230,7 +259,13 @@ def _energy(draft: Draft, factory: Factory, root: str) -> None:
         draft.tie(f"site-{battery.site}", Bond.DEPENDS_ON, node, effect=Effect.NOTHING)
     for one in factory.energy.generators:
         node = draft.add(
-            Node(f"generator-{one.name}", Kind.ASSET, f"Generator {one.name}", layer="energy")
+            Node(
+                f"generator-{one.name}",
+                Kind.ASSET,
+                f"Generator {one.name}",
+                f"Aggregaat {one.name}",
+                layer="energy",
+            )
         )
         draft.tie(f"site-{one.site}", Bond.DEPENDS_ON, node, effect=Effect.NOTHING)
     for ppa in factory.energy.ppas:

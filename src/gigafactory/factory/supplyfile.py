@@ -73,6 +73,7 @@ class Replacement(SourcedBlock):
     """What can take the place of a thing, and how fast."""
 
     name: Text = setting("What it is.")
+    name_nl: Text | None = setting("The same in Dutch; empty for the name.", None)
     node: Name | None = setting("Node of the graph that it is, where it is one.", None)
     country: CountryOrUnknown = setting("Where it comes from, ISO code, or unknown.", "unknown")
     switching_months: DurationMonths = setting("From the decision until it works.", key="switching")
@@ -99,6 +100,7 @@ class SupplyNode(SourcedBlock):
 
     kind: KindName = setting("What it is.")
     title: Text | None = setting("Name as shown; empty for its key.", None)
+    title_nl: Text | None = setting("The same in Dutch; empty for the title.", None)
     country: CountryOrUnknown = setting(
         "Seat of a party, origin of a thing; ISO code, or unknown.", "unknown"
     )

@@ -112,10 +112,10 @@ def supply_of(
         for problem in _citations_wrong(where, at, block.sources)
     ]
     for name, node in said.nodes.items():
-        draft.nodes[name] = _merged(draft, name, node)
+        draft.nodes[name] = _merged(draft, name, node, said.sources)
     seen: set[tuple[str, str, str]] = set()
     for row in said.edges:
-        edge = _edge(row)
+        edge = _edge(row, said.sources)
         if edge.key in seen:
             words = f"{row.from_} {row.bond} {row.to}"
             problems.append(Problem(where, "edges", words, "is said twice"))
@@ -127,7 +127,7 @@ def supply_of(
         raise BadInput([*problems, *bad.problems]) from None
     if problems:
         raise BadInput(problems)
-    baseline = None if said.baseline is None else _baseline(said.baseline)
+    baseline = None if said.baseline is None else _baseline(said.baseline, said.sources)
     return SupplyPicture(graph, rules, baseline, True)
 
 
@@ -149,16 +149,23 @@ def _citations_wrong(where: str, at: str, sources: Mapping[str, str]) -> list[Pr
     ]
 
 
-def _cited(sources: Mapping[str, str]) -> tuple[Citation, ...]:
-    return tuple(Citation(key, *read_citation(text)) for key, text in sources.items())
+def _cited(
+    sources: Mapping[str, str], around: Mapping[str, str] | None = None
+) -> tuple[Citation, ...]:
+    """The sources of a block; what they leave open has that of the file around it."""
+    found = dict(sources)
+    if around and "*" in around:
+        found.setdefault("*", around["*"])
+    return tuple(Citation(key, *read_citation(text)) for key, text in found.items())
 
 
-def _merged(draft: Draft, name: str, said: SupplyNode) -> Node:
+def _merged(draft: Draft, name: str, said: SupplyNode, around: Mapping[str, str]) -> Node:
     """A node of the file; what it leaves open is as the factory file says it."""
     node = Node(
         name,
         Kind(said.kind),
         said.title or "",
+        said.title_nl or "",
         "" if said.country == "unknown" else said.country,
         said.jurisdictions,
         said.layer or "",
@@ -173,6 +180,7 @@ def _merged(draft: Draft, name: str, said: SupplyNode) -> Node:
                 s.cover_share,
                 s.node or "",
                 "" if s.country == "unknown" else s.country,
+                s.name_nl or "",
             )
             for s in said.substitutes
         ),
@@ -184,7 +192,7 @@ def _merged(draft: Draft, name: str, said: SupplyNode) -> Node:
         said.open_source,
         said.count,
         said.count_needed,
-        sources=_cited(said.sources),
+        sources=_cited(said.sources, around),
     )
     before = draft.nodes.get(name)
     if before is None:
@@ -198,7 +206,7 @@ def _merged(draft: Draft, name: str, said: SupplyNode) -> Node:
     return replace(node, **open_, sources=(*node.sources, *before.sources))
 
 
-def _edge(row: SupplyEdge) -> Edge:
+def _edge(row: SupplyEdge, around: Mapping[str, str]) -> Edge:
     bond = Bond(row.bond)
     quiet = bond in {Bond.OWNS, Bond.FINANCES}
     effect = Effect(row.effect) if row.effect else Effect.NOTHING if quiet else Effect.RUNS
@@ -213,7 +221,7 @@ def _edge(row: SupplyEdge) -> Edge:
         row.stock_months,
         row.failures_per_year,
         row.spare_share,
-        _cited(row.sources),
+        _cited(row.sources, around),
     )
 
 
@@ -227,12 +235,12 @@ def _known(draft: Draft, row: SupplyEdge, edge: Edge) -> Edge:
     return replace(edge, **{n: getattr(before, n) for n in names if n not in given})
 
 
-def _baseline(said: OwnershipBaseline) -> Baseline:
+def _baseline(said: OwnershipBaseline, around: Mapping[str, str]) -> Baseline:
     return Baseline(
         said.day,
         said.h100_equivalents,
         tuple((h.name, h.country, h.share) for h in said.holders),
-        _cited(said.sources),
+        _cited(said.sources, around),
     )
 
 

@@ -50,7 +50,7 @@ def cut_scenario(
     events = [
         *_worn(factory, picture, stop, start, chips),
         *_undelivered(factory, stop, start, chips),
-        *_still(factory, stop, start),
+        *_still(factory, picture, stop, start),
     ]
     if not events:
         why = "stops no accelerator within the months looked at, so a run would show nothing"
@@ -150,13 +150,20 @@ def _undelivered(
     return list(found.values())
 
 
-def _still(factory: Factory, stop: Stop, start: dt.date) -> list[dict[str, Any]]:
-    """Less IT power for each hall whose pools do not run, in stretches of months."""
+def _still(
+    factory: Factory, picture: SupplyPicture, stop: Stop, start: dt.date
+) -> list[dict[str, Any]]:
+    """Less IT power for each hall whose pools do not run, in stretches of months.
+
+    A hall may be built for more than stands in it: what is left is of what its pools draw.
+    """
     events: list[dict[str, Any]] = []
     halls: dict[tuple[str, str], list[Pool]] = {}
     for pool in factory.fleet:
         halls.setdefault((pool.site, pool.hall), []).append(pool)
     for (site, hall), pools in halls.items():
+        drawn_mw = sum(picture.graph.nodes[f"pool-{pool.name}"].power_mw for pool in pools)
+        filled = min(1.0, drawn_mw / factory.sites[site].halls[hall].it_power_mw_max)
         levels = [stop.runs[f"pool-{pool.name}"] for pool in pools]
         whole = sum(pool.accelerators for pool in pools)
         left = [
@@ -177,7 +184,7 @@ def _still(factory: Factory, stop: Stop, start: dt.date) -> list[dict[str, Any]]
                     "hall": hall,
                     "from": _day(start, begun),
                     "until": _day(start, month),
-                    "factor": f"{100 * left[begun]:g} %",
+                    "factor": f"{round(100 * left[begun] * filled, _DIGITS):g} %",
                 }
                 events.append(event)
             begun = month

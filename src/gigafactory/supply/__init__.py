@@ -54,6 +54,7 @@ from gigafactory.supply.graph import (
 )
 from gigafactory.supply.places import EEA, EU
 from gigafactory.supply.resilience import (
+    AssetLoss,
     Autonomy,
     Ranked,
     Remedy,
@@ -61,6 +62,7 @@ from gigafactory.supply.resilience import (
     Spares,
     Unknown,
     Weight,
+    asset_losses,
     autonomy,
     autonomy_days,
     criticality,
@@ -90,6 +92,7 @@ __all__ = [
     "MONTHS",
     "UNKNOWN",
     "Arrival",
+    "AssetLoss",
     "Autonomy",
     "Baseline",
     "Bond",
@@ -118,6 +121,7 @@ __all__ = [
     "Substitute",
     "Unknown",
     "Weight",
+    "asset_losses",
     "autonomy",
     "autonomy_days",
     "before_and_after",

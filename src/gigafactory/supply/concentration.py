@@ -126,6 +126,7 @@ def is_within(graph: Graph, name: str) -> bool:
 
 def _vendors(graph: Graph, name: str) -> dict[str, float]:
     edges = graph.into(name, Bond.SUPPLIES, Bond.LICENSES)
+    edges = edges or graph.into(name, Bond.OPERATES)  # whoever runs a service is paid for it
     if not edges:
         return {UNKNOWN: 1.0}
     given = sum(e.share for e in edges if e.share is not None)
@@ -401,7 +402,7 @@ class Material:
         share: its part; None where no origin is known.
         exceeds: whether it is over the limit; None where no origin is known.
         strategic: whether the law lists it as strategic, so that the rule is about it.
-        by_country: its part by country at that stage; what is not listed is left out.
+        share_by_country: its part by country at that stage; what is not listed is left out.
         mass_kg: how much the factory holds; None where unknown.
         used_in: things of the factory that need it.
         way: from the factory down to the material.
@@ -413,7 +414,7 @@ class Material:
     share: float | None
     exceeds: bool | None
     strategic: bool | None
-    by_country: Mapping[str, float]
+    share_by_country: Mapping[str, float]
     mass_kg: float | None
     used_in: tuple[str, ...]
     way: tuple[str, ...]

@@ -112,6 +112,7 @@ class Substitute:
         cover_share: part of the need that it covers.
         node: the node it is, where the graph knows it; "" otherwise.
         country: where it comes from; "" where that is not known.
+        name_nl: its name in Dutch; the name where empty.
     """
 
     name: str
@@ -119,6 +120,11 @@ class Substitute:
     cover_share: float = 1.0
     node: str = ""
     country: str = ""
+    name_nl: str = ""
+
+    def shown(self, lang: str = "en") -> str:
+        """Its name in English or Dutch."""
+        return (self.name_nl if lang == "nl" else "") or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +163,7 @@ class Node:
         name: its identity.
         kind: what it is.
         title: as shown; the name where empty.
+        title_nl: the same in Dutch; the title where empty.
         country: seat of a party, origin of a thing (ISO code); "" where nobody knows.
         jurisdictions: further laws that bind it.
         layer: one of `LAYERS`; "" for what belongs to none.
@@ -183,6 +190,7 @@ class Node:
     name: str
     kind: Kind
     title: str = ""
+    title_nl: str = ""
     country: str = ""
     jurisdictions: tuple[str, ...] = ()
     layer: str = ""
@@ -205,10 +213,9 @@ class Node:
     arrivals: tuple[Arrival, ...] = ()
     sources: tuple[Citation, ...] = ()
 
-    @property
-    def shown(self) -> str:
-        """Its title, or its name."""
-        return self.title or self.name
+    def shown(self, lang: str = "en") -> str:
+        """Its title in English or Dutch, or its name."""
+        return (self.title_nl if lang == "nl" else "") or self.title or self.name
 
     @property
     def laws(self) -> tuple[str, ...]:

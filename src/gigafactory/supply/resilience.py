@@ -8,6 +8,7 @@ from typing import Final
 from gigafactory.engine.errors import BadInput
 from gigafactory.supply.concentration import UNKNOWN, bounds, is_within, placed
 from gigafactory.supply.graph import Effect, Graph, Kind, Node, Substitute
+from gigafactory.supply.places import EEA, EU
 from gigafactory.supply.stopping import (
     DAYS_PER_MONTH,
     MONTHS,
@@ -100,8 +101,8 @@ class Replaceability:
 def replaceability(graph: Graph) -> tuple[Replaceability, ...]:
     """Each critical thing with its substitutes and time to switch, or flagged; flagged ones first.
 
-    A substitute from the country of the thing itself helps against the loss of a vendor, not
-    against that of the country, and is flagged so.
+    Of a thing from outside the EEA, a substitute from its own country helps against the loss of a
+    vendor and not against that of the country, and is flagged so.
     """
     found = []
     for node in graph.things():
@@ -109,7 +110,10 @@ def replaceability(graph: Graph) -> tuple[Replaceability, ...]:
             continue
         ranked = tuple(sorted(node.substitutes, key=lambda s: (s.switching_months, s.name)))
         places = [_country(graph, s) for s in ranked]
-        others = [s for s, c in zip(ranked, places, strict=True) if c and c != node.country]
+        near = node.country in EEA
+        others = [
+            s for s, c in zip(ranked, places, strict=True) if near or (c and c != node.country)
+        ]
         same = "unknown_origin" if "" in places else "same_country"
         flag = "" if others else same if ranked else "none"
         months = others[0].switching_months if others else None
@@ -215,7 +219,7 @@ class Autonomy:
 def autonomy(
     graph: Graph, remedy: Remedy, tolerance_share: float, months: int = MONTHS
 ) -> tuple[Autonomy, ...]:
-    """Autonomy-days against the remedy time, for every country on which something critical rests.
+    """Autonomy-days against the remedy time, for every third country that something comes from.
 
     Args:
         graph: the graph.
@@ -231,8 +235,8 @@ def autonomy(
     countries -= {""}
     found = []
     for country in sorted(countries):
-        if country == graph.nodes[graph.root].country or len(country) != 2:
-            continue
+        if country in EU or country == graph.nodes[graph.root].country:
+            continue  # the remedy is against third countries
         one = _autonomy(graph, country, remedy, tolerance_share, months)
         if one is not None:
             found.append(one)
@@ -286,6 +290,57 @@ def autonomy_days(stop: Stop, tolerance_share: float) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
+class AssetLoss:
+    """What the loss of pieces of an asset takes, such as by sabotage (N-1, N-2).
+
+    Attributes:
+        name: of the asset.
+        pieces: how many of its equal pieces are lost.
+        count: how many there are.
+        lost_power_mw: IT power that stands still, MW.
+        lost_h100_equivalent: H100-equivalents that stand still.
+        tenants: tenants that lose any of what they can run on.
+        repair_days: until it is made again (its lead time); None where unknown.
+    """
+
+    name: str
+    pieces: int
+    count: int
+    lost_power_mw: float
+    lost_h100_equivalent: float
+    tenants: tuple[str, ...]
+    repair_days: float | None
+
+
+def asset_losses(graph: Graph) -> tuple[AssetLoss, ...]:
+    """The loss of one and of two pieces of every asset that something runs on.
+
+    Returns:
+        Those that take most first; an asset of one piece has no second row.
+    """
+    found = []
+    for node in graph.nodes.values():
+        runs = any(e.effect is Effect.RUNS for e in graph.needed_by.get(node.name, ()))
+        if node.kind is not Kind.ASSET or not node.layer or node.accelerators or not runs:
+            continue
+        for pieces in range(1, min(2, node.count) + 1):
+            stop = what_stops(graph, f"{node.name}={pieces}", 1)
+            lead = node.lead_time_months
+            found.append(
+                AssetLoss(
+                    node.name,
+                    pieces,
+                    node.count,
+                    stop.lost_power_mw[0],
+                    stop.lost_h100_equivalent[0],
+                    stop.tenants_hit(1),
+                    None if lead is None else lead * DAYS_PER_MONTH,
+                )
+            )
+    return tuple(sorted(found, key=lambda a: (-a.lost_power_mw, a.pieces, a.name)))
+
+
+@dataclass(frozen=True, slots=True)
 class Ranked:
     """A node by how much hangs on it.
 
@@ -293,7 +348,7 @@ class Ranked:
         name: of the node.
         kind: what it is.
         weight: what part of the factory needs it.
-        lost_share_12: part of the H100-equivalents lost after twelve months without it.
+        share_lost_12: part of the H100-equivalents lost after twelve months without it.
         impact_share: the larger of the parts of H100-equivalents, power and tenants that need it.
         difficulty_share: months of the fastest substitute over 24, at most 1; 1 without one.
         concentration_share: index of its suppliers over 10,000, unknown ones taken as one.
@@ -305,7 +360,7 @@ class Ranked:
     name: str
     kind: Kind
     weight: Weight
-    lost_share_12: float
+    share_lost_12: float
     impact_share: float
     difficulty_share: float
     concentration_share: float
@@ -353,7 +408,7 @@ def ranking(graph: Graph, months: int = 12) -> tuple[Ranked, ...]:
                 tuple(name for name, gone in gaps if gone),
             )
         )
-    return tuple(sorted(found, key=lambda r: (-r.score_share, -r.lost_share_12, r.name)))
+    return tuple(sorted(found, key=lambda r: (-r.score_share, -r.share_lost_12, r.name)))
 
 
 def _held_by(graph: Graph, node: Node) -> float:
@@ -410,6 +465,7 @@ def unknowns(graph: Graph) -> tuple[Unknown, ...]:
 __all__ = [
     "CRITICAL_FROM_SHARE",
     "HARDEST_MONTHS",
+    "AssetLoss",
     "Autonomy",
     "Ranked",
     "Remedy",
@@ -417,6 +473,7 @@ __all__ = [
     "Spares",
     "Unknown",
     "Weight",
+    "asset_losses",
     "autonomy",
     "autonomy_days",
     "criticality",

@@ -105,6 +105,7 @@ class Step:
         node: the one who needs.
         of: what it needs.
         by: the substitute; "" otherwise.
+        by_nl: the same in Dutch.
     """
 
     month: float
@@ -112,6 +113,7 @@ class Step:
     node: str
     of: str
     by: str = ""
+    by_nl: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +128,9 @@ class Stop:
         repairs: of each pool, what is not broken for want of parts, by month.
         parts: of each pool, whether what it is made of still comes, by month.
         h100_equivalent: what the factory should have, by month.
-        h100_equivalent_lost: of it lost, by month.
-        accelerators_lost: physical accelerators lost, by month.
-        power_mw_lost: IT power that stands still, MW, by month.
+        lost_h100_equivalent: of it lost, by month.
+        lost_accelerators: physical accelerators lost, by month.
+        lost_power_mw: IT power that stands still, MW, by month.
         tenants: level of each tenant, by month.
         steps: what happens on the way, by month.
         unknown: needs that were touched and of which nobody knows how long they hold: the one who
@@ -142,9 +144,9 @@ class Stop:
     repairs: Mapping[str, Levels]
     parts: Mapping[str, Levels]
     h100_equivalent: Levels
-    h100_equivalent_lost: Levels
-    accelerators_lost: Levels
-    power_mw_lost: Levels
+    lost_h100_equivalent: Levels
+    lost_accelerators: Levels
+    lost_power_mw: Levels
     tenants: Mapping[str, Levels]
     steps: tuple[Step, ...]
     unknown: tuple[tuple[str, str, str], ...]
@@ -152,7 +154,7 @@ class Stop:
     def share_lost(self, month: int) -> float:
         """Part of the H100-equivalents lost in a month (from 1)."""
         whole = self.h100_equivalent[month - 1]
-        return self.h100_equivalent_lost[month - 1] / whole if whole else 0.0
+        return self.lost_h100_equivalent[month - 1] / whole if whole else 0.0
 
     @property
     def share_lost_max(self) -> float:
@@ -373,7 +375,14 @@ class _March:
             first = -int(-one.switching_months // 1)
             if first < self.months:
                 self.steps.setdefault(
-                    Step(one.switching_months, "substitute", edge.needer, needed.name, one.name)
+                    Step(
+                        one.switching_months,
+                        "substitute",
+                        edge.needer,
+                        needed.name,
+                        one.name,
+                        one.shown("nl"),
+                    )
                 )
             for month in range(first, self.months):
                 found[month] = min(1.0, found[month] + one.cover_share * other[month])

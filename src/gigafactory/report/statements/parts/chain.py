@@ -37,8 +37,8 @@ def chain_part(desk: Desk) -> Section | Absent:
         section.points.append(
             voice.markup(
                 "chain.conflict",
-                party=graph.nodes[one.party].shown,
-                thing=graph.nodes[one.thing].shown,
+                party=graph.nodes[one.party].shown(voice.lang),
+                thing=graph.nodes[one.thing].shown(voice.lang),
             )
         )
     unknown = supply.unknowns(graph)
@@ -108,11 +108,11 @@ def _laws(desk: Desk, graph: supply.Graph) -> Table:
     voice = desk.voice
     shown: list[list[Markup | str]] = []
     for one in supply.exposure(graph, graph.root).outside[:_WAYS_MOST]:
-        way = " → ".join(graph.nodes[name].shown for name in one.path[1:])
+        way = " → ".join(graph.nodes[name].shown(voice.lang) for name in one.path[1:])
         shown.append(
             [
                 one.jurisdiction,
-                graph.nodes[one.holder].shown,
+                graph.nodes[one.holder].shown(voice.lang),
                 voice.say(f"chain.way.{one.way}"),
                 voice.say("word.yes") if one.controls else voice.say("word.no"),
                 way,
@@ -156,7 +156,7 @@ def _ranking(desk: Desk, graph: supply.Graph) -> Table:
         unknown = ", ".join(voice.say(f"chain.lacks.{what}") for what in one.unknown)
         rows.append(
             [
-                graph.nodes[one.name].shown,
+                graph.nodes[one.name].shown(voice.lang),
                 *(voice.traced(voice.number(part, 2), part, trail) for part in parts),
                 unknown or "–",
             ]
@@ -176,11 +176,11 @@ def _materials(desk: Desk, picture: SupplyPicture) -> Table:
         word = "over" if one.exceeds else "within"
         rows.append(
             [
-                graph.nodes[one.name].shown,
+                graph.nodes[one.name].shown(voice.lang),
                 one.country,
                 desk.share(one.share, f"supply:materials/{one.name}"),
                 voice.say(f"chain.limit.{word}"),
-                ", ".join(graph.nodes[name].shown for name in one.used_in),
+                ", ".join(graph.nodes[name].shown(voice.lang) for name in one.used_in),
             ]
         )
     heads = [
