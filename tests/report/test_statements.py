@@ -23,19 +23,30 @@ STATEMENTS = [kind for kind in KINDS if kind != "operations"]
 ALL = [(kind, lang) for kind in STATEMENTS for lang in LANGUAGES]
 
 
+class Written(dict[str, str]):
+    """Every statement of a run as text, by kind and language; each is written when first asked."""
+
+    def __init__(self, run: Path, out: Path) -> None:
+        super().__init__()
+        self._run, self._out = run, out
+
+    def __missing__(self, name: str) -> str:
+        kind, lang = name.split(".")
+        path = write_statement(self._run, kind, lang, out=self._out)
+        assert path.name == f"{name}.html"
+        self[name] = path.read_text("utf-8")
+        return self[name]
+
+
 @pytest.fixture(scope="session")
-def written(of_rotterdam: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Every statement as text, by kind and language."""
-    out = tmp_path_factory.mktemp("statements")
-    return {
-        f"{kind}.{lang}": write_statement(of_rotterdam, kind, lang, out=out).read_text("utf-8")
-        for kind, lang in ALL
-    }
+def written(of_rotterdam: Path, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """The statements of the made-up run; nobody may change them."""
+    return Written(of_rotterdam, tmp_path_factory.mktemp("statements"))
 
 
 @pytest.mark.parametrize(("kind", "lang"), ALL)
 def test_each_kind_is_a_whole_page_that_loads_nothing(
-    written: dict[str, str], kind: str, lang: str
+    written: Written, kind: str, lang: str
 ) -> None:
     html = written[f"{kind}.{lang}"]
     page = Page(html)
@@ -54,7 +65,7 @@ def test_each_kind_is_a_whole_page_that_loads_nothing(
 
 @pytest.mark.parametrize(("kind", "lang"), ALL)
 def test_the_head_says_who_when_which_run_which_version_and_what_input(
-    written: dict[str, str], of_rotterdam: Path, kind: str, lang: str
+    written: Written, of_rotterdam: Path, kind: str, lang: str
 ) -> None:
     summary = json.loads((of_rotterdam / "summary.json").read_text("utf-8"))
     page = Page(written[f"{kind}.{lang}"])
@@ -68,7 +79,7 @@ def test_the_head_says_who_when_which_run_which_version_and_what_input(
 
 @pytest.mark.parametrize(("kind", "lang"), ALL)
 def test_every_number_leads_to_a_source_that_exists(
-    written: dict[str, str], of_rotterdam: Path, kind: str, lang: str
+    written: Written, of_rotterdam: Path, kind: str, lang: str
 ) -> None:
     summary = json.loads((of_rotterdam / "summary.json").read_text("utf-8"))
     page = Page(written[f"{kind}.{lang}"])
@@ -89,13 +100,13 @@ def test_every_number_leads_to_a_source_that_exists(
 
 
 @pytest.mark.parametrize(("kind", "lang"), ALL)
-def test_no_number_of_a_table_stands_alone(written: dict[str, str], kind: str, lang: str) -> None:
+def test_no_number_of_a_table_stands_alone(written: Written, kind: str, lang: str) -> None:
     html = written[f"{kind}.{lang}"]
     cells = re.findall(r'<td class="n">(.*?)</td>', html, flags=re.DOTALL)
     assert [cell for cell in cells if re.search(r"\d", cell) and "<data" not in cell] == []
 
 
-def test_a_number_with_one_key_is_that_number(written: dict[str, str], of_rotterdam: Path) -> None:
+def test_a_number_with_one_key_is_that_number(written: Written, of_rotterdam: Path) -> None:
     summary = json.loads((of_rotterdam / "summary.json").read_text("utf-8"))
     checked = 0
     for kind, lang in ALL:
@@ -115,7 +126,7 @@ def test_rows_of_one_list_stand_together_where_a_number_has_many() -> None:
 
 
 def test_the_same_run_gives_the_same_bytes(
-    written: dict[str, str], of_rotterdam: Path, tmp_path: Path
+    written: Written, of_rotterdam: Path, tmp_path: Path
 ) -> None:
     moved = Path(shutil.copytree(of_rotterdam, tmp_path / of_rotterdam.name))
     for kind in ("eed", "finance"):

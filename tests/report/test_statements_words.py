@@ -25,6 +25,8 @@ OTHER_MEANING = {
     ("short", ""): "the opposite of long",
     ("long", ""): "how long",
     ("cut off", "chain."): "of a country, from what it supplies",
+    ("control", "part.controls"): "a measure of security",
+    ("control", "score.coverage"): "a measure of security",
     ("wait", ""): "the verb",
     ("import", ""): "an accounting word in names",
     ("hall", ""): "any",
