@@ -211,7 +211,7 @@ def _findings(desk: Desk, assessment: Assessment, title: str, findings: Sequence
                 badge(desk, finding.grade),
                 valued(desk, finding.value, finding.unit, trail),
                 valued(desk, finding.threshold, finding.unit, trail),
-                shown_evidence(desk, finding.evidence),
+                Markup('<div class="on">{}</div>').format(shown_evidence(desk, finding.evidence)),
             ]
         )
     heads = [desk.voice.say(f"assessed.{n}") for n in ("criterion", "grade", "value", "bar", "on")]
