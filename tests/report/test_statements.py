@@ -129,7 +129,7 @@ def test_the_same_run_gives_the_same_bytes(
     written: Written, of_rotterdam: Path, tmp_path: Path
 ) -> None:
     moved = Path(shutil.copytree(of_rotterdam, tmp_path / of_rotterdam.name))
-    for kind in ("eed", "finance"):
+    for kind in ("eed",):
         again = write_statement(moved, kind, "nl")
         assert again == moved / "statements" / f"{kind}.nl.html"
         assert again.read_text("utf-8") == written[f"{kind}.nl"]

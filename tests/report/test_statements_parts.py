@@ -169,6 +169,7 @@ def test_the_eight_kinds_are_there() -> None:
     )
 
 
+@pytest.mark.slow
 def test_one_run_gives_one_board_report_over_cloud_energy_and_supply(of_rotterdam: Path) -> None:
     desk = Desk(subject_of(of_rotterdam), read_run(of_rotterdam), LinkedVoice("en"))
     made = [part(desk) for part in KINDS["board"].parts]
