@@ -12,7 +12,8 @@ import typer.main
 
 from gigafactory.cli import app
 from gigafactory.factory import reference_markdown
-from gigafactory.factory.describing import supply_reference_markdown
+from gigafactory.factory.describing import model_markdown, supply_reference_markdown
+from gigafactory.finance.planfile import Plan
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 MADE = "<!-- Made by tools/make_reference.py from the code; do not edit this page by hand. -->"
@@ -36,6 +37,26 @@ Where a **run** is asked for, give its folder, the name of a folder in `runs/`, 
 last one begun there. A **factory** or **scenario** is a bundled name or the path of a YAML file.
 """
 
+PLAN_HEAD = """
+`plan.yaml` in the [dossier](../how-to/own-factory.md) of a factory says what its money looks like
+over the years ([how it is used](../explanation/finance.md)). Prices of accelerators, lives, upkeep
+and the cost of capital stand in the [factory file](factory-file.md) and are not repeated.
+
+A quantity with a unit is written as text, such as `"50 MEUR"`; a bare number there is an error.
+`<name>` stands for a name you choose, `<class>` for one of a fixed list, `[]` for each item of a
+list. Every block may also have `sources`: for a key (or `*` for the whole block)
+`source, year, measured|published|assumption`.
+
+Beyond the range of each figure, a plan is refused (all problems at once) when shares of owners,
+of the infrastructure or of what is paid in the years of building do not come to 100 %; when more is
+borrowed than there is to finance; when places come to more than 100 %; when a class of asset or a
+line of cost is missing, or has an amount that a run or the factory file gives; when a loan runs
+beyond the years of operation or its grace beyond its term; when a name stands twice.
+
+Not everything that can be asked is known: `abroad` may stay empty, and what nobody filled in is
+told as *input required*.
+"""
+
 #: What a command's own help has no room for.
 NOTES = {
     "run": """With `--jobs` and without `--scale-to-fleet` a trace is moved to the start of the run
@@ -52,6 +73,9 @@ a second one stops at once, and the run resumes from its last snapshot, or from 
     "supply": """Without `--stop` and `--exposure` it tells everything the graph says by itself. A
 country takes with it what comes from it and whoever is controlled from it. `--disable` also
 switches off what was installed before. [What the answers mean](../explanation/supply-graph.md).""",
+    "finance": """Needs a [plan](plan-file.md) in the dossier. With a run its year is the
+ledger's; without one it is the plan's estimate. Draws go from 100 to 1,000,000.
+[What the tables mean](../explanation/finance.md).""",
     "compare": "Reads only the two `summary.json`.",
 }
 
@@ -98,6 +122,7 @@ def pages() -> dict[Path, str]:
         "factory-file.md": reference_markdown(),
         "cli.md": cli_markdown(),
         "supply-file.md": supply_reference_markdown(),
+        "plan-file.md": model_markdown(Plan, "The plan file", PLAN_HEAD),
     }
     return {REFERENCE / name: f"{MADE}\n\n{text.strip()}\n" for name, text in made.items()}
 

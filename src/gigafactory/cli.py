@@ -503,11 +503,10 @@ def access_report(
 def _subject(path: str, lang: str, out: Path | None) -> Subject:
     """A run to be assessed as of its last day; what is wrong with the words is refused first."""
     from gigafactory.assess.subject import subject_of
+    from gigafactory.runtime.folder import RunFolder
 
     if lang not in {"en", "nl"}:
         raise refuse("--lang", "", lang, "is en or nl")
-    from gigafactory.runtime.folder import RunFolder
-
     if out is not None and out.suffix not in {".csv", ".json"}:
         raise refuse("--out", "", str(out), "ends in .csv or .json")
     folder = RunFolder.open(path).path
@@ -523,6 +522,43 @@ def _write(out: Path, text: str) -> None:
     except OSError as error:
         raise refuse(str(out), "", None, f"cannot be written: {error.strerror}") from None
     _say(f"Wrote {out}.")
+
+
+@app.command()
+def finance(
+    subject: Annotated[
+        str, typer.Argument(metavar="FACTORY_OR_RUN", help="A factory, a run folder, or latest.")
+    ],
+    scenario: Annotated[
+        list[str] | None, typer.Option(help="A scenario of the money; all without one.")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="How often what nobody knows is drawn.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    lang: Lang = "en",
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Also write everything to this file.")
+    ] = None,
+) -> None:
+    """Work out the years of money: ranges, scenarios, cash by actor, value retained, loans."""
+    from gigafactory.factory import bundled
+    from gigafactory.finance.statement import as_dict, statement
+    from gigafactory.finance.words import lines, word
+    from gigafactory.runtime.folder import RunFolder
+
+    if lang not in {"en", "nl"}:
+        raise refuse("--lang", "", lang, "is en or nl")
+    a_factory = subject in bundled() or subject.endswith((".yaml", ".yml"))
+    place = subject if a_factory else RunFolder.open(subject).path
+    told = statement(place, scenario or (), draws, seed)
+    for line in lines(told, lang):
+        _say(line)
+    if json_out is not None:
+        try:
+            text = json.dumps(as_dict(told), indent=2, ensure_ascii=False, allow_nan=False)
+            json_out.write_text(text + "\n", "utf-8")
+        except OSError as error:
+            raise refuse(str(json_out), "", None, f"cannot be written: {error.strerror}") from None
+        _say(word("written", lang).format(path=json_out))
 
 
 @data_app.command("list")

@@ -14,12 +14,13 @@ from tests.tidy.without_unit import ALLOWED
 
 #: Units a name may end in. "_per_" joins two; a bound or a case may follow ("_max", "_low").
 UNITS = {key.split("_", 1)[1] for key in SCALES if "_" in key} | {
-    *("w", "kw", "mw", "gw", "wh", "kwh", "mwh", "gwh", "mva", "kv", "hz"),
+    *("w", "kw", "mw", "gw", "wh", "kwh", "mwh", "gwh", "twh", "mva", "kv", "hz"),
     *("s", "ms", "ns", "min", "h", "hour", "hours", "days", "years", "months"),
     *("c", "k", "pa", "deg", "lat", "lon", "m", "km", "m2", "m3", "ml", "l", "ha"),
     *("kg", "g", "mg", "t", "kj", "mj", "gj", "j"),
     *(
         "eur",
+        "usd",
         "micro_eur",
         "meur",
         "gb",
@@ -35,6 +36,7 @@ UNITS = {key.split("_", 1)[1] for key in SCALES if "_" in key} | {
     ),
     *("jobs", "accelerators", "nodes", "gpu", "gpu_s", "gpu_h", "gpu_hours", "homes", "fte"),
     *("job", "node", "rack", "year", "month", "day", "week", "period", "quarter", "accelerator"),
+    *("h100e", "h100e_h"),
     *("percent", "fraction", "share", "ratio", "factor"),
     *("kg_per_kwh", "rh", "degrees"),
 }
@@ -45,7 +47,7 @@ DIMENSIONLESS = {
     *("efficiency", "cop", "pue", "wue", "erf", "ref", "cue", "speed", "dynamic", "rmse", "cv"),
     *("equivalent", "weight", "depth", "slope", "level", "load", "utilisation", "probability"),
     *("multiplier", "exponent", "scale", "concentration", "cycles", "count", "availability"),
-    *("rate", "tolerance", "quantile", "gap", "overhead", "oversubscription", "soc"),
+    *("elasticity", "rate", "tolerance", "quantile", "gap", "overhead", "oversubscription", "soc"),
 }
 #: A name that begins so is a number without a dimension whatever follows.
 BEGINS = ("share_", "fraction_", "number_", "intervals_")

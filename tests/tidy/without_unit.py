@@ -88,4 +88,8 @@ ALLOWED: dict[str, str] = {
     "supply/stopping.py:Stop.repairs": _LEVEL,
     "supply/stopping.py:Stop.runs": _LEVEL,
     "supply/stopping.py:Stop.tenants": _LEVEL,
+    "finance/chances.py:Chances.values": "in the unit that `RESULTS` gives each name",
+    "finance/debt.py:Financed.cover": "a ratio; the word is the field's own",
+    "finance/flows.py:Flow.places": "shares of the flow, between 0 and 1",
+    "finance/reference.py:Golden.changes": "each key is a field of the rack, with its unit",
 }

@@ -84,6 +84,29 @@ def _sections(model: type[BaseModel]) -> list[str]:
     return lines
 
 
+def model_markdown(model: type[BaseModel], title: str, lead: str) -> str:
+    """The reference page of a dossier's file: a table of its settings, one block after the other.
+
+    Args:
+        model: its shape.
+        title: of the page.
+        lead: what stands before the tables.
+    """
+    head = ["| setting | type | unit | meaning | default |", "|---|---|---|---|---|"]
+    found = {key: one for key, one in settings(model).items() if key != "sources"}
+    plain = [one for one in found.values() if not _blocks(one.shape, one.key)]
+    lines = [f"# {title}", "", lead.strip(), "", "## Plain settings", "", *head]
+    lines += [
+        f"| `{row[0]}` | {' | '.join(row[1:])} |" for one in plain for row in _rows(one, one.key)
+    ]
+    for one in found.values():
+        if one not in plain:
+            rows = _rows(one, one.key)
+            lines += ["", f"## {one.key}", "", one.meaning, "", *head]
+            lines += [f"| `{row[0]}` | {' | '.join(row[1:])} |" for row in rows]
+    return "\n".join(lines)
+
+
 def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:
     schema = model.model_json_schema(by_alias=True)
     parts: dict[str, Any] = schema.get("$defs", {})
