@@ -68,4 +68,11 @@ ALLOWED: dict[str, str] = {
     "runtime/outlook.py:Expected.demand": "a number of accelerators",
     "runtime/outlook.py:Expected.usable": "a number of accelerators",
     "runtime/loop.py:Trace.senses": "one column per sense, whose name has the unit",
+    "assess/context.py:OwnershipChange": "shares and indices of shares, by their names",
+    "assess/differences.py:Move.points_difference": "points of a criterion, a ratio",
+    "assess/differences.py:Differences.scores": "scores of a framework, ratios unless it says so",
+    "assess/indicators/base.py:Use.shares": "shares of accelerator-hours that add up to 1",
+    "assess/results.py:Assessment.scores": "each framework says what its scores are",
+    "assess/results.py:Assessment.differences": "differences of such scores",
+    "assess/supplyfacts.py:SupplyFacts.concentration_hhi": "an index of shares, the field's word",
 }

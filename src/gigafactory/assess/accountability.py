@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from gigafactory.assess.adoption import Homecoming, homecoming
+from gigafactory.assess.adoption import REST, Homecoming, homecoming
 from gigafactory.assess.axes import axes_alone
 from gigafactory.assess.continuity import continuity
 from gigafactory.assess.evidence import four_files
@@ -49,7 +49,7 @@ from gigafactory.assess.subject import Subject
 from gigafactory.assess.words import Amount, both, listed, percent
 from gigafactory.units import MICRO_EUR_PER_EUR
 
-_SOURCE: Final = "the registers of the dossier"
+_SOURCE: Final = "dossier: registers/*.yaml"
 _EMPTY: Final[Mapping[str, str]] = MappingProxyType({"en": "", "nl": ""})
 
 
@@ -166,8 +166,12 @@ def _subsidies(subject: Subject) -> Iterator[Finding]:
     for one in grant_payments(subject):
         grant = grants[one.grant]
         milestone = next(m for m in grant.milestones if m.id == one.milestone)
-        reasons = listed(one.broken or one.not_shown)
-        state = {k: v.replace("{x}", reasons[k]) for k, v in states[one.state].items()}
+        named = {c.id: c.title.model_dump() for c in grant.conditions}
+        why = one.broken or one.not_shown
+        state = {
+            lang: text.replace("{x}", listed(named[name][lang] for name in why)[lang])
+            for lang, text in states[one.state].items()
+        }
         grade = {"payable": Grade.MET, "blocked": Grade.UNMET, "held": Grade.UNVERIFIED}[one.state]
         yield _finding(
             "subsidies",
@@ -312,7 +316,7 @@ def _incidents(subject: Subject) -> Iterator[Finding]:
                     due=one.due.isoformat(timespec="minutes") if one.due else "",
                     told=told,
                 ),
-                value=one.left_h,
+                value=None if one.left_h is None else round(one.left_h, 1),
                 unit="h",
                 example=incident.example,
             )
@@ -353,12 +357,20 @@ def _requests(subject: Subject) -> Iterator[Finding]:
                 "Case {case}, ground {basis}; {notice}; {meaning}.",
                 "Zaak {case}, grond {basis}; {notice}; {meaning}.",
                 case=one.case,
-                basis=one.basis,
+                basis=_BASES[one.basis],
                 notice=notices[one.tenant_notice],
                 meaning=meanings[meaning],
             ),
             example=one.example,
         )
+
+
+_BASES: Final = {
+    "none": both("none", "geen"),
+    "treaty": both("international agreement", "internationale overeenkomst"),
+    "gdpr_49": both("GDPR art. 49", "AVG art. 49"),
+    "eu_order": both("order of a Member State", "bevel van een lidstaat"),
+}
 
 
 def _supplies(subject: Subject) -> Iterator[Finding]:
@@ -412,7 +424,7 @@ def _tenders(subject: Subject) -> Iterator[Finding]:
             both("Ranked: {told}.", "Rangorde: {told}.", told=told),
             value=rows[0].points if rows else None,
             unit="points",
-            example=True,
+            example=one.example,
         )
 
 
@@ -520,17 +532,19 @@ def _home(subject: Subject) -> Iterator[Finding]:
             yield _finding(
                 "repatriated",
                 f"{place}.{one.field.lower().replace(' ', '_')}",
-                both(
-                    "{f}, from {p}", "{f}, terug van {p}", f=one.field,
-                    p=both("hyperscalers", "hyperscalers")
-                    if place == "hyperscaler"
-                    else both("abroad", "het buitenland"),
-                ),
+                _from_where(one.field, place),
                 Grade.MET if known and one.moved_gpu_h is not None else Grade.UNVERIFIED,
                 _moved(one),
                 value=one.moved_gpu_h,
                 unit="GPU-h",
             )  # fmt: skip
+
+
+def _from_where(field: str, place: str) -> Mapping[str, str]:
+    name = both("other fields", "overige velden") if field == REST else field
+    if place == "hyperscaler":
+        return both("{f}, from hyperscalers", "{f}, terug van hyperscalers", f=name)
+    return both("{f}, from abroad", "{f}, terug uit het buitenland", f=name)
 
 
 def _moved(one: Homecoming) -> Mapping[str, str]:

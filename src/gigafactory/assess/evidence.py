@@ -52,7 +52,7 @@ def documents(subject: Subject) -> tuple[DocumentRecord, ...]:
     Raises:
         BadInput: with every problem of the file.
     """
-    found = subject.dossier.load(FILE, EvidenceFile)
+    found = subject.load(FILE, EvidenceFile)
     if found is None:
         return ()
     problems = [

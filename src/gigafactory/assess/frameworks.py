@@ -235,6 +235,8 @@ def _grade(
                 return Grade.UNVERIFIED
             bar = 0.25 if criterion.threshold is None else criterion.threshold
             return Grade.MET if points <= bar else Grade.UNMET
+        if any(one.proof in (Proof.CLAIMED, Proof.EXPIRED) for one in reading.evidence):
+            return Grade.UNVERIFIED  # a claim counts neither way
         if not reaches(criterion, reading.value):
             return Grade.UNMET
         if not all(one.proof.counts for one in reading.evidence):

@@ -41,6 +41,7 @@ class SupplyFacts:
         looked: whether somebody said whose law binds the operator.
         substitutes_known: whether somebody listed other suppliers at all.
         evidence: what the shares rest on.
+        paper: what substitutes and stocks rest on.
     """
 
     eu_share: float | None
@@ -55,35 +56,35 @@ class SupplyFacts:
     looked: bool
     substitutes_known: bool
     evidence: tuple[Evidence, ...]
+    paper: Evidence
 
 
 def supply_facts(subject: Subject) -> SupplyFacts:
     """The supply chain of a subject, from its procurement register or else its factory file.
 
-    Shares are by value of the order lines. Without a register the six layers of assets weigh the
-    same, and within a layer its assets; the pools stand for the compute layer, by
-    accelerators, with the country of the chip's maker.
+    Shares are by value of the order lines of a register that somebody checked. Without one the six
+    layers of assets weigh the same, and within a layer its assets; the pools stand for the compute
+    layer, by accelerators, with the country of the chip's maker. Substitutes and stocks are the
+    register's, checked or not, and `paper` says which.
     """
     exposed, controlled = _exposures(subject)
     register = load_procurement(subject)
     governance = subject.factory.governance
-    if register is not None and register.lines:
-        lines = register.lines
-        by_country: Mapping[str, float] = _shares(
-            {}, [(one.owner_country, one.value_eur) for one in lines]
-        )
+    lines = register.lines if register is not None else ()
+    checked = register is not None and register.verified_by is not None
+    by_country, critical = _from_assets(subject)
+    evidence = Evidence(Proof.FACTORY if by_country else Proof.MISSING, "factory:sites.assets")
+    paper = Evidence(Proof.MISSING, "register:procurement")
+    if register is not None:
+        proof = Proof.VERIFIED if checked else Proof.CLAIMED
+        paper = Evidence(proof, "register:procurement", verified_by=register.verified_by or "")
+    if lines and checked:
+        by_country = _shares({}, [(one.owner_country, one.value_eur) for one in lines])
+        evidence = paper
+    if lines:
         critical = tuple(one.id for one in lines if one.critical)
-        alone = tuple(one.id for one in lines if one.critical and not one.alternatives)
-        stocks = [one.stock_days for one in lines if one.critical and one.stock_days is not None]
-        evidence = Evidence(Proof.CLAIMED, "register:procurement", "procurement register")
-        if register.verified_by is not None:
-            evidence = Evidence(
-                Proof.VERIFIED, "register:procurement", verified_by=register.verified_by
-            )
-    else:
-        by_country, critical = _from_assets(subject)
-        alone, stocks = critical, []
-        evidence = Evidence(Proof.FACTORY if by_country else Proof.MISSING, "factory:sites.assets")
+    alone = tuple(one.id for one in lines if one.critical and not one.alternatives)
+    stocks = [one.stock_days for one in lines if one.critical and one.stock_days is not None]
     eea = thresholds().eea
     known = bool(by_country)
     return SupplyFacts(
@@ -97,8 +98,9 @@ def supply_facts(subject: Subject) -> SupplyFacts:
         autonomy_days=min(stocks) if stocks else None,
         concentration_hhi=sum(v * v for v in by_country.values()) if known else None,
         looked=bool(governance.jurisdictions),
-        substitutes_known=register is not None and bool(register.lines),
+        substitutes_known=bool(lines),
         evidence=(evidence, Evidence(Proof.FACTORY, "factory:fleet.chip")),
+        paper=paper,
     )
 
 

@@ -46,6 +46,7 @@ _UNITS_NL = {
     "programmes": "programma's",
     "stakeholders": "belanghebbenden",
     "lines": "regels",
+    "points": "punten",
     "d": "dagen",
 }
 

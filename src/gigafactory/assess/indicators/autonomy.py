@@ -252,7 +252,7 @@ def outlasts_remedy(subject: Subject) -> Reading:
     return Reading(
         facts.autonomy_days - REMEDY_DAYS,
         "d",
-        facts.evidence[:1],
+        (facts.paper,),
         both(
             "The shortest critical stock lasts {days} days; the Union needs about {remedy} to "
             "answer coercion.",
@@ -367,7 +367,7 @@ def critical_without_substitute(subject: Subject) -> Reading:
     return Reading(
         float(len(facts.without_substitute)),
         "components",
-        facts.evidence[:1],
+        (facts.paper,),
         both(
             "{alone} of {all} critical components have no substitute named{names}.",
             "Voor {alone} van {all} kritieke onderdelen is geen alternatief genoemd{names}.",
@@ -410,7 +410,7 @@ def freedom_of_choice(subject: Subject) -> Reading:
     return Reading(
         1.0 - alone / len(facts.critical),
         "share",
-        facts.evidence[:1],
+        (facts.paper,),
         both(
             "{alone} of {all} critical components cannot be replaced{slow}.",
             "{alone} van {all} kritieke onderdelen zijn niet te vervangen{slow}.",
@@ -450,7 +450,7 @@ def flagged_lines(subject: Subject) -> Reading:
     return Reading(
         float(len(found)),
         "lines",
-        supply_facts(subject).evidence[:1],
+        (supply_facts(subject).paper,),
         both(
             "{found} of {all} order lines lack an alternative or an origin{names}.",
             "Bij {found} van {all} inkoopregels ontbreekt een alternatief of de herkomst{names}.",

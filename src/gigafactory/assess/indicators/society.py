@@ -89,7 +89,7 @@ def _outcomes(subject: Subject, *missions: str) -> Reading:
     by_run = [one for one in rows if one.counted_as == "ledger"]
     use = use_of(subject)
     hours = share_where(subject, use, lambda one: one.mission in missions and dutch(one))
-    proof = Proof.VERIFIED if sure or not rows else Proof.CLAIMED
+    proof = Proof.VERIFIED if sure else Proof.CLAIMED if rows else Proof.FACTORY
     return Reading(
         len(sure) * landing(subject),
         "outcomes",
@@ -331,9 +331,9 @@ def consultations(subject: Subject) -> Reading:
         "stakeholders",
         (Evidence(Proof.CLAIMED if made_up else Proof.FACTORY, "register:consultations"),),
         both(
-            "{due} milestones are due or closed; {count} stakeholders were not heard{names}.",
-            "{due} mijlpalen zijn bereikt of aan de beurt; {count} belanghebbenden zijn niet "
-            "gehoord{names}.",
+            "Milestones due or closed: {due}; stakeholders not heard: {count}{names}.",
+            "Mijlpalen bereikt of aan de beurt: {due}; belanghebbenden niet gehoord: "
+            "{count}{names}.",
             due=len(due),
             count=len(missing),
             names={k: f" ({v})" if v else "" for k, v in listed(missing).items()},

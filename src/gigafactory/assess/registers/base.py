@@ -22,7 +22,7 @@ def load_register(subject: Subject, name: str, model: type[M]) -> M | None:
     Raises:
         BadInput: with every problem of the file.
     """
-    return subject.dossier.load(f"registers/{name}.yaml", model)
+    return subject.load(f"registers/{name}.yaml", model)
 
 
 def refuse_wrong(subject: Subject, name: str, wrong: Iterable[Wrong]) -> None:

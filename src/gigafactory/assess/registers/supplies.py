@@ -145,6 +145,7 @@ class Tender(Block):
         "Countries with an agreement on procurement, beside the EEA.", ()
     )
     offers: tuple[Offer, ...] = setting("Offers.")
+    example: Flag = setting("Made up for demonstration.", False)
 
 
 class Tenders(Block):
