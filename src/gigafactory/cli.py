@@ -141,12 +141,17 @@ def check(
     scenario: Annotated[str | None, typer.Option(help="A scenario to apply.")] = None,
     strict: Annotated[bool, typer.Option(help="Ask a source for every figure.")] = False,
 ) -> None:
-    """Check a factory file and print every problem at once."""
+    """Check a factory file and its dossier, and print every problem at once."""
+    from gigafactory.assess.files import check_dossier
+
     applied = load_scenario(scenario) if scenario else None
     problems = check_factory(factory, applied, strict=strict)
     if problems:
         raise BadInput(problems)
     found = load_factory(factory, applied)
+    wrong = check_dossier(found)
+    if wrong:
+        raise BadInput(wrong)
     worth = fleet_h100_equivalents(found)
     count = sum(p.accelerators for p in found.fleet)
     _say(
