@@ -121,3 +121,11 @@ def test_numbers_are_written_as_each_language_does() -> None:
     assert said["en"] == "1,234.5 MW and 12.3 %, x, y and z, 0.250"
     assert said["nl"] == "1.234,5 MW en 12,3 %, x, y en z, 0,250"
     assert Amount(-0.001, digits=2).text("en") == "0.00"
+
+
+def test_units_that_are_words_agree_with_their_number() -> None:
+    assert Amount(1, "paths").text("en") == "1 path"
+    assert Amount(0, "paths").text("en") == "0 paths"
+    assert Amount(1, "paths").text("nl") == "1 weg"
+    assert Amount(2, "d").text("nl") == "2 dagen"
+    assert Amount(1, "MW").text("nl") == "1 MW"

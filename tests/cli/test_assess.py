@@ -57,7 +57,7 @@ def test_one_input_changed_is_explained(capsys: pytest.CaptureFixture[str], tmp_
     path.write_text(yaml.safe_dump(other, sort_keys=False, allow_unicode=True), "utf-8")
     told = say(capsys, str(path), "--against", "rotterdam", *DAY)
     assert "What changed" in told
-    assert "autonomy.cap: 0.50 -> 0.00 (-0.50)" in told
+    assert "Digital autonomy, left by the gates: 0.50 -> 0.00 (-0.50)" in told
     assert "Delaware Inc" in told
     flat = " ".join(told.split())
     assert "factory:governance.parents.Delaware Inc.country went from nothing to US" in flat
@@ -113,3 +113,22 @@ def test_a_wrong_dossier_is_told_whole(capsys: pytest.CaptureFixture[str], tmp_p
     assert "threats.yaml:2" in told
     assert "must be one of physical" in told
     assert "is missing" in told
+
+
+def test_check_tells_what_is_wrong_with_every_file_of_the_dossier(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    registers = tmp_path / "papers" / "registers"
+    registers.mkdir(parents=True)
+    (registers / "threats.yaml").write_text("threats:\n  - {id: a, kind: alien}\n", "utf-8")
+    (registers / "incidents.yaml").write_text("incidents: soon\n", "utf-8")
+    (tmp_path / "papers" / "supply.yaml").write_text("not: ours\n", "utf-8")
+    path = SmallFactory(changes={"governance.dossier": str(tmp_path / "papers")}).write(
+        tmp_path / "small.yaml"
+    )
+    assert main(["check", str(path)]) == EXIT_BAD_INPUT
+    told = capsys.readouterr().err
+    assert "papers/registers/threats.yaml:2" in told
+    assert "papers/registers/incidents.yaml:1" in told
+    assert "supply.yaml" not in told
+    assert main(["check", "rotterdam"]) == EXIT_OK

@@ -144,7 +144,7 @@ def _files(subject: Subject) -> Iterator[Finding]:
 
 _PROOF_NL: Final = {
     Proof.VERIFIED: "geverifieerd",
-    Proof.CLAIMED: "beweerd, niet geverifieerd",
+    Proof.CLAIMED: "geclaimd, niet geverifieerd",
     Proof.EXPIRED: "verlopen",
     Proof.MISSING: "ontbreekt",
     Proof.LEDGER: "geteld",
@@ -502,7 +502,7 @@ def _people(subject: Subject) -> Iterator[Finding]:
         counted = {
             "outcome": both("verified, counted once", "geverifieerd, eenmaal geteld"),
             "ledger": both("counted by the run, not again", "door de run geteld, niet nog eens"),
-            "nothing": both("claimed, not counted", "beweerd, niet geteld"),
+            "nothing": both("claimed, not counted", "geclaimd, niet geteld"),
         }[one.counted_as]
         yield _finding(
             "outcomes",
@@ -511,7 +511,7 @@ def _people(subject: Subject) -> Iterator[Finding]:
             Grade.UNVERIFIED if one.counted_as == "nothing" else Grade.MET,
             both(
                 "Claimed {c} {u} a year by {n}, verified {v}: {counted}. Method: {m}.",
-                "Beweerd {c} {u} per jaar door {n}, geverifieerd {v}: {counted}. Methode: {m}.",
+                "Geclaimd {c} {u} per jaar door {n}, geverifieerd {v}: {counted}. Methode: {m}.",
                 c=one.claimed,
                 u=one.unit,
                 n=len(one.outcomes),

@@ -156,7 +156,7 @@ def assess_controls(subject: Subject) -> Assessment:
 
 _DUTCH: Final = {
     Proof.VERIFIED: "geverifieerd",
-    Proof.CLAIMED: "beweerd, niet geverifieerd",
+    Proof.CLAIMED: "geclaimd, niet geverifieerd",
     Proof.EXPIRED: "verlopen",
     Proof.MISSING: "ontbreekt",
     Proof.LEDGER: "geteld",

@@ -34,26 +34,29 @@ class Amount:
             number = number.lstrip("-")  # no minus before a nought
         if lang == "nl":
             number = number.translate(str.maketrans(",.", ".,"))
-        return f"{number} {unit_in(self.unit, lang)}".rstrip()
+        one = round(self.value, self.digits) == 1.0
+        return f"{number} {unit_in(self.unit, lang, one=one)}".rstrip()
 
 
-#: What units that are words are called in Dutch; the others are the same.
-_UNITS_NL = {
-    "paths": "wegen",
-    "components": "onderdelen",
-    "outcomes": "uitkomsten",
-    "sectors": "sectoren",
-    "programmes": "programma's",
-    "stakeholders": "belanghebbenden",
-    "lines": "regels",
-    "points": "punten",
-    "d": "dagen",
+#: Units that are words: one and several, English and Dutch. The others are the same in both.
+_UNITS: Mapping[str, tuple[str, str, str, str]] = {
+    "paths": ("path", "paths", "weg", "wegen"),
+    "components": ("component", "components", "onderdeel", "onderdelen"),
+    "outcomes": ("outcome", "outcomes", "uitkomst", "uitkomsten"),
+    "sectors": ("sector", "sectors", "sector", "sectoren"),
+    "programmes": ("programme", "programmes", "programma", "programma's"),
+    "stakeholders": ("stakeholder", "stakeholders", "belanghebbende", "belanghebbenden"),
+    "lines": ("line", "lines", "regel", "regels"),
+    "points": ("point", "points", "punt", "punten"),
+    "d": ("day", "days", "dag", "dagen"),
 }
 
 
-def unit_in(unit: str, lang: str) -> str:
-    """A unit as written in a language."""
-    return _UNITS_NL.get(unit, unit) if lang == "nl" else unit
+def unit_in(unit: str, lang: str, *, one: bool = False) -> str:
+    """A unit as written in a language, behind one of it or behind several."""
+    if unit not in _UNITS:
+        return unit
+    return _UNITS[unit][(2 if lang == "nl" else 0) + (0 if one else 1)]
 
 
 def amount(value: float, unit: str = "") -> Amount:

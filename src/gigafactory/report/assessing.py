@@ -28,6 +28,7 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "weights": "Under {n} random weights", "same": "order stays in {s} (", "first":
         "the factory is first in {s}", "widest": "What moves it most", "changes":
         "What changed", "nothing": "Nothing changed.", "gate": "gate", "to": "to",
+        "factory": "the factory",
     },
     "nl": {
         "source": "Bron", "interest": "Belang", "day": "per", "scores": "Uitkomsten",
@@ -38,7 +39,7 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "not_applicable": "n.v.t.", "weights": "Bij {n} willekeurige wegingen", "same":
         "de volgorde blijft in {s} (", "first": "de fabriek staat bovenaan in {s}", "widest":
         "Wat het meest uitmaakt", "changes": "Wat er veranderde", "nothing":
-        "Er veranderde niets.", "gate": "poort", "to": "naar",
+        "Er veranderde niets.", "gate": "poort", "to": "tot", "factory": "de fabriek",
     },
 }  # fmt: skip
 
@@ -137,49 +138,58 @@ def _signed(value: float, lang: str, *, plus: bool = False) -> str:
 
 def _wrapped(text: str, indent: int = 0) -> list[str]:
     margin = " " * indent
-    return textwrap.wrap(
-        text,
+    lines = textwrap.wrap(
+        text.replace(" %", "\N{NO-BREAK SPACE}%"),
         _WIDTH,
         initial_indent=margin,
         subsequent_indent=margin + "  ",
         break_long_words=False,
     )
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def sensitivity_lines(
-    stable: Sequence[Stability], swings: Sequence[Swing], lang: str = "en", most: int = 3
+    found: Assessment,
+    stable: Sequence[Stability],
+    swings: Sequence[Swing],
+    lang: str = "en",
+    most: int = 3,
 ) -> list[str]:
     """How far weights matter, and what moves each axis most."""
     say = _WORDS[lang]
     lines = [say["weights"].format(n=stable[0].draws if stable else 0)]
     for one in stable:
-        order = " > ".join(one.order)
+        order = " > ".join(say[name] for name in one.order)
         same = say["same"].format(s=percent(one.same_order_share, 0).text(lang))
         first = say["first"].format(s=percent(one.factory_first_share, 0).text(lang))
         spread = " / ".join(_signed(v, lang) for v in (one.value_p05, one.value_p50, one.value_p95))
-        lines += _wrapped(f"{one.axis}: {same}{order}); {first}; P5/P50/P95 {spread}", 2)
-        lines += _wrapped(
-            f"{say['widest']}: "
-            + "; ".join(
-                f"{s.criterion} {_signed(s.low, lang)} {say['to']} {_signed(s.high, lang)}"
-                for s in [s for s in swings if s.axis == one.axis][:most]
-            ),
-            4,
+        axis = _label(found, one.axis, lang)
+        lines += _wrapped(f"{axis}: {same}{order}); {first}; P5/P50/P95 {spread}", 2)
+        mine = [swing for swing in swings if swing.axis == one.axis][:most]
+        told = "; ".join(
+            f"{found.of(swing.criterion).title[lang]}: {_signed(swing.low, lang)} {say['to']} "
+            f"{_signed(swing.high, lang)}"
+            for swing in mine
         )
+        lines += _wrapped(f"{say['widest']}: {told}", 4)
     return lines
 
 
-def difference_lines(found: Differences, lang: str = "en") -> list[str]:
+def difference_lines(found: Assessment, changed: Differences, lang: str = "en") -> list[str]:
     """What moved between two assessments, and why."""
     say = _WORDS[lang]
     lines = [say["changes"]]
-    if not found.scores and not found.moves:
+    if not changed.scores and not changed.moves:
         return [*lines, f"  {say['nothing']}"]
-    for name, (a, b, change) in found.scores.items():
+    for name, (a, b, change) in changed.scores.items():
         shown = " -> ".join("-" if v is None else _signed(v, lang) for v in (a, b))
         by = "" if change is None else f" ({_signed(change, lang, plus=True)})"
-        lines.append(f"  {name}: {shown}{by}")
-    for one in found.moves:
+        group, _, part = name.rpartition(".")
+        label = _label(found, name, lang).strip()
+        if part in _PARTS and group in found.groups:
+            label = f"{_label(found, group, lang)}, {label}"
+        lines.append(f"  {label}: {shown}{by}")
+    for one in changed.moves:
         lines += _wrapped(f"{one.title[lang]}: {one.why[lang]}", 2)
     return lines
 
@@ -206,10 +216,12 @@ def assess_lines(
         found = assess(name, subject)
         lines += assessment_lines(found, subject.today, lang, findings=framework != "all")
         if name == "axes":
-            lines += ["", *sensitivity_lines(sensitivity(subject, found), tornado(found), lang)]
+            stable = sensitivity(subject, found)
+            lines += ["", *sensitivity_lines(found, stable, tornado(found), lang)]
         if other is not None:
             before = assess(name, other)
-            lines += ["", *difference_lines(differences(before, found, other, subject), lang)]
+            changed = differences(before, found, other, subject)
+            lines += ["", *difference_lines(found, changed, lang)]
         lines.append("")
     return lines[:-1]
 

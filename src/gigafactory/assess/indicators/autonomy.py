@@ -350,7 +350,7 @@ def controls(subject: Subject) -> Reading:
         (Evidence(proof, "document:controls"),),
         both(
             "{verified} of {all} controls are verified; {claimed} more are claimed.",
-            "{verified} van {all} maatregelen zijn geverifieerd; {claimed} andere zijn beweerd.",
+            "{verified} van {all} maatregelen zijn geverifieerd; {claimed} andere zijn geclaimd.",
             verified=cover.verified,
             all=cover.controls,
             claimed=cover.claimed,
