@@ -129,10 +129,12 @@ def assess_controls(subject: Subject) -> Assessment:
                 source=known.nis2_source.text,
                 evidence=(shown,),
                 why=both(
-                    "Serves NIS2 art. 21(2) {nis2}{sov7}; document: {state}.",
-                    "Dient NIS2 art. 21 lid 2 {nis2}{sov7}; document: {state_nl}.",
+                    "Serves NIS2 art. 21(2) {nis2}{sov}; document: {state}.",
+                    "Dient NIS2 art. 21 lid 2 {nis2}{sov}; document: {state_nl}.",
                     nis2=", ".join(one.nis2),
-                    sov7=f" & SOV {', '.join(one.sov7)}" if one.sov7 else "",
+                    sov=both(" and SOV {n}", " en SOV {n}", n=", ".join(one.sov7))
+                    if one.sov7
+                    else {"en": "", "nl": ""},
                     state=shown.proof.value,
                     state_nl=_DUTCH[shown.proof],
                 ),
@@ -141,7 +143,7 @@ def assess_controls(subject: Subject) -> Assessment:
         )
     scores = {"coverage": cover.verified_share}
     scores |= {f"nis2.{name}": share for name, share in cover.share_by_nis2.items()}
-    scores |= {f"sov7.{name}": share for name, share in cover.share_by_sov7.items()}
+    scores |= {f"sov.{name}": share for name, share in cover.share_by_sov7.items()}
     return Assessment(
         framework="controls",
         version=known.version,
@@ -150,7 +152,7 @@ def assess_controls(subject: Subject) -> Assessment:
         findings=tuple(findings),
         scores=scores,
         groups={f"nis2.{one.id}": one.title.model_dump() for one in known.nis2}
-        | {f"sov7.{one.id}": one.title.model_dump() for one in known.sov7},
+        | {f"sov.{one.id}": one.title.model_dump() for one in known.sov7},
     )
 
 
