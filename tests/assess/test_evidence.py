@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gigafactory.assess import Proof
@@ -71,3 +75,18 @@ def test_every_problem_of_the_file_is_told_at_once(build: Build) -> None:
 
 def test_no_dossier_is_no_trouble(build: Build) -> None:
     assert documents(build()) == ()
+
+
+def test_an_account_of_the_ledger_is_evidence_to_the_last_integer(
+    build: Build, tmp_path: Path
+) -> None:
+    most = 2**53 + 1  # a float could not hold it
+    pq.write_table(
+        pa.table({"energy.import_wh": pa.array([most, 2], pa.int64())}),
+        tmp_path / "accounts.parquet",
+    )
+    subject = replace(build(), run=tmp_path)
+    assert subject.booked("energy.import_wh") == most + 2
+    assert subject.booking("energy.import_wh").proof is Proof.LEDGER
+    assert subject.booked("energy.no_such_wh") is None
+    assert build().booking("energy.import_wh").proof is Proof.MISSING

@@ -42,8 +42,8 @@ class Evidence:
 
     Attributes:
         proof: how far it shows it.
-        reference: where to look: `summary:energy.import_mwh`, `factory:finance.capex`,
-            `document:ID`, `register:NAME/ID`.
+        reference: where to look: `summary:energy.import_mwh`, `ledger:energy.import_wh`,
+            `factory:finance.capex`, `document:ID`, `register:NAME/ID`.
         title: of a document; empty otherwise.
         owner: who answers for it.
         dated: day of the document.

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from gigafactory.assess.results import Evidence, Proof
@@ -62,6 +64,27 @@ class Subject:
                 return None
             at = at[part]
         return float(at) if isinstance(at, int | float) and not isinstance(at, bool) else None
+
+    def booked(self, account: str) -> int | None:
+        """Sum of an account of the run's ledger, over all sites and periods, to the last integer.
+
+        Args:
+            account: a column of `accounts.parquet`, such as `energy.import_wh`; its last part is
+                the unit.
+
+        Returns:
+            The sum; None without a run, or where it has no such account.
+        """
+        path = None if self.run is None else self.run / "accounts.parquet"
+        if path is None or not path.is_file() or account not in pq.read_schema(path).names:
+            return None
+        column = pq.read_table(path, columns=[account]).column(0)
+        return int(pc.sum(column).as_py() or 0)
+
+    def booking(self, account: str) -> Evidence:
+        """An account of the run's ledger as evidence; missing where there is none."""
+        proof = Proof.MISSING if self.booked(account) is None else Proof.LEDGER
+        return Evidence(proof, f"ledger:{account}")
 
     def counted(self, key: str) -> Evidence:
         """A figure of the run as evidence; missing where there is none."""
