@@ -165,6 +165,7 @@ def test_what_came_home_against_a_dated_baseline(build: Build, rotterdam: Factor
     assert row.baseline_gpu_h == 1000
     assert str(row.dated) == "2025-12-31"
     assert "SURF" in row.source
+    assert not row.checked  # an assumption
 
 
 def test_hours_off_hyperscalers_have_a_baseline_with_source_and_year(build: Build) -> None:

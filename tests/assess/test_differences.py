@@ -34,7 +34,7 @@ def test_one_owner_more_changes_the_score_and_is_named(
     assert gate.after.grade is Grade.UNMET
     assert "factory:governance.parents.Top.country" in {i.reference for i in gate.because}
     assert "went from nothing to US" in gate.why["en"]
-    assert "ging van niets naar US" in gate.why["nl"]
+    assert "van niets naar US ging" in gate.why["nl"]
     assert all(i.reference.startswith("factory:governance") for i in found.inputs)
 
 

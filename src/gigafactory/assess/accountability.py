@@ -528,12 +528,11 @@ def _people(subject: Subject) -> Iterator[Finding]:
 def _home(subject: Subject) -> Iterator[Finding]:
     for place in ("hyperscaler", "abroad"):
         for one in homecoming(subject, place):
-            known = one.baseline_gpu_h is not None
             yield _finding(
                 "repatriated",
                 f"{place}.{one.field.lower().replace(' ', '_')}",
                 _from_where(one.field, place),
-                Grade.MET if known and one.moved_gpu_h is not None else Grade.UNVERIFIED,
+                Grade.MET if one.checked and one.moved_gpu_h is not None else Grade.UNVERIFIED,
                 _moved(one),
                 value=one.moved_gpu_h,
                 unit="GPU-h",

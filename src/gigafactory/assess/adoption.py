@@ -116,6 +116,7 @@ class Homecoming:
         baseline_gpu_h: a year, used elsewhere before; None where nobody counted.
         dated: day of that count.
         source: who counted.
+        checked: whether that count was seen or read somewhere; an assumption is none.
     """
 
     field: str
@@ -124,6 +125,7 @@ class Homecoming:
     baseline_gpu_h: float | None
     dated: dt.date | None
     source: str
+    checked: bool
 
 
 def homecoming(subject: Subject, place: str) -> tuple[Homecoming, ...]:
@@ -159,17 +161,23 @@ def homecoming(subject: Subject, place: str) -> tuple[Homecoming, ...]:
                 row[0] if row else None,
                 row[1] if row else None,
                 row[2] if row else "",
+                bool(row and row[3]),
             )
         )
     return tuple(out)
 
 
-def _baseline(subject: Subject, place: str) -> Mapping[str, tuple[float, dt.date, str]]:
+def _baseline(subject: Subject, place: str) -> Mapping[str, tuple[float, dt.date, str, bool]]:
     register = load_baseline(subject)
     if register is None:
         return {}
     return {
-        row.field: (row.gpu_h_per_year, register.dated, row.source.text)
+        row.field: (
+            row.gpu_h_per_year,
+            register.dated,
+            row.source.text,
+            row.source.mark != "unverified",
+        )
         for row in register.rows
         if row.where == place
     }

@@ -117,12 +117,15 @@ def _move(old: Finding, new: Finding, inputs: Sequence[Input]) -> Move:
         points = new.points - old.points
     because_said = {
         lang: "; ".join(_input(one, lang) for one in because)
-        or {"en": "of nothing that is named here", "nl": "van niets dat hier wordt genoemd"}[lang]
+        or {
+            "en": "of nothing that is named here",
+            "nl": "iets veranderde dat hier niet wordt genoemd",
+        }[lang]
         for lang in ("en", "nl")
     }
     why = both(
         "{old} became {new}, because {because}. Before: {a} Now: {b}",
-        "{old} werd {new}, vanwege {because}. Eerst: {a} Nu: {b}",
+        "{old} werd {new}, omdat {because}. Eerst: {a} Nu: {b}",
         old=_stand(old),
         new=_stand(new),
         because=because_said,
@@ -153,7 +156,7 @@ def _input(one: Input, lang: str) -> str:
     if one.reference == "run":
         return {"en": "the runs counted differently", "nl": "de runs anders telden"}[lang]
     nothing = {"en": "nothing", "nl": "niets"}[lang]
-    join = {"en": "went from {a} to {b}", "nl": "ging van {a} naar {b}"}[lang]
+    join = {"en": "went from {a} to {b}", "nl": "van {a} naar {b} ging"}[lang]
     return f"{one.reference} " + join.format(a=one.before or nothing, b=one.after or nothing)
 
 
