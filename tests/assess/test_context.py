@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gigafactory.assess import Grade
+from gigafactory.assess.accountability import assess_registers
 from gigafactory.assess.adoption import adoption, cells, homecoming
 from gigafactory.assess.axes import axes_alone
 from gigafactory.assess.catalogue import FRAMEWORKS, assess
@@ -61,6 +62,13 @@ def test_macro_figures_carry_their_source() -> None:
     assert macro.until_year == 2035
     assert "Wennink" in macro.sources["growth"].source
     assert macro.sources["growth"].year == 2025
+
+
+def test_growth_that_is_lacking_is_shown_with_its_source(build: Build) -> None:
+    one = axes_alone(build()).of("economy.growth")
+    assert one.value == pytest.approx(0.0175 - 0.007)
+    assert "EUR 151 to 187 bn of extra investment until 2035 (Wennink, 2025)" in one.why["en"]
+    assert one.points is None  # context: in no mean
 
 
 def test_the_contribution_to_the_research_gap_is_shown(build: Build) -> None:
@@ -135,6 +143,15 @@ def test_small_cells_are_not_told_apart(build: Build, rotterdam: Factory) -> Non
     assert counts.firms == 19
     assert counts.first_time is None  # two: fewer than three
     assert counts.regions is None
+
+
+def test_published_counts_keep_the_threshold(build: Build) -> None:
+    found = assess_registers(build())
+    assert found.of("adoption.firms").value == 19.0
+    assert found.of("adoption.first_time").value is None
+    assert "fewer than 3" in found.of("adoption.first_time").why["en"]
+    cells_told = [one for one in found.findings if one.criterion.startswith("adoption.field.")]
+    assert sum(one.value or 0.0 for one in cells_told) == pytest.approx(1.0)
 
 
 def test_two_tenants_are_never_shown(build: Build, rotterdam: Factory) -> None:

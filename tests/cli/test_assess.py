@@ -48,6 +48,9 @@ def test_every_framework_at_once_as_plain_data(capsys: pytest.CaptureFixture[str
     assert axes["findings"][0]["evidence"][0]["proof"] == "factory"
     assert axes["tornado"]
     assert axes["stability"]
+    registers = found["frameworks"]["registers"]
+    assert {"b200", "fabric"} <= {row["asset"] for row in registers["passports"]}
+    assert {row["state"] for row in registers["payments"]} == {"held"}
 
 
 def test_one_input_changed_is_explained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

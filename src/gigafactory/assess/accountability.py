@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from gigafactory.assess.adoption import REST, Homecoming, homecoming
+from gigafactory.assess.adoption import REST, Homecoming, adoption, homecoming
 from gigafactory.assess.axes import axes_alone
 from gigafactory.assess.continuity import continuity
 from gigafactory.assess.evidence import four_files
@@ -536,7 +536,41 @@ def _home(subject: Subject) -> Iterator[Finding]:
                 _moved(one),
                 value=one.moved_gpu_h,
                 unit="GPU-h",
-            )  # fmt: skip
+            )
+
+
+def _adoption(subject: Subject) -> Iterator[Finding]:
+    found = adoption(subject)
+    few = both("fewer than {n}", "minder dan {n}", n=found.least)
+    counts = (
+        ("firms", both("Dutch firms", "Nederlandse bedrijven"), found.firms),
+        ("first_time", both("Tenants new to AI", "Huurders voor wie AI nieuw is"),
+         found.first_time),
+    )  # fmt: skip
+    for kind, title, count in counts:
+        shown = few if count is None else both("{n}", "{n}", n=count)
+        value = None if count is None else float(count)
+        why = both("{n}.", "{n}.", n=shown)
+        yield _finding("adoption", kind, title, Grade.MET, why, value=value)
+    for cell in found.by_field:
+        name: object = both("other fields", "overige velden") if cell.name == REST else cell.name
+        why = few
+        if cell.tenants is not None:
+            why = both(
+                "{n} tenants, {s} of the hours.",
+                "{n} huurders, {s} van de uren.",
+                n=cell.tenants,
+                s=percent(cell.used_share or 0.0),
+            )
+        yield _finding(
+            "adoption",
+            f"field.{cell.name.lower().replace(' ', '_')}",
+            both("{n}", "{n}", n=name),
+            Grade.MET,
+            why,
+            value=cell.used_share,
+            unit="share",
+        )
 
 
 def _from_where(field: str, place: str) -> Mapping[str, str]:
@@ -593,6 +627,7 @@ _TITLES: Final[Mapping[str, Mapping[str, str]]] = {
     "files": both("Who controls it: four files", "Wie heeft de zeggenschap: vier dossierstukken"),
     "tenders": both("Tenders", "Aanbestedingen"),
     "passports": both("Passports of hardware", "Hardwarepaspoorten"),
+    "adoption": both("Adoption", "Adoptie"),
     "repatriated": both("Computing that came home", "Teruggehaald rekenwerk"),
     "continuity": both("Continuity", "Continuïteit"),
     "subsidies": both("Conditions of public money", "Subsidievoorwaarden"),
@@ -609,7 +644,7 @@ _TITLES: Final[Mapping[str, Mapping[str, str]]] = {
 
 _REGISTERS: Final[tuple[Callable[[Subject], Iterator[Finding]], ...]] = (
     _files, _subsidies, _threats, _objections, _consultations, _incidents, _requests, _supplies,
-    _tenders, _software, _passports, _people, _home, _continuity,
+    _tenders, _software, _passports, _people, _adoption, _home, _continuity,
 )  # fmt: skip
 
 

@@ -135,6 +135,9 @@ def _move(old: Finding, new: Finding, inputs: Sequence[Input]) -> Move:
     return Move(new.criterion, new.group, new.title, old, new, points, because, why)
 
 
+_NOTHING = both("of nothing that is named here", "iets veranderde dat hier niet wordt genoemd")
+
+
 def _by_run(*evidence: Sequence[Evidence]) -> bool:
     return any(one.reference.startswith("summary:") for rows in evidence for one in rows)
 

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from gigafactory.assess.accountability import grant_payments
 from gigafactory.assess.catalogue import FRAMEWORKS, assess
 from gigafactory.assess.differences import Differences, differences
 from gigafactory.assess.plain import plain
+from gigafactory.assess.registers.supplies import passports
 from gigafactory.assess.results import Assessment, Finding
 from gigafactory.assess.sensitivity import Stability, Swing, sensitivity, tornado
 from gigafactory.assess.subject import Subject, subject_of
@@ -249,6 +251,9 @@ def assess_plain(
         if name == "axes":
             row["stability"] = plain(sensitivity(subject, found))
             row["tornado"] = plain(tornado(found))
+        if name == "registers":
+            row["passports"] = passports(subject)
+            row["payments"] = plain(grant_payments(subject))
         if other is not None:
             row["against"] = plain(differences(assess(name, other), found, other, subject))
         out["frameworks"][name] = row

@@ -84,3 +84,32 @@ def research_gap(subject: Subject) -> Reading:
             high=percent(macro.research_target_share),
         ),
     )
+
+
+@indicator("growth_short_share")
+def growth_short(_: Subject) -> Reading:
+    """Growth that is needed a year beyond what is expected, of the middles of both ranges."""
+    macro = context().macro
+    needed = (macro.growth_low_share + macro.growth_high_share) / 2.0
+    outlook = (macro.outlook_low_share + macro.outlook_high_share) / 2.0
+    source = macro.sources["growth"]
+    return Reading(
+        needed - outlook,
+        "share",
+        (Evidence(Proof.FACTORY, "context:macro.growth", title=source.source),),
+        both(
+            "Growth of {low} to {high} a year is needed, {a} to {b} is expected; that asks EUR {i} "
+            "to {j} bn of extra investment until {until} ({source}, {year}).",
+            "Nodig is {low} tot {high} groei per jaar, verwacht wordt {a} tot {b}; dat vraagt EUR "
+            "{i} tot {j} mld aan extra investeringen tot {until} ({source}, {year}).",
+            low=percent(macro.growth_low_share),
+            high=percent(macro.growth_high_share),
+            a=percent(macro.outlook_low_share),
+            b=percent(macro.outlook_high_share),
+            i=Amount(macro.investment_low_eur / 1e9),
+            j=Amount(macro.investment_high_eur / 1e9),
+            until=str(macro.until_year),
+            source=source.source.split(",")[0],
+            year=str(source.year),
+        ),
+    )
