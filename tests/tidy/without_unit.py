@@ -92,4 +92,10 @@ ALLOWED: dict[str, str] = {
     "finance/debt.py:Financed.cover": "a ratio; the word is the field's own",
     "finance/flows.py:Flow.places": "shares of the flow, between 0 and 1",
     "finance/reference.py:Golden.changes": "each key is a field of the rack, with its unit",
+    "assess/context.py:OwnershipChange": "shares and indices of shares, by their names",
+    "assess/differences.py:Move.points_difference": "points of a criterion, a ratio",
+    "assess/differences.py:Differences.scores": "scores of a framework, ratios unless it says so",
+    "assess/indicators/base.py:Use.shares": "shares of accelerator-hours that add up to 1",
+    "assess/results.py:Assessment.differences": "differences of such scores",
+    "assess/supplyfacts.py:SupplyFacts.concentration_hhi": "an index of shares, the field's word",
 }
