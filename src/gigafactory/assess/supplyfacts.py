@@ -1,7 +1,8 @@
 """What this room needs to know of the supply chain, and what the factory file says of it.
 
-One place feeds the assessment: `supply_facts`. It counts from the factory file and the procurement
-register until a supply graph is there to ask.
+One place feeds the assessment: `supply_facts`. Substitutes, stocks and autonomy-days are those of
+the supply graph where the dossier has one, unless somebody checked a procurement register; shares
+are that register's, or the factory file's.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from gigafactory.assess.registers.supplies import load_procurement
 from gigafactory.assess.results import Evidence, Proof
 from gigafactory.assess.subject import Subject
 from gigafactory.factory.rights import pool_facts
+from gigafactory.factory.supplygraph import FILE, supply_of
 from gigafactory.plant import load_catalogue
 from gigafactory.policy.reach import Exposure, operator_exposures
 from gigafactory.policy.tables import thresholds
+from gigafactory.supply import autonomy, replaceability
 
 HOME: Final = "NL"
+DAYS_PER_MONTH: Final = 365.25 / 12.0
 #: Layers whose loss stops the factory, where no register says which lines are critical.
 CRITICAL_LAYERS: Final = ("compute", "network", "cloud_service", "energy")
 
@@ -40,6 +44,8 @@ class SupplyFacts:
         concentration_hhi: Herfindahl-Hirschman index over countries; None where nothing is known.
         looked: whether somebody said whose law binds the operator.
         substitutes_known: whether somebody listed other suppliers at all.
+        switching_days: of the critical things that can be replaced, the longest time to switch;
+            None where nobody says.
         evidence: what the shares rest on.
         paper: what substitutes and stocks rest on.
     """
@@ -55,6 +61,7 @@ class SupplyFacts:
     concentration_hhi: float | None
     looked: bool
     substitutes_known: bool
+    switching_days: float | None
     evidence: tuple[Evidence, ...]
     paper: Evidence
 
@@ -85,6 +92,19 @@ def supply_facts(subject: Subject) -> SupplyFacts:
         critical = tuple(one.id for one in lines if one.critical)
     alone = tuple(one.id for one in lines if one.critical and not one.alternatives)
     stocks = [one.stock_days for one in lines if one.critical and one.stock_days is not None]
+    slow = [min(o.switching_days for o in one.alternatives) for one in lines if one.alternatives]
+    lasts, switching = min(stocks, default=None), max(slow, default=None)
+    picture = supply_of(subject.factory, subject.dossier)
+    if picture.stated and not checked:
+        rows = replaceability(picture.graph)
+        critical = tuple(row.name for row in rows)
+        alone = tuple(row.name for row in rows if row.flag)
+        months = [row.switching_months for row in rows if row.switching_months is not None]
+        switching = max(months, default=None)
+        switching = None if switching is None else switching * DAYS_PER_MONTH
+        ends = autonomy(picture.graph, picture.remedy, picture.rules.tolerance)
+        lasts = min((a.autonomy_days for a in ends if a.autonomy_days is not None), default=None)
+        paper = Evidence(Proof.CLAIMED, f"document:{FILE}")
     eea = thresholds().eea
     known = bool(by_country)
     return SupplyFacts(
@@ -95,10 +115,11 @@ def supply_facts(subject: Subject) -> SupplyFacts:
         controlled=controlled,
         critical=critical,
         without_substitute=alone,
-        autonomy_days=min(stocks) if stocks else None,
+        autonomy_days=lasts,
         concentration_hhi=sum(v * v for v in by_country.values()) if known else None,
         looked=bool(governance.jurisdictions),
-        substitutes_known=bool(lines),
+        substitutes_known=bool(lines) or picture.stated,
+        switching_days=switching,
         evidence=(evidence, Evidence(Proof.FACTORY, "factory:fleet.chip")),
         paper=paper,
     )

@@ -397,15 +397,7 @@ def freedom_of_choice(subject: Subject) -> Reading:
     facts = supply_facts(subject)
     if not facts.substitutes_known or not facts.critical:
         return unknown("register:procurement", _no_substitutes(), "share")
-    register = load_procurement(subject)
-    slowest = max(
-        (
-            min(one.switching_days for one in line.alternatives)
-            for line in (register.lines if register else ())
-            if line.critical and line.alternatives
-        ),
-        default=None,
-    )
+    slowest = facts.switching_days
     alone = len(facts.without_substitute)
     return Reading(
         1.0 - alone / len(facts.critical),
@@ -421,7 +413,7 @@ def freedom_of_choice(subject: Subject) -> Reading:
             else both(
                 "; of the others the slowest takes {d} days",
                 "; van de andere duurt de traagste {d} dagen",
-                d=slowest,
+                d=Amount(slowest),
             ),
         ),
     )
