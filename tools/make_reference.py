@@ -10,9 +10,10 @@ from typing import Any
 
 import typer.main
 
+from gigafactory.assess.files import FILES
 from gigafactory.cli import app
 from gigafactory.factory import reference_markdown
-from gigafactory.factory.describing import model_markdown, supply_reference_markdown
+from gigafactory.factory.describing import model_markdown, settings_rows, supply_reference_markdown
 from gigafactory.finance.planfile import Plan
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -70,12 +71,15 @@ a second one stops at once, and the run resumes from its last snapshot, or from 
     "verify": "Prints what it proved, the rounding accounts and the digest; "
     "[how to read it](../how-to/verify-a-run.md).",
     "replay": "A run that was stopped is rebuilt as far as it went.",
-    "finance": """Needs a [plan](plan-file.md) in the dossier. With a run its year is the
-ledger's; without one it is the plan's estimate. Draws go from 100 to 1,000,000.
-[What the tables mean](../explanation/finance.md).""",
     "supply": """Without `--stop` and `--exposure` it tells everything the graph says by itself. A
 country takes with it what comes from it and whoever is controlled from it. `--disable` also
 switches off what was installed before. [What the answers mean](../explanation/supply-graph.md).""",
+    "finance": """Needs a [plan](plan-file.md) in the dossier. With a run its year is the
+ledger's; without one it is the plan's estimate. Draws go from 100 to 1,000,000.
+[What the tables mean](../explanation/finance.md).""",
+    "assess": "Frameworks: `axes`, `recommendations`, `controls`, `registers` and those of other "
+    "pages; `all` prints the scores of each. What each means: "
+    "[assessment](../explanation/assessment.md).",
     "compare": "Reads only the two `summary.json`.",
 }
 
@@ -116,13 +120,42 @@ def cli_markdown() -> str:
     return CLI_HEAD + "\n" + "\n".join(_commands(typer.main.get_command(app), "gigafactory"))
 
 
+DOSSIER_HEAD = """# The dossier
+
+Plain files about a factory that no run needs: documents, registers, answers. `governance.dossier`
+of the [factory file](factory-file.md) names the folder, a bundled one by name or one's own by
+path; a run keeps a copy of it. Every file may be left out: what is not there is **missing**,
+which is shown, and is neither met nor nought. `gigafactory check` tells everything that is wrong
+with them; `gigafactory assess` says what follows ([how](../explanation/assessment.md)).
+
+A quantity with a unit is text, such as `"10 MEUR"`. An instant carries its offset, such as
+`2026-03-01T08:00:00+01:00`. Texts a reader sees stand in English and Dutch: `{en: ..., nl: ...}`.
+A `source` says who says so: `source`, `year`, `state` (measured, published, assumption), `mark`
+(verified: seen in the source; read: an excerpt or a second hand; unverified: general knowledge or
+one's own choice) and a `note`; what is unverified is an assumption. `example: true` marks what is
+made up for demonstration: it is shown and never counts, neither way.
+
+Registers are the operator's own statement, as the factory file is. Where that is not enough
+(talent, procurement, outcomes) a register names who checked it.
+"""
+
+
+def dossier_markdown() -> str:
+    """The reference page of the files of a dossier that the room `assess` reads."""
+    lines = [DOSSIER_HEAD]
+    for one in FILES:
+        lines += [f"## {one.name}", "", one.purpose, "", *settings_rows(one.model), ""]
+    return "\n".join(lines)
+
+
 def pages() -> dict[Path, str]:
     """Every page made from code, with the text it should have."""
     made = {
         "factory-file.md": reference_markdown(),
         "cli.md": cli_markdown(),
-        "plan-file.md": model_markdown(Plan, "The plan file", PLAN_HEAD),
         "supply-file.md": supply_reference_markdown(),
+        "plan-file.md": model_markdown(Plan, "The plan file", PLAN_HEAD),
+        "dossier.md": dossier_markdown(),
     }
     return {REFERENCE / name: f"{MADE}\n\n{text.strip()}\n" for name, text in made.items()}
 

@@ -9,6 +9,7 @@ asks for help should not wait for it.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
 from collections.abc import Iterable
@@ -132,7 +133,8 @@ def check(
     scenario: Annotated[str | None, typer.Option(help="A scenario to apply.")] = None,
     strict: Annotated[bool, typer.Option(help="Ask a source for every figure.")] = False,
 ) -> None:
-    """Check a factory file and print every problem at once."""
+    """Check a factory file and its dossier, and print every problem at once."""
+    from gigafactory.assess.files import check_dossier
     from gigafactory.factory import (
         check_factory,
         fleet_h100_equivalents,
@@ -145,6 +147,9 @@ def check(
     if problems:
         raise BadInput(problems)
     found = load_factory(factory, applied)
+    wrong = check_dossier(found)
+    if wrong:
+        raise BadInput(wrong)
     worth = fleet_h100_equivalents(found)
     count = sum(p.accelerators for p in found.fleet)
     _say(
@@ -485,43 +490,6 @@ def compare(
 
 
 @app.command()
-def finance(
-    subject: Annotated[
-        str, typer.Argument(metavar="FACTORY_OR_RUN", help="A factory, a run folder, or latest.")
-    ],
-    scenario: Annotated[
-        list[str] | None, typer.Option(help="A scenario of the money; all without one.")
-    ] = None,
-    draws: Annotated[int, typer.Option(help="How often what nobody knows is drawn.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
-    lang: Lang = "en",
-    json_out: Annotated[
-        Path | None, typer.Option("--json", help="Also write everything to this file.")
-    ] = None,
-) -> None:
-    """Work out the years of money: ranges, scenarios, cash by actor, value retained, loans."""
-    from gigafactory.factory import bundled
-    from gigafactory.finance.statement import as_dict, statement
-    from gigafactory.finance.words import lines, word
-    from gigafactory.runtime.folder import RunFolder
-
-    if lang not in {"en", "nl"}:
-        raise refuse("--lang", "", lang, "is en or nl")
-    a_factory = subject in bundled() or subject.endswith((".yaml", ".yml"))
-    place = subject if a_factory else RunFolder.open(subject).path
-    told = statement(place, scenario or (), draws, seed)
-    for line in lines(told, lang):
-        _say(line)
-    if json_out is not None:
-        try:
-            text = json.dumps(as_dict(told), indent=2, ensure_ascii=False, allow_nan=False)
-            json_out.write_text(text + "\n", "utf-8")
-        except OSError as error:
-            raise refuse(str(json_out), "", None, f"cannot be written: {error.strerror}") from None
-        _say(word("written", lang).format(path=json_out))
-
-
-@app.command()
 def eed(
     path: RunArgument = "latest",
     out: Annotated[Path | None, typer.Option(help="File to write: .csv or .json.")] = None,
@@ -567,11 +535,10 @@ def access_report(
 def _subject(path: str, lang: str, out: Path | None) -> Subject:
     """A run to be assessed as of its last day; what is wrong with the words is refused first."""
     from gigafactory.assess.subject import subject_of
+    from gigafactory.runtime.folder import RunFolder
 
     if lang not in {"en", "nl"}:
         raise refuse("--lang", "", lang, "is en or nl")
-    from gigafactory.runtime.folder import RunFolder
-
     if out is not None and out.suffix not in {".csv", ".json"}:
         raise refuse("--out", "", str(out), "ends in .csv or .json")
     folder = RunFolder.open(path).path
@@ -587,6 +554,43 @@ def _write(out: Path, text: str) -> None:
     except OSError as error:
         raise refuse(str(out), "", None, f"cannot be written: {error.strerror}") from None
     _say(f"Wrote {out}.")
+
+
+@app.command()
+def finance(
+    subject: Annotated[
+        str, typer.Argument(metavar="FACTORY_OR_RUN", help="A factory, a run folder, or latest.")
+    ],
+    scenario: Annotated[
+        list[str] | None, typer.Option(help="A scenario of the money; all without one.")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="How often what nobody knows is drawn.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    lang: Lang = "en",
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Also write everything to this file.")
+    ] = None,
+) -> None:
+    """Work out the years of money: ranges, scenarios, cash by actor, value retained, loans."""
+    from gigafactory.factory import bundled
+    from gigafactory.finance.statement import as_dict, statement
+    from gigafactory.finance.words import lines, word
+    from gigafactory.runtime.folder import RunFolder
+
+    if lang not in {"en", "nl"}:
+        raise refuse("--lang", "", lang, "is en or nl")
+    a_factory = subject in bundled() or subject.endswith((".yaml", ".yml"))
+    place = subject if a_factory else RunFolder.open(subject).path
+    told = statement(place, scenario or (), draws, seed)
+    for line in lines(told, lang):
+        _say(line)
+    if json_out is not None:
+        try:
+            text = json.dumps(as_dict(told), indent=2, ensure_ascii=False, allow_nan=False)
+            json_out.write_text(text + "\n", "utf-8")
+        except OSError as error:
+            raise refuse(str(json_out), "", None, f"cannot be written: {error.strerror}") from None
+        _say(word("written", lang).format(path=json_out))
 
 
 @data_app.command("list")
@@ -623,6 +627,64 @@ def data_get(
         if bar is not None:
             bar.close()
     _say(str(fetched.path))
+
+
+@app.command()
+def assess(
+    what: Annotated[str, typer.Argument(help="A factory, a run folder, or latest.")],
+    framework: Annotated[str, typer.Option(help="Which framework; all for every score.")] = "axes",
+    against: Annotated[
+        str | None, typer.Option(help="Another factory or run: what changed from it, and why.")
+    ] = None,
+    day: Annotated[
+        str | None, typer.Option(help="Day that counts; of a run its last, of a factory today.")
+    ] = None,
+    lang: Lang = "en",
+    as_json: Annotated[bool, typer.Option("--json", help="Print plain data.")] = False,
+) -> None:
+    """Judge a factory or a run by a framework, each finding with its evidence."""
+    from gigafactory.engine.clock import WallClock
+    from gigafactory.report.assessing import assess_lines, assess_plain
+    from gigafactory.units import NS_PER_S
+
+    if lang not in {"en", "nl"}:
+        raise refuse("--lang", "", lang, "is en or nl")
+    runs = {name: _run_of(name) for name in (what, against) if name is not None}
+    today = _day(day)
+    if today is None and runs[what] is None:
+        seconds = WallClock().now_ns() // NS_PER_S
+        today = dt.datetime.fromtimestamp(seconds, dt.UTC).date()
+    folder, other = runs[what], runs.get(against) if against is not None else None
+    if as_json:
+        found = assess_plain(what, framework, today, against=against, run=folder, against_run=other)
+        _say(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    for line in assess_lines(
+        what, framework, today, lang, against=against, run=folder, against_run=other
+    ):
+        _say(line)
+
+
+def _day(text: str | None) -> dt.date | None:
+    try:
+        return None if text is None else dt.date.fromisoformat(text)
+    except ValueError:
+        raise refuse("--day", "", text, "must be a date, such as 2026-01-31") from None
+
+
+def _run_of(name: str) -> Path | None:
+    """The folder of a run by its name, path or `latest`; None for a factory."""
+    from gigafactory.factory import bundled
+    from gigafactory.runtime.folder import RunFolder
+
+    if name in bundled() or Path(name).is_file():
+        return None
+    try:
+        return RunFolder.open(name).path
+    except BadInput:
+        if name == "latest" or Path(name).is_dir():
+            raise
+        return None
 
 
 @app.command()

@@ -42,8 +42,8 @@ class Evidence:
 
     Attributes:
         proof: how far it shows it.
-        reference: where to look: `summary:energy.import_mwh`, `factory:finance.capex`,
-            `document:ID`, `register:NAME/ID`.
+        reference: where to look: `summary:energy.import_mwh`, `ledger:energy.import_wh`,
+            `factory:finance.capex`, `document:ID`, `register:NAME/ID`.
         title: of a document; empty otherwise.
         owner: who answers for it.
         dated: day of the document.
@@ -77,6 +77,10 @@ class Finding:
         evidence: what it rests on.
         why: the reason of the grade, by language, in a sentence with its figures.
         gate: whether the framework says that nothing else counts without it.
+        kind: opportunity, risk, precondition, measure, control, context; empty where the
+            framework makes no difference.
+        points: what it adds to or takes from its group's score, a ratio: an opportunity -1 to 1, a
+            risk 0 to 1, a precondition the cap it sets; None where nothing is known.
     """
 
     criterion: str
@@ -91,6 +95,8 @@ class Finding:
     evidence: tuple[Evidence, ...] = ()
     why: Mapping[str, str] = field(default_factory=dict)
     gate: bool = False
+    kind: str = ""
+    points: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,8 @@ class Assessment:
         scores: the result, by name: a vector, never one grade; may be negative.
         held_back: why a score may not be called what its number says, by name and language.
         notes: what the reader must know, by language.
+        differences: by counterfactual and score, the score less what it would be there.
+        groups: titles of the groups of the findings, by name and language.
     """
 
     framework: str
@@ -118,6 +126,8 @@ class Assessment:
     held_back: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     interest: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    differences: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def of(self, criterion: str) -> Finding:
         """The finding of a criterion.

@@ -5,14 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import BaseModel
 
 from gigafactory.assess.results import Evidence, Proof
 from gigafactory.engine.errors import refuse
 from gigafactory.factory import Factory, load_factory
 from gigafactory.factory.dossier import Dossier, dossier_of
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,7 @@ class Subject:
         today: the day for which documents count or have expired.
         run: folder of a run; None where the factory alone is assessed.
         summary: its summary; empty without a run.
+        read: files of the dossier read so far, by name and shape: each is read once.
     """
 
     factory: Factory
@@ -32,6 +39,22 @@ class Subject:
     today: dt.date
     run: Path | None
     summary: Mapping[str, Any]
+    read: dict[tuple[str, type[BaseModel]], BaseModel | None] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def load(self, name: str, model: type[M]) -> M | None:
+        """A file of the dossier, read once; None where it is not there.
+
+        Raises:
+            BadInput: with every problem of the file.
+        """
+        key = (name, model)
+        if key not in self.read:
+            self.read[key] = self.dossier.load(name, model)
+        found = self.read[key]
+        assert found is None or isinstance(found, model)
+        return found
 
     def figure(self, key: str) -> float | None:
         """A figure of the run's summary by its dotted key; None where it is not there."""
@@ -41,6 +64,27 @@ class Subject:
                 return None
             at = at[part]
         return float(at) if isinstance(at, int | float) and not isinstance(at, bool) else None
+
+    def booked(self, account: str) -> int | None:
+        """Sum of an account of the run's ledger, over all sites and periods, to the last integer.
+
+        Args:
+            account: a column of `accounts.parquet`, such as `energy.import_wh`; its last part is
+                the unit.
+
+        Returns:
+            The sum; None without a run, or where it has no such account.
+        """
+        path = None if self.run is None else self.run / "accounts.parquet"
+        if path is None or not path.is_file() or account not in pq.read_schema(path).names:
+            return None
+        column = pq.read_table(path, columns=[account]).column(0)
+        return int(pc.sum(column).as_py() or 0)
+
+    def booking(self, account: str) -> Evidence:
+        """An account of the run's ledger as evidence; missing where there is none."""
+        proof = Proof.MISSING if self.booked(account) is None else Proof.LEDGER
+        return Evidence(proof, f"ledger:{account}")
 
     def counted(self, key: str) -> Evidence:
         """A figure of the run as evidence; missing where there is none."""

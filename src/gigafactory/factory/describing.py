@@ -107,6 +107,18 @@ def model_markdown(model: type[BaseModel], title: str, lead: str) -> str:
     return "\n".join(lines)
 
 
+def settings_rows(model: type[BaseModel]) -> list[str]:
+    """Lines of a table of every setting of a file that a model reads, with its head."""
+    lines = ["| setting | type | unit | meaning | default |", "|---|---|---|---|---|"]
+    for top in settings(model).values():
+        if top.key != "sources":
+            lines += [
+                f"| `{path}` | {kind} | {unit} | {what} | {default} |"
+                for path, kind, unit, what, default in _rows(top, top.key)
+            ]
+    return lines
+
+
 def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:
     schema = model.model_json_schema(by_alias=True)
     parts: dict[str, Any] = schema.get("$defs", {})

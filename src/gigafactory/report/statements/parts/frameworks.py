@@ -51,11 +51,11 @@ def framework_part(
 
 def tornado_of_axes(desk: Desk, section: Section, found: Assessment) -> None:
     """Add for each axis what single criteria could do to it, the widest first."""
-    swings = ask(desk, "tornado")
-    if isinstance(swings, Absent):
-        section.notes.append(desk.why(swings))
+    tornado = ask(desk, "tornado")
+    if isinstance(tornado, Absent):
+        section.notes.append(desk.why(tornado))
         return
-    voice = desk.voice
+    voice, swings = desk.voice, tornado(found)
     for axis in dict.fromkeys(one.axis for one in swings):
         mine = [one for one in swings if one.axis == axis][:_SWINGS_MOST]
         rows = [
