@@ -3,13 +3,18 @@
 # as root, where apt-get exists, and not under SYSTEM=no. With CI=true what stays missing is an error.
 set -eu
 
-# package, the commands that prove it is there (any of them), what it is for
+# package, the commands or libraries that prove it is there (any of them), what it is for
 packages='chromium chromium,chromium-browser,google-chrome the report and the control room, seen in a real browser'
+packages="$packages
+libpangoft2-1.0-0 libpangoft2-1.0.so.0 statements as PDF, by WeasyPrint"
 # Later issues add: slurm-wlm and munge (the real cluster), postgresql (the service'"'"'s state).
 
 present() {
   for command in $(echo "$1" | tr ',' ' '); do
-    if command -v "$command" >/dev/null 2>&1; then return 0; fi
+    case "$command" in
+      *.so.*) if PATH="$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null | grep -q "$command"; then return 0; fi ;;
+      *) if command -v "$command" >/dev/null 2>&1; then return 0; fi ;;
+    esac
   done
   return 1
 }

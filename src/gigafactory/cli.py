@@ -323,17 +323,44 @@ def demonstrate(
 
 
 @app.command()
-def report(path: RunArgument = "latest", lang: Lang = "en") -> None:
-    """Write the report of a finished run again, in another language if asked."""
+def report(
+    path: RunArgument = "latest",
+    lang: Lang = "en",
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="A statement instead: operations, strategy, eed, tender, access, finance, "
+            "sustainability or board."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the statement; statements in the run's by default."),
+    ] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write the statement as PDF as well.")] = False,
+) -> None:
+    """Write the report of a finished run again, in another language if asked, or a statement."""
     from gigafactory.engine.manifest import write_manifest
-    from gigafactory.report import write_report
+    from gigafactory.report import print_pdf, write_report, write_statement
     from gigafactory.runtime.folder import RunFolder
 
+    if kind is None and (pdf or out is not None):
+        raise refuse("--kind", "", None, "is needed for --pdf and --out, such as --kind board")
     folder = RunFolder.open(path).path
-    written = write_report(folder, lang)
-    digest = json.loads((folder / "summary.json").read_text("utf-8"))["digest"]
-    write_manifest(folder, {"digest": digest})
-    _say(str(written))
+    if kind is None:
+        page = write_report(folder, lang)
+    else:
+        page = write_statement(folder, kind, lang, out=out)
+    printed = print_pdf(page) if pdf else page
+    if out is None:
+        digest = json.loads((folder / "summary.json").read_text("utf-8"))["digest"]
+        write_manifest(folder, {"digest": digest})
+    _say(str(page))
+    if not isinstance(printed, Path):
+        typer.echo(printed.why, err=True)
+        raise typer.Exit(EXIT_FAILED)
+    if pdf:
+        _say(str(printed))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,18 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy(made_up: Path, tmp_path: Path) -> Path:
     """A copy of it that a test may change."""
     return Path(shutil.copytree(made_up, tmp_path / "made-up-1"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_draws() -> Iterator[None]:
+    """Few draws of the years to come: what is tested here is how they are told."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gigafactory.report.statements.providers.DRAWS", 100)
+        yield
+
+
+@pytest.fixture(scope="session")
+def of_rotterdam(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up run of 31 days that carries the bundled factory and its dossier."""
+    folder = tmp_path_factory.mktemp("runs") / "rotterdam-1"
+    return write_run_folder(folder, days=31, jobs=1_000, factory="rotterdam")

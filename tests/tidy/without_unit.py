@@ -98,4 +98,8 @@ ALLOWED: dict[str, str] = {
     "assess/indicators/base.py:Use.shares": "shares of accelerator-hours that add up to 1",
     "assess/results.py:Assessment.differences": "differences of such scores",
     "assess/supplyfacts.py:SupplyFacts.concentration_hhi": "an index of shares, the field's word",
+    "report/figures/radar.py:Spoke": "a score without a dimension, and how far it could move",
+    "report/figures/steps.py:Reach": _PANEL,
+    "report/figures/steps.py:Step": _PANEL,
+    "report/statements/equivalences.py:Equivalence.value": "a count, or a share where it says so",
 }

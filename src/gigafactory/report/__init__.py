@@ -6,13 +6,23 @@ Every number on the page names the key or column it comes from; every word stand
 `text/<lang>.yaml`; every colour in `palette`.
 
 Does not know: how a run is made. It never imports the runtime, the kernel or the planner, decides
-nothing and changes nothing but the one file it writes. What a run did not record is left out with a
+nothing and changes nothing but the file it writes. What a run did not record is left out with a
 plain note, never guessed.
 
 May be imported by: the command line, the studies and the web service.
 """
 
+from gigafactory.report.pdf import NotPrinted, print_pdf
+from gigafactory.report.statements import KINDS, write_statement
 from gigafactory.report.terminal import path_lines, summary_table
 from gigafactory.report.write import write_report
 
-__all__ = ["path_lines", "summary_table", "write_report"]
+__all__ = [
+    "KINDS",
+    "NotPrinted",
+    "path_lines",
+    "print_pdf",
+    "summary_table",
+    "write_report",
+    "write_statement",
+]

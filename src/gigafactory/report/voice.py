@@ -1,6 +1,7 @@
 """The report's voice: every word in the reader's language, every number in that language's form.
 
-Words live in `text/<lang>.yaml`, one file per language with the same keys. A word that is not there
+Words live in `text/<lang>.yaml` (the report) and `text/<lang>.statements.yaml`, with the same keys
+in each language. A word that is not there
 is a bug and stops the rendering; a number that was not recorded is said to be so.
 """
 
@@ -34,9 +35,10 @@ def texts(lang: str) -> Mapping[str, str]:
     """
     if lang not in LANGUAGES:
         raise refuse("--lang", "lang", lang, f"is not a language of the report; use {LANGUAGES}")
-    path = resources.files("gigafactory.report") / "text" / f"{lang}.yaml"
+    folder = resources.files("gigafactory.report") / "text"
     flat: dict[str, str] = {}
-    _flatten(yaml.safe_load(path.read_text("utf-8")), "", flat)
+    for name in (f"{lang}.yaml", f"{lang}.statements.yaml"):
+        _flatten(yaml.safe_load((folder / name).read_text("utf-8")), "", flat)
     return flat
 
 

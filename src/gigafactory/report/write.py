@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from gigafactory.report.frames import Frame, read_run
@@ -78,10 +78,10 @@ def render(frame: Frame, voice: Voice, *, public: bool = False) -> str:
     """
     tell = Teller(frame, voice)
     name = frame.word("name") or frame.folder
-    return _template().render(
+    return template("report.html.j2").render(
         lang=voice.lang,
         say=voice.say,
-        css=Markup(stylesheet() + _file("report.css")),  # noqa: S704  (our own style sheet)
+        css=style("report.css"),
         title=voice.say("page.title", name=name),
         name=name,
         synthetic=bool(frame.summary.get("synthetic", False)),
@@ -122,10 +122,19 @@ def _sections(tell: Teller, public: bool) -> list[Section]:
     return [chapter for chapter in chapters if chapter is not None]
 
 
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    return environment.from_string(_file("report.html.j2"))
+@lru_cache(maxsize=2)
+def template(name: str) -> Template:
+    """A page of this room, ready to be filled; a part of it that is not given is a bug."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_file)
+    )
+    return environment.get_template(name)
+
+
+def style(*names: str) -> Markup:
+    """The colours and the named style sheets of this room, as one."""
+    sheets = "".join(map(_file, names))
+    return Markup(stylesheet() + sheets)  # noqa: S704  (our own style sheets)
 
 
 def _file(name: str) -> str:

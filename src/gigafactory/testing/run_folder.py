@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -22,6 +24,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from gigafactory.engine.streams import stream
+from gigafactory.factory import load_factory
+from gigafactory.factory.dossier import KEPT, dossier_of
 from gigafactory.testing.run_shares import policy_block, share_keys, wait_keys
 
 Floats = npt.NDArray[np.float64]
@@ -91,6 +95,7 @@ def write_run_folder(
     sites: tuple[str, ...] = ("maasvlakte",),
     synthetic: bool = True,
     accelerators: int = 100_000,
+    factory: str | None = None,
 ) -> Path:
     """Write a made-up run folder.
 
@@ -103,6 +108,8 @@ def write_run_folder(
         sites: names of the sites; each gets the same share of the accelerators.
         synthetic: what the summary says about its input.
         accelerators: physical accelerators over all sites.
+        factory: name of a bundled factory whose file and dossier the run carries; None for a few
+            lines that no check would pass.
 
     Returns:
         The folder.
@@ -120,9 +127,14 @@ def write_run_folder(
     columns = ("figure", "value", "unit", "source", "year", "state")
     rows = [dict(zip(columns, row, strict=True)) for row in _SOURCES]
     pq.write_table(pa.Table.from_pylist(rows), folder / "sources.parquet")
-    (folder / "factory.yaml").write_text(yaml.safe_dump(_factory(sites), sort_keys=True), "utf-8")
+    if factory is None:
+        text = yaml.safe_dump(_factory(sites), sort_keys=True)
+    else:
+        text = _carry(factory, folder)
+    (folder / "factory.yaml").write_text(text, "utf-8")
     summary = _summary(folder.name, series, ledger, days, seed, start, accelerators)
     summary["synthetic"] = synthetic
+    summary["days_done"] = days
     (folder / "summary.json").write_text(json.dumps(summary, indent=2, sort_keys=True), "utf-8")
     return folder
 
@@ -310,6 +322,15 @@ def _jobs(count: int, edges: Ints, seed: int) -> pa.Table:
 def _tenant_weights() -> Floats:
     weights = 1.0 / (1.0 + np.arange(len(TENANTS)))
     return np.asarray(weights / weights.sum(), np.float64)
+
+
+def _carry(factory: str, folder: Path) -> str:
+    """The text of a bundled factory; its dossier is copied as a run does."""
+    dossier = dossier_of(load_factory(factory)).path
+    if dossier is not None:
+        shutil.copytree(dossier, folder / KEPT)
+    data = resources.files("gigafactory.factory") / "data" / "factories"
+    return (data / f"{factory}.yaml").read_text("utf-8")
 
 
 def _factory(sites: tuple[str, ...]) -> dict[str, Any]:

@@ -41,7 +41,12 @@ class Flow:
 
 
 def sankey_figure(
-    into: Sequence[Flow], out: Sequence[Flow], hub: str, caption: Caption, voice: Voice
+    into: Sequence[Flow],
+    out: Sequence[Flow],
+    hub: str,
+    caption: Caption,
+    voice: Voice,
+    unit: str = "MWh",
 ) -> Markup:
     """Draw flows into and out of one place.
 
@@ -51,6 +56,7 @@ def sankey_figure(
         hub: the name of the place in the middle.
         caption: title and description.
         voice: the language.
+        unit: of what flows, where it is not energy.
 
     Returns:
         An inline SVG.
@@ -65,7 +71,7 @@ def sankey_figure(
     hub_tall = total * scale
     hub_top = 14.0 + (tall - 14.0 - hub_tall) / 2
     for side, flows, whole in ((-1, into, total_in), (1, out, total_out)):
-        parts += _side(side, flows, whole, (hub_top, tall, scale), voice)
+        parts += _side(side, flows, whole, (hub_top, tall, scale), unit, voice)
     parts.append(
         Markup(
             '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="var(--ink)"/>'
@@ -87,7 +93,12 @@ def sankey_figure(
 
 
 def _side(
-    side: int, flows: Sequence[Flow], whole: float, shape: tuple[float, float, float], voice: Voice
+    side: int,
+    flows: Sequence[Flow],
+    whole: float,
+    shape: tuple[float, float, float],
+    unit: str,
+    voice: Voice,
 ) -> list[Markup]:
     """One column: bars, bands to the hub, and labels that do not collide."""
     hub_top, tall, scale = shape
@@ -106,7 +117,7 @@ def _side(
     at_hub = hub_top
     for flow, begin, size, label_y in zip(flows, tops, thick, labels, strict=True):
         parts.append(_band((outer, begin), (hub_x, at_hub), size, flow.name))
-        parts.append(_bar_and_label(side, outer, begin, size, label_y, flow, whole, voice))
+        parts.append(_bar_and_label(side, outer, begin, size, label_y, flow, whole, unit, voice))
         at_hub += flow.energy_mwh * scale
     return parts
 
@@ -130,6 +141,7 @@ def _bar_and_label(
     label_y: float,
     flow: Flow,
     whole: float,
+    unit: str,
     voice: Voice,
 ) -> Markup:
     bar_x = outer - _BAR if side < 0 else outer
@@ -140,7 +152,7 @@ def _bar_and_label(
         '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}"/>'
         '<path d="M{:.1f} {:.1f}L{:.1f} {:.1f}" stroke="var(--rule)" fill="none"/>'
         '<text x="{:.1f}" y="{:.1f}" text-anchor="{}" data-source="{}">{} '
-        '<tspan class="soft">{} MWh · {}</tspan></text>'
+        '<tspan class="soft">{} {} · {}</tspan></text>'
     ).format(
         bar_x,
         begin,
@@ -157,5 +169,6 @@ def _bar_and_label(
         flow.source,
         flow.label,
         voice.number(flow.energy_mwh),
+        unit,
         voice.share(flow.energy_mwh / whole if whole > 0 else None),
     )
