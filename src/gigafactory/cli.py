@@ -32,7 +32,9 @@ from gigafactory.factory import (
     bundled,
     check_factory,
     fleet_h100_equivalents,
+    fleet_rated_mw,
     init_text,
+    installed_storage_pb,
     json_schema,
     load_factory,
     load_scenario,
@@ -148,6 +150,8 @@ def check(
     count = sum(p.accelerators for p in found.fleet)
     _say(
         f"{factory}: no problems. {count:,} accelerators, {worth:,.0f} H100-equivalents, "
+        f"{fleet_rated_mw(found):,.1f} MW of IT as rated, "
+        f"{installed_storage_pb(found):,.1f} PB of storage, "
         f"{len(found.sites)} site(s), {len(found.tenants)} tenants."
     )
 

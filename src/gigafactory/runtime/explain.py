@@ -19,6 +19,7 @@ from gigafactory.ledger.facts import MOVE, REFUSE
 from gigafactory.policy.limits import from_plain
 from gigafactory.policy.rules import Reason, rules
 from gigafactory.policy.waits import wait_text
+from gigafactory.runtime.terms import terms_of
 from gigafactory.units import NS_PER_H, NS_PER_S
 
 #: A running job that got notice to go to another pool.
@@ -185,6 +186,7 @@ def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
         ),
         line(ask["submit_ns"], heads["submit"]),
     ]
+    lines += terms_of(folder, header, ask, timezone, lang)
     told = [(t_ns, one.text(lang)) for t_ns, one in found.shares]
     for move in found.moves:
         kind, other = move["kind"], move["why"]
