@@ -1,10 +1,11 @@
-"""Write the reference pages that are made from the code; a tidy test checks that they are current.
+"""Write the reference pages made from code and data; a tidy test checks that they are current.
 
 Usage: ``.venv/bin/python tools/make_reference.py``
 """
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from gigafactory.cli import app
 from gigafactory.factory import reference_markdown
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
-MADE = "<!-- Made by tools/make_reference.py from the code; do not edit this page by hand. -->"
+MADE = (
+    "<!-- Made by tools/make_reference.py from the code and the data beside it; do not edit this "
+    "page by hand. -->"
+)
 
 CLI_HEAD = """# The command line
 
@@ -90,8 +94,13 @@ def cli_markdown() -> str:
 
 def pages() -> dict[Path, str]:
     """Every page made from code, with the text it should have."""
-    made = {"factory-file.md": reference_markdown(), "cli.md": cli_markdown()}
-    return {REFERENCE / name: f"{MADE}\n\n{text.strip()}\n" for name, text in made.items()}
+    made = {
+        REFERENCE / "factory-file.md": reference_markdown(),
+        REFERENCE / "cli.md": cli_markdown(),
+    }
+    for other in ("make_benchmarks.py", "make_requirements.py"):
+        made |= runpy.run_path(str(Path(__file__).with_name(other)))["pages"]()
+    return {path: f"{MADE}\n\n{text.strip()}\n" for path, text in made.items()}
 
 
 if __name__ == "__main__":

@@ -201,10 +201,9 @@ def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
         told.append((move["t_ns"], text))
     lines += [line(*one) for one in sorted(told, key=lambda one: one[0])]
     first = next((m for m in found.moves if _opens(m)), None)
-    if first is not None:
-        hours = (first["t_ns"] - ask["submit_ns"]) / NS_PER_H
-        if hours > 0:
-            lines += [heads["waited"].format(hours=number(hours, 2), why=reason(first["why"]))]
+    hours = 0.0 if first is None else (first["t_ns"] - ask["submit_ns"]) / NS_PER_H
+    if first is not None and hours > 0:
+        lines += [heads["waited"].format(hours=number(hours, 2), why=reason(first["why"]))]
     if found.waiting is not None:
         lines.append(heads["waits"].format(why=reason(found.waiting)))
     return lines
