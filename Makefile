@@ -3,6 +3,9 @@ SHELL := /bin/sh
 BIN := .venv/bin
 FACTORY ?= rotterdam
 ARGS ?=
+# Keep compiled Python from run to run, also in a container image that switches that off: else every
+# worker of the tests and every command of `make run` compiles the whole house again.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 
 .PHONY: help peers run run-real test check lint format types floors proof bench system docs lock setup clean
@@ -22,7 +25,7 @@ test: setup ## every test but the long proofs
 	@$(BIN)/pytest -n 2 -m "not proof" $(ARGS)
 
 check: lint types floors ## the quick loop: style, types, floors, fast tests
-	@$(BIN)/pytest -n 2 -q -m "not slow and not proof" $(ARGS)
+	@GIGAFACTORY_QUICK=true $(BIN)/pytest -n 2 -q -m "not slow and not proof" $(ARGS)
 
 lint: setup ## style of the code
 	@$(BIN)/ruff check .

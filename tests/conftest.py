@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.effort import QUICK, too_long
+
 #: Where CI=true, a system package that is missing is an error; elsewhere the test is skipped.
 IN_CI = os.environ.get("CI", "") == "true"
 
+# A property draws a quarter of its examples in the quick loop, where it says nothing itself.
 # No deadline: two cores are shared and compiled code is slow the first time. In CI the examples are
 # the same on every run, so that a red build can be made again; elsewhere they explore.
 settings.register_profile(
     "house",
     deadline=None,
+    max_examples=25 if QUICK else 100,
     derandomize=IN_CI,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
@@ -55,3 +60,36 @@ def _system_command(package: str, *commands: str) -> str:
     if IN_CI:
         pytest.fail(why)
     pytest.skip(why)
+
+
+# --- the quick loop stays quick --------------------------------------------------------------
+
+
+def _cpu_s() -> float:
+    """Processor time of this process and of those it has waited for, s."""
+    return sum(os.times()[:4])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Note what it takes to make what a test needs; it travels with the test's report."""
+    before = _cpu_s()
+    yield
+    item.user_properties.append(("made_cpu_s", _cpu_s() - before))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Note what a test takes; it travels with the test's report."""
+    before = _cpu_s()
+    yield
+    item.user_properties.append(("test_cpu_s", _cpu_s() - before))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name tests without the mark slow that took long: a warning, since machines differ."""
+    named = too_long(terminalreporter.getreports("passed"))
+    if named:
+        terminalreporter.section("long tests without the mark slow (processor time)")
+        for words in named:
+            terminalreporter.write_line(words)

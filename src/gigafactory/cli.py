@@ -2,6 +2,9 @@
 
 Exit codes: 0 done, 1 failed or found a fault, 2 bad input (every problem printed, nothing written),
 130 interrupted (what was done is kept).
+
+A command imports what it needs when it is given: the whole house takes a second to come in, and who
+asks for help should not wait for it.
 """
 
 from __future__ import annotations
@@ -13,10 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from tqdm import tqdm
 
 from gigafactory import __version__
-from gigafactory.adapters import datasets
 from gigafactory.engine.errors import (
     EXIT_BAD_INPUT,
     EXIT_FAILED,
@@ -25,24 +26,8 @@ from gigafactory.engine.errors import (
     Problem,
     refuse,
 )
-from gigafactory.engine.journal import Damaged
-from gigafactory.engine.manifest import write_manifest
-from gigafactory.factory import (
-    CADENCES,
-    bundled,
-    check_factory,
-    fleet_h100_equivalents,
-    fleet_rated_mw,
-    init_text,
-    installed_storage_pb,
-    json_schema,
-    load_factory,
-    load_scenario,
-    scenario_schema,
-)
-from gigafactory.runtime.folder import DiskFull, RunFolder
 
-if TYPE_CHECKING:  # importing it takes a second, which not every command should wait for
+if TYPE_CHECKING:
     from gigafactory.runtime.run import Outcome
 
 app = typer.Typer(
@@ -90,6 +75,8 @@ class Bar:
     def days(self, done: int, total: int) -> None:
         """Move the bar."""
         if self._bar is None:
+            from tqdm import tqdm
+
             self._bar = tqdm(
                 total=total,
                 initial=done - 1,
@@ -115,6 +102,8 @@ def init(
     out: Annotated[Path | None, typer.Option(help="File to write; NAME.yaml by default.")] = None,
 ) -> None:
     """Write a commented factory file to start from."""
+    from gigafactory.factory import init_text
+
     path = out or Path(f"{name}.yaml")
     text = init_text(name)
     if path.exists():
@@ -131,6 +120,8 @@ def schema(
     scenario: Annotated[bool, typer.Option("--scenario", help="That of a scenario.")] = False,
 ) -> None:
     """Print the JSON Schema of a factory file."""
+    from gigafactory.factory import json_schema, scenario_schema
+
     _say(json.dumps(scenario_schema() if scenario else json_schema(), indent=2))
 
 
@@ -141,6 +132,15 @@ def check(
     strict: Annotated[bool, typer.Option(help="Ask a source for every figure.")] = False,
 ) -> None:
     """Check a factory file and print every problem at once."""
+    from gigafactory.factory import (
+        check_factory,
+        fleet_h100_equivalents,
+        fleet_rated_mw,
+        installed_storage_pb,
+        load_factory,
+        load_scenario,
+    )
+
     applied = load_scenario(scenario) if scenario else None
     problems = check_factory(factory, applied, strict=strict)
     if problems:
@@ -185,6 +185,7 @@ def run(
     resume: Annotated[str | None, typer.Option(help="Go on with an interrupted run.")] = None,
 ) -> None:
     """Simulate a factory and write its report."""
+    from gigafactory.factory import CADENCES, bundled
     from gigafactory.report import path_lines, summary_table, write_report
     from gigafactory.runtime.run import Quiet, RunOptions, resume_run, start_run
 
@@ -248,6 +249,7 @@ def stress(
     resume: Annotated[str | None, typer.Option(help="Go on with an interrupted run.")] = None,
 ) -> None:
     """Simulate days at one second with every job, and answer frequency, limits, trips and dips."""
+    from gigafactory.factory import bundled
     from gigafactory.report import path_lines, write_report
     from gigafactory.runtime.run import Quiet, resume_run, start_run
     from gigafactory.runtime.stresswords import stress_lines, stress_options
@@ -321,7 +323,9 @@ def demonstrate(
 @app.command()
 def report(path: RunArgument = "latest", lang: Lang = "en") -> None:
     """Write the report of a finished run again, in another language if asked."""
+    from gigafactory.engine.manifest import write_manifest
     from gigafactory.report import write_report
+    from gigafactory.runtime.folder import RunFolder
 
     folder = RunFolder.open(path).path
     written = write_report(folder, lang)
@@ -354,13 +358,39 @@ def explain(
     lang: Lang = "en",
 ) -> None:
     """Tell what became of a job, and which rule made it wait."""
+    from gigafactory.factory import load_factory
     from gigafactory.runtime.explain import explain as lines_of
+    from gigafactory.runtime.folder import RunFolder
 
     if lang not in {"en", "nl"}:
         raise refuse("--lang", "", lang, "is en or nl")
     folder = RunFolder.open(path).path
     timezone = next(iter(load_factory(folder / "factory.yaml").sites.values())).timezone
     for line in lines_of(folder, job, lang, timezone):
+        _say(line)
+
+
+@app.command()
+def footprint(
+    path: RunArgument = "latest",
+    job: Annotated[int | None, typer.Option(help="Number of a job: its receipt instead.")] = None,
+    lang: Lang = "en",
+) -> None:
+    """Tell what a run emitted, scopes 1 to 3, or what one job took."""
+    from gigafactory.assess import subject_of
+    from gigafactory.assess.circular import after_first_life, circular_of
+    from gigafactory.assess.footprint import footprint_of, receipt_of
+    from gigafactory.report.footprint import footprint_lines, receipt_lines
+    from gigafactory.runtime.folder import RunFolder
+
+    subject = subject_of(path, run=RunFolder.open(path).path)
+    if job is not None:
+        lines = receipt_lines(receipt_of(subject, job), lang)
+    else:
+        plan = circular_of(subject)
+        after = None if plan is None else after_first_life(subject, plan)
+        lines = footprint_lines(footprint_of(subject), after, lang)
+    for line in lines:
         _say(line)
 
 
@@ -384,6 +414,7 @@ def compare(
     """Compare the summaries of two runs."""
     from gigafactory.runtime.compare import compare as rows_of
     from gigafactory.runtime.compare import render
+    from gigafactory.runtime.folder import RunFolder
 
     a, b = RunFolder.open(first).path, RunFolder.open(second).path
     _say(render(rows_of(a, b), a.name, b.name))
@@ -392,6 +423,8 @@ def compare(
 @data_app.command("list")
 def data_list() -> None:
     """List the public traces that can be downloaded."""
+    from gigafactory.adapters import datasets
+
     for entry in datasets.catalogue().values():
         _say(f"{entry.name:<24} {entry.licence:<14} {entry.title}")
 
@@ -403,6 +436,10 @@ def data_get(
     url: Annotated[str | None, typer.Option(help="Another address than the origin's.")] = None,
 ) -> None:
     """Download a public trace from its origin, resuming and checking it."""
+    from tqdm import tqdm
+
+    from gigafactory.adapters import datasets
+
     bar: Any = None
 
     def progress(done: int, total: int | None) -> None:
@@ -431,6 +468,15 @@ def _fail(problems: list[Problem]) -> None:
     raise typer.Exit(EXIT_FAILED)
 
 
+def _is_told(error: Exception) -> bool:
+    """Whether an error is trouble in the world whose text is written for the user."""
+    from gigafactory.adapters.datasets import DownloadError
+    from gigafactory.engine.journal import Damaged
+    from gigafactory.runtime.folder import DiskFull
+
+    return isinstance(error, Damaged | DiskFull | DownloadError)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; what goes wrong is told in plain words.
 
@@ -446,9 +492,6 @@ def main(argv: list[str] | None = None) -> int:
         plural = "problem" if len(bad.problems) == 1 else "problems"
         typer.echo(f"{len(bad.problems)} {plural}.", err=True)
         code = EXIT_BAD_INPUT
-    except (Damaged, DiskFull, datasets.DownloadError) as trouble:
-        typer.echo(str(trouble), err=True)
-        code = EXIT_FAILED
     except typer.Exit as leave:
         code = leave.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -458,6 +501,9 @@ def main(argv: list[str] | None = None) -> int:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # wrong use of the command line
             error.show()
             code = EXIT_BAD_INPUT
+        elif _is_told(error):
+            typer.echo(str(error), err=True)
+            code = EXIT_FAILED
         else:
             raise
     return code

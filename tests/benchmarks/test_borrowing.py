@@ -73,6 +73,7 @@ def test_with_hard_partitions_one_waits_while_the_other_stands_idle(way: Way) ->
     assert run.stops == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [Way.BORROW, Way.FAIR])
 def test_with_borrowing_nobody_waits_for_an_idle_node(way: Way) -> None:
     trace = borrowing.laid_out(SMALL, 16, hindsight=False)

@@ -71,6 +71,7 @@ def _benchmarks(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=False, env=given, capture_output=True, text=True, cwd=ROOT)
 
 
+@pytest.mark.slow
 def test_without_the_data_it_says_so_and_goes_on(tmp_path: Path) -> None:
     done = _benchmarks("--only", "philly-68k", "--proof", str(tmp_path / "proof"))
     assert done.returncode == 0, done.stderr

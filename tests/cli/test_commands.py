@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -71,6 +73,7 @@ def test_schemas_and_lists(capsys: pytest.CaptureFixture[str]) -> None:
     assert say(capsys, "version").strip() == __version__
 
 
+@pytest.mark.slow
 def test_bundled_factories_and_scenarios_are_sound(capsys: pytest.CaptureFixture[str]) -> None:
     assert "100,000 accelerators" in say(capsys, "check", "rotterdam", "--strict")
     assert "2,048 accelerators" in say(capsys, "check", "groningen", "--strict")
@@ -89,3 +92,15 @@ def test_the_starter_is_the_schema_s_own(here: Path, capsys: pytest.CaptureFixtu
     say(capsys, "init", "mine")
     data = json.loads(json.dumps(yaml.safe_load((here / "mine.yaml").read_text()), default=str))
     jsonschema.validate(data, json.loads(say(capsys, "schema")))
+
+
+def test_asking_for_help_brings_in_no_room() -> None:
+    """Else whoever asks for help waits for arrays, tables and models that help has no use for."""
+    code = (
+        "import sys; from gigafactory.cli import main; assert main(['--help']) == 0;"
+        "rooms = ('gigafactory.', 'numpy', 'pyarrow');"
+        "print(*sorted(name for name in sys.modules if name.startswith(rooms)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    brought = told.stdout.splitlines()[-1].split()
+    assert brought == ["gigafactory.cli", "gigafactory.engine", "gigafactory.engine.errors"]

@@ -122,6 +122,25 @@ def test_the_chain_is_the_documented_one(tmp_path: Path) -> None:
     assert journal.head == head
 
 
+def test_a_header_is_canonical_json_whatever_arrays_are_called() -> None:
+    arrays = {
+        'a "b"\\': np.arange(6, dtype=np.int64).reshape(2, 3),
+        "é": np.array(1.5),
+        "none": np.zeros((0, 4), np.int8),
+        "turned": np.arange(3, dtype=">u4"),
+    }
+    for fields in ({}, {"z": [1, None], "a": {"ß": 0.1}}):
+        header, _, rest = record_of("kind", 7, fields, arrays).partition(b"\n")
+        layout = [
+            [n, arrays[n].dtype.newbyteorder("<").str, arrays[n].shape] for n in sorted(arrays)
+        ]
+        wanted = {"arrays": layout, "fields": fields, "kind": "kind", "tick": 7}
+        assert header.decode() == json.dumps(wanted, sort_keys=True, separators=(",", ":"))
+        assert rest == b"".join(
+            arrays[n].astype(arrays[n].dtype.newbyteorder("<")).tobytes() for n in sorted(arrays)
+        )
+
+
 def test_the_reader_on_the_format_s_page_gets_the_digest(tmp_path: Path) -> None:
     page = Path(__file__).parents[2] / "docs" / "reference" / "journal-format.md"
     (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)

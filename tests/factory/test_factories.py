@@ -36,6 +36,7 @@ from gigafactory.factory.provenance import read_citation
 from gigafactory.factory.quantities import Figure
 from gigafactory.factory.reading import read_document, read_text
 from gigafactory.plant import CLASS_LABELS, load_catalogue
+from tests.effort import examples
 
 
 @pytest.mark.parametrize("name", bundled())
@@ -216,7 +217,7 @@ def test_percentages_of_a_file_survive_the_round_trip(thousandths):
     assert figure.read(figure.write(figure.read(text))) == figure.read(text)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     firm=st.floats(0.01, 3.9), share=st.floats(0, 0.2), accelerators=st.integers(1, 128),
     name=st.text("abcxyz019-_", min_size=1, max_size=12), latency=st.floats(0.1, 1e5),

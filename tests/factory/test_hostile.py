@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import math
+from functools import cache
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from gigafactory.factory.reading import read_text
 from gigafactory.factory.scenario import Scenario, apply_changes
 from gigafactory.factory.validating import validate
 from gigafactory.plant import load_catalogue
+from tests.effort import examples
 
 CHIPS = load_catalogue()
 STARTER = read_text(init_text("mine"), "mine.yaml")
@@ -56,7 +58,7 @@ def _break(data, path, junk):
         here[path[-1]] = copy.deepcopy(junk)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(sorted(_places(STARTER.data), key=str)), JUNK),
                 min_size=1, max_size=6))  # fmt: skip
 def test_a_broken_factory_is_told_and_never_crashes(breaks):
@@ -76,7 +78,11 @@ def test_a_broken_factory_is_told_and_never_crashes(breaks):
 
 
 SCENARIO = read_text(scenario_text(load_scenario("export-ban")), "what-if.yaml")
-ROTTERDAM = load_factory("rotterdam")
+
+
+@cache
+def rotterdam() -> Factory:
+    return load_factory("rotterdam")
 
 
 @settings(max_examples=100, deadline=None)
@@ -93,11 +99,11 @@ def test_a_broken_scenario_is_told_and_never_crashes(breaks):
         base = read_text("name: x", "mine.yaml")
         base.data = copy.deepcopy(STARTER.data)
         problems += apply_changes(base, scenario)
-        problems += check_events(ROTTERDAM, scenario, CHIPS)
+        problems += check_events(rotterdam(), scenario, CHIPS)
     assert all(problem.why for problem in problems)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text):
     document = read_text(text, "any.yaml")

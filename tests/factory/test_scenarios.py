@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from gigafactory.engine.errors import BadInput
 from gigafactory.factory import (
+    Factory,
     Scenario,
     bundled_scenarios,
     compile_timeline,
@@ -307,14 +309,16 @@ def test_an_event_holds_in_exactly_the_periods_it_touches(begin, length, factor)
         "events": [{"kind": "connection", "from": from_, "until": until, "factor": f"{factor} %"}],
     })  # fmt: skip
     edges = MarketCalendar.of(dt.date(2025, 3, 28), 60).start_ns
-    limit = compile_timeline(FACTORY, edges, found).connection_limit_mw["maasvlakte"]
+    limit = compile_timeline(rotterdam(), edges, found).connection_limit_mw["maasvlakte"]
     a_ns, b_ns = instant_of(from_, NL), instant_of(until, NL)
     touched = (edges[1:] > a_ns) & (edges[:-1] < b_ns)
     assert np.all(limit[touched] == 140.0 * (factor * 0.01))
     assert np.all(limit[~touched] == 140.0)
 
 
-FACTORY = load_factory("rotterdam")
+@cache
+def rotterdam() -> Factory:
+    return load_factory("rotterdam")
 
 
 def test_instants_of_local_days_around_the_change_of_clocks():
@@ -339,7 +343,7 @@ def test_a_scenario_nobody_has():
 def test_the_limit_is_that_of_the_grid_room(energised, phases, circuits, n_minus_1):
     first = dt.date(2025, 3, 20)
     days = sorted(dict(phases).items())
-    site = FACTORY.sites["maasvlakte"]
+    site = rotterdam().sites["maasvlakte"]
     line = GridConnection.model_validate({
         "voltage": "380 kV", "capacity": "200 MVA", "circuits": circuits,
         "circuit_capacity": "90 MVA", "n_minus_1": n_minus_1, "firm": "140 MW",

@@ -2,7 +2,7 @@
 
 from tests.adapters.test_golden import CASES as ADAPTERS
 from tests.adapters.test_reserves import CASES as TWIN
-from tests.golden.folders import FOLDERS, read
+from tests.golden.folders import FOLDERS, case
 from tests.grid.test_golden import CASES as GRID
 from tests.planner.test_golden import CASES as PLANNER
 from tests.plant.test_golden import CASES as PLANT
@@ -12,7 +12,7 @@ from tests.runtime.test_golden import CASES as RUNTIME
 def test_every_case_is_complete_and_used():
     cases = [*GRID, *PLANT, *PLANNER, *ADAPTERS, *TWIN, *RUNTIME]
     assert len(set(cases)) == len(cases), "a case belongs to one room"
-    used = {read(folder, "input.yaml")["case"] for folder in FOLDERS}
+    used = {case(folder) for folder in FOLDERS}
     assert used == set(cases)
     for folder in FOLDERS:
         assert (folder / "expected.yaml").is_file(), folder.name

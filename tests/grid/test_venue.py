@@ -59,6 +59,7 @@ def test_many_years_have_as_many_calls_as_asked():
     )
 
 
+@pytest.mark.slow
 def test_announcements_are_in_time_but_for_those_that_are_late():
     pattern = Pattern(366.0, tuple(range(1, 13)), ALL, 16.0, 21.0, 3600.0)
     calls = drawn(1, "here", "what", pattern, 2025, ZONE)

@@ -26,6 +26,7 @@ from gigafactory.jobs import (
     scaling_sentences,
 )
 from gigafactory.jobs.windows import month_windows
+from tests.effort import examples
 
 S = 1_000_000_000
 DAY = 86_400 * S
@@ -191,7 +192,7 @@ def test_several_pools_are_loaded_alike_and_named_chips_are_kept() -> None:
     assert not (limited.accelerators[limited.accelerators > 72] % 72).any()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(
     first=st.integers(0, 400),
     days=st.integers(1, 45),
@@ -237,6 +238,7 @@ def test_a_new_demand_changes_nobody_elses_bursts() -> None:
     assert np.array_equal(before.work_ns, old.work_ns)
 
 
+@pytest.mark.slow
 def test_chunks_bound_the_memory_whatever_the_window() -> None:
     # 10 million jobs in a year make 12 chunks of under a million; here a tenth of that.
     big = spec(jobs_per_year_target=1_000_000, pools={"H100": (100_000, 8)})

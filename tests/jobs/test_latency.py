@@ -19,6 +19,7 @@ from gigafactory.jobs.latency import (
     wait_s,
     wait_share,
 )
+from tests.effort import examples
 from tests.jobs.event_queue import waits
 
 
@@ -126,7 +127,7 @@ def test_the_capacity_is_the_smallest(
         assert late[1] > (1 - quantile) * (1 - 1e-9)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.integers(1, 40), st.floats(0.05, 20.0), st.integers(1, 32), st.floats(0.01, 5.0))
 def test_the_rate_carried_is_the_inverse(
     servers: int, service_s: float, slots: int, objective_s: float

@@ -168,6 +168,7 @@ def test_the_peak_of_a_trace() -> None:
     assert peak_accelerators(jobs) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_all_of_philly_stands_in_a_year_of_100_000_accelerators(data_dir: Path) -> None:
     philly = read_trace(data_dir / "compute" / "philly_jobs.parquet")

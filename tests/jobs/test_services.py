@@ -205,6 +205,7 @@ def test_a_start_up_longer_than_an_interval_counts_whole() -> None:
     assert result.beyond == pytest.approx((1.0 + 0.5) * 900)
 
 
+@pytest.mark.slow
 @given(rates_seen, st.integers(0, 29), st.floats(0.0, 10.0))
 def test_asking_early_sees_only_the_past(rates: list[float], at: int, other: float) -> None:
     at %= len(rates)

@@ -61,6 +61,7 @@ def test_the_unit_of_the_series_is_settled_by_the_peak() -> None:
     assert CHAT.rps_of(replace(rates, peak_rps=rates.peak_rps / 7)) == pytest.approx(7.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patience_s", [60.0, 1e6])
 def test_a_queue_over_a_hill_of_requests(patience_s: float) -> None:
     rates = in_rps([share * FULL_RPS for share in HILL])
@@ -74,6 +75,7 @@ def test_a_queue_over_a_hill_of_requests(patience_s: float) -> None:
     assert result.met_share == pytest.approx(met / sum(HILL))
 
 
+@pytest.mark.slow
 def test_shedding_keeps_the_objective() -> None:
     rates = in_rps([share * FULL_RPS for share in HILL])
     result = answered(rates, 10.0, CHAT, shortage=Shortage("shed"))

@@ -163,6 +163,7 @@ def test_every_event_is_the_same_at_length(seed: int) -> None:
     agree(seed, 250)
 
 
+@pytest.mark.slow
 def test_the_cases_hold_every_kind_of_event() -> None:
     seen: set[str] = set()
     for seed in (*range(200, 206), 50, 55, 67):
@@ -224,6 +225,7 @@ def explained(seed: int, jobs: int) -> list[str]:
     return told
 
 
+@pytest.mark.slow
 def test_a_thousand_waiting_jobs_are_told_a_rule_that_holds() -> None:
     told: list[str] = []
     for seed in range(300, 400):

@@ -14,6 +14,7 @@ from recount import recount
 
 from gigafactory.kernel import FULL_SPEED, Kind, Pool, PoolSpec, Records
 from gigafactory.kernel.state import NEVER, JobState
+from tests.effort import examples
 
 S = 1_000_000_000
 H = 3600 * S
@@ -347,7 +348,7 @@ def follow(case: tuple[int, int, list[tuple[int, ...]]], steps: list[tuple[str, 
     followed.settle()
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(workloads(), STEPS)
 def test_every_count_holds_after_every_step(
     case: tuple[int, int, list[tuple[int, ...]]], steps: list[tuple[str, Any]]

@@ -11,6 +11,7 @@ from recount import recount
 
 from gigafactory.kernel import Kind, Pool, Records
 from gigafactory.kernel.state import NEVER, JobState
+from tests.effort import examples
 
 OPENS = (Kind.START, Kind.BACKFILL, Kind.RESUME)
 H = 3600 * S
@@ -125,7 +126,7 @@ def follow(seed: int, jobs: int, steps: int) -> dict[int, int]:
     return followed.kinds
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_every_count_and_every_promise_holds(seed: int) -> None:
     follow(seed, 60, 25)
@@ -177,6 +178,7 @@ def test_a_pass_that_is_left_out_would_have_changed_nothing_at_length(seed: int)
     assert everything(seed, 400, always=False) == everything(seed, 400, always=True)
 
 
+@pytest.mark.slow
 def test_the_random_cases_reach_every_kind_of_event() -> None:
     seen: set[int] = set()
     for seed in (*range(10), 15, 98):

@@ -30,6 +30,7 @@ from gigafactory.planner.balancing import see_ahead
 from gigafactory.planner.delivery import corridor
 from gigafactory.plant.battery import Battery
 from gigafactory.plant.ridethrough import Dip, RideRules, away, ride
+from tests.effort import examples
 from tests.planner.response_cases import BASE_MW, BATTERY, CLASSES, PLANT, calm, plants, seconds
 
 NEAR = 1e-6
@@ -44,7 +45,7 @@ def wide(values, n):
 # -------------------------------------------------------------------- what holds whatever comes
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(plants(), st.data(), st.floats(0.0, 1.0))
 def test_limits_ratings_and_energy_hold_in_every_second(plant, data, filled):
     given_ = data.draw(seconds(plant))
@@ -87,7 +88,7 @@ def test_limits_ratings_and_energy_hold_in_every_second(plant, data, filled):
         assert np.all(np.minimum(done.throttled_mw, done.paused_mw)[:, g] >= 0.0)
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(plants(), st.data(), st.floats(0.0, 1.0))
 def test_work_is_cut_off_only_when_nothing_else_is_left(plant, data, filled):
     given_ = data.draw(seconds(plant))
@@ -115,7 +116,7 @@ def generous(plant):
     return replace(plant, classes=tuple(work))
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(plants(), st.data())
 def test_work_comes_back_in_the_reverse_order(plant, data):
     plant = generous(plant)

@@ -16,6 +16,7 @@ from gigafactory.planner.energy import DAY_STEPS, STEPS
 from gigafactory.planner.numbers import Numbers
 from gigafactory.planner.shape import Horizon, ReserveShape
 from gigafactory.planner.solving import LineSolver
+from tests.effort import examples
 from tests.planner.test_energy import BARE, PLAIN, SHAPE, any_day, day_of, steady
 
 
@@ -101,7 +102,7 @@ def test_a_day_with_a_plan_has_no_conflict() -> None:
     assert find_conflict(planner._solver.program) is None
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(st.integers(0, 2**32), st.integers(0, DAY_STEPS - 5))
 def test_the_set_cannot_be_made_smaller(seed: int, first: int) -> None:
     """Trouble of two kinds at one time: one of them is named, and what is named is needed."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gigafactory.planner import DayInput, EnergyPlanner, GroupShape, Plan, SiteShape
 from gigafactory.planner.energy import DAY_STEPS, STEPS, TAIL_STEPS
 from gigafactory.plant.battery import Battery, fit, step
+from tests.effort import examples
 
 Array = npt.NDArray[np.float64]
 
@@ -273,7 +274,7 @@ def any_day(seed: int, shape: SiteShape) -> DayInput:
     )
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.integers(0, 2**32))
 def test_every_day_has_a_plan_that_keeps_every_limit(seed: int) -> None:
     day = any_day(seed, SHAPE)

@@ -26,6 +26,7 @@ from gigafactory.planner.event import (
     plan_event,
 )
 from gigafactory.planner.eventprogram import LIMIT, RAMP
+from tests.effort import examples
 
 INF = math.inf
 
@@ -325,7 +326,7 @@ def small_jobs(draw: st.DrawFn) -> list[EventJob]:
     ]
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(jobs=small_jobs(), depths=st.tuples(*[st.floats(0.3, 1.0)] * 2))
 def test_no_schedule_does_more(jobs: list[EventJob], depths: tuple[float, float]) -> None:
     full_kw = sum(one.full_kw for one in jobs)

@@ -40,6 +40,23 @@ def test_prices_of_a_day_appear_at_13_local_time_on_the_day_before():
         assert published_until(SPRING, SPRING.local_ns(day, 23, 59)) == edges[day + 2]
 
 
+def test_what_is_asked_twice_at_an_instant_is_made_once_and_stays_as_it_is():
+    known = Information(SIGNALS, SPRING, SPRING.local_ns(20, 9))
+    first = forecast(known, "price", 96)
+    assert forecast(known, "price", 96) is first
+    for other in (("price", 48), ("price", 96, "persistence"), ("solar", 96)):
+        assert forecast(known, *other) is not first
+    with pytest.raises(ValueError, match="read-only"):
+        first.values[0, 0] = 1.0
+    again = forecast(Information(SIGNALS, SPRING, known.now_ns), "price", 96)
+    assert again is not first
+    np.testing.assert_array_equal(again.values, first.values)
+    before = known.earlier(SPRING.local_ns(19, 0))
+    alone = Information(SIGNALS, SPRING, SPRING.local_ns(19, 0))
+    assert before.fingerprint("solar") == alone.fingerprint("solar") != known.fingerprint("solar")
+    np.testing.assert_array_equal(before.hourly_total("solar"), alone.hourly_total("solar"))
+
+
 def test_before_the_calendar_and_at_its_end():
     assert published_until(SPRING, SPRING.local_ns(-1, 13)) == 96
     assert published_until(SPRING, SPRING.local_ns(-1, 13) - 1) == 0
@@ -162,6 +179,7 @@ def synthetic_year():
     return synthetic_signals(YEAR, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "worst"),
     [
@@ -181,6 +199,7 @@ def test_error_grows_with_the_lead_and_stays_below_what_is_stated(synthetic_year
     assert report.mae.max() < actual.std()  # better than the yearly mean
 
 
+@pytest.mark.slow
 def test_the_spread_is_about_right(synthetic_year):
     inside, total = 0, 0
     for day in range(30, 360, 5):
@@ -192,6 +211,7 @@ def test_the_spread_is_about_right(synthetic_year):
     assert inside / total == pytest.approx(0.8, abs=0.12)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_real_2024_is_about_as_hard_to_forecast_as_a_synthetic_year(data_dir, synthetic_year):
     calendar = MarketCalendar.of(dt.date(2024, 1, 1), 366)

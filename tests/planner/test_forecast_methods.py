@@ -250,6 +250,7 @@ def test_bad_input_is_refused():
         scenarios(known, "price", 96, 0)
 
 
+@pytest.mark.slow
 def test_a_request_rate_is_forecast_like_any_load():
     pinball, mae = {}, {}
     for method in CHOICES:
@@ -281,11 +282,13 @@ def judged(signals, calendar, name, method, every):
     return np.array([np.mean(off), np.mean(loss), np.mean(inside)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*NAMES, "chat"])
 def test_quantiles_hold_what_they_say_on_a_synthetic_year(name):
     assert 0.70 < judged(world(), YEAR, name, None, 4)[2] < 0.90
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*NAMES, "chat"])
 def test_learned_is_nowhere_much_worse_than_the_mean_course(name):
     """By more than a tenth only on the imbalance price, which has another default."""
@@ -300,6 +303,7 @@ def real_2024(data_dir):
     return real_signals_from_folder(calendar, data_dir), calendar
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("name", "less"),
@@ -324,9 +328,25 @@ def test_learned_beats_the_mean_course_on_real_2024(real_2024, name, less):
     assert (0.64 if name == "price" else 0.70) < mine[2] < 0.90
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_an_imbalance_price_is_left_to_the_simple_method(real_2024):
     signals, calendar = real_2024
     mine, plain = (judged(signals, calendar, "imbalance", m, 4) for m in ("learned", "mean_course"))
     assert plain[0] < 0.9 * mine[0]
     assert DEFAULTS["imbalance"] == "mean_course"
+
+
+@pytest.mark.parametrize("rows", [34, 120, 365])
+def test_ridge_is_that_of_scikit_learn_to_the_last_bit(rows):
+    # fewer rows than features, and more; columns laid out as those of a block held out
+    from sklearn.linear_model import Ridge
+
+    random = np.random.default_rng(rows)
+    x, y = random.normal(size=(rows, 58)), random.normal(size=(rows, 48)).cumsum(axis=1)
+    weight = 0.5 ** (np.arange(rows)[::-1] / 180.0)
+    with learned._one_thread().limit(limits=1):
+        weights, constant = learned._ridge(x, y, weight)
+        made = Ridge(alpha=learned.RIDGE, solver="cholesky").fit(x, y, sample_weight=weight)
+    np.testing.assert_array_equal(weights, made.coef_.T)
+    np.testing.assert_array_equal(constant, made.intercept_)

@@ -105,6 +105,13 @@ def test_work_may_carry_what_the_battery_does_not():
     assert bids.power_mw["up"][0] == 7.0  # whole megawatts of what is there
 
 
+def test_a_schedule_that_charges_sells_no_more_than_the_battery_gives_at_rest():
+    """Turned round, 50 MW that charge 1 MW would be 51 MW up; nothing keeps them charging."""
+    seller = bidder({"fcr": 0.0, "up": 51.0, "down": 0.0})
+    view = ahead(np.zeros(N), load=20.0, soc=0.0)
+    assert seller.afrr(view, Promise.none(N)).power_mw["up"][0] == 50.0
+
+
 mw = st.floats(0.0, 60.0)
 
 

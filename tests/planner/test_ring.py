@@ -133,7 +133,9 @@ def loosen(program: Program, steps: list[int]) -> None:
     program.lp.row_lower_, program.lp.row_upper_ = low, high
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (0, 2))]
+)
 @pytest.mark.parametrize("kind", ["circle", "mixed"])
 def test_a_plan_on_rings_costs_what_a_plan_afresh_costs(seed: int, kind: str) -> None:
     shape = SHAPE if seed != 1 else replace(SHAPE, reserves=None, intraday=False, peaks=False)

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gigafactory.planner import Setpoints, respond, rest
+from tests.effort import examples
 from tests.planner.naive_seconds import naive
 from tests.planner.response_cases import PLANT, calm, plants, seconds
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(plants(), st.data(), st.floats(0.0, 1.0))
 def test_the_naive_stepper_agrees(plant, data, filled):
     given_ = data.draw(seconds(plant))

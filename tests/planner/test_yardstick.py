@@ -18,6 +18,7 @@ from gigafactory.planner.yardstick import (
     naive,
     threshold,
 )
+from tests.effort import examples
 
 WORK = GroupShape("work", (0.6, 1.0), (300.0, 1000.0), 24.0)
 SITE = SiteShape(
@@ -96,7 +97,7 @@ def test_a_threshold_operator_looks_back_only() -> None:
     assert first.discharge_mw.max() > 0.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(0, 2**32))
 def test_nobody_beats_the_bound_at_its_own_steps(seed: int) -> None:
     r = np.random.default_rng(seed)

@@ -132,6 +132,7 @@ def test_a_burst_takes_no_more_than_its_rack_and_spares_no_node() -> None:
     assert short.min() > 0.7 * short.max()
 
 
+@pytest.mark.slow
 def test_repairs_are_lognormal() -> None:
     hazard = Hazard("gpu", 2e-5, 3600.0, repair_spread_factor=3.0)
     faults = draw(of(hazard), end_ns=20 * YEAR, rack_nodes=1)

@@ -23,6 +23,7 @@ from gigafactory.plant.island import (
     outlast,
     plan_shedding,
 )
+from tests.effort import examples
 
 DAY = dt.date(2030, 1, 1)
 
@@ -127,6 +128,7 @@ def test_weather_saves_fuel_and_is_dumped_when_too_much() -> None:
     assert of.served_mw.sum(axis=0) == pytest.approx(5.0)
 
 
+@pytest.mark.slow
 def test_shedding_in_time_by_hand() -> None:
     # 144 MWh of power in the tank and 72 h to go: 1 MW for all of it takes 72; the other 72 MWh
     # carry 6 MW for 12 h
@@ -161,6 +163,7 @@ def test_storage_does_not_bring_a_load_back() -> None:
     assert of.lasted_h.tolist() == [pytest.approx(2.0), 0.0]
 
 
+@pytest.mark.slow
 def test_the_tank_that_is_needed_by_hand() -> None:
     # 5 MW for 72 h from a generator that burns 2 MWh per MWh: 720 MWh
     loads = (Load("vital", 5.0, 1, protected=True), Load("research", 4.0, 2))
@@ -182,6 +185,7 @@ def test_it_says_when_it_cannot_last() -> None:
     assert plan.first_loss_h == pytest.approx(20.0)
 
 
+@pytest.mark.slow
 def test_work_is_saved_where_nothing_vital_suffers() -> None:
     loads = (
         Load("vital", 1.0, 1, protected=True),
@@ -198,6 +202,7 @@ def test_work_is_saved_where_nothing_vital_suffers() -> None:
     assert ("training", "work_lost") in kinds(none.outage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", [False, True])
 @pytest.mark.parametrize("fuel", [20.0, 37.0, 55.0])
 def test_no_plan_is_better(fuel: float, second: bool) -> None:
@@ -335,7 +340,7 @@ def test_what_always_holds(site: Island) -> None:
     check(site, outlast(site, DAY, 2.0))
 
 
-@settings(deadline=None, max_examples=6)
+@settings(deadline=None, max_examples=examples(6))
 @given(drawn_islands)
 def test_a_plan_never_serves_a_vital_load_less(site: Island) -> None:
     plan = plan_shedding(site, DAY, 2.0)

@@ -173,6 +173,7 @@ def test_refit_gives_the_committed_numbers(tool: ModuleType, data_dir: Path) -> 
     assert set(curves) == set(committed)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_node_power_gives_the_committed_numbers(tool: ModuleType, data_dir: Path) -> None:
     found = tool.node_power(data_dir / "compute")

@@ -36,6 +36,7 @@ from gigafactory.policy.limits import (
     spells,
     term_over,
 )
+from tests.effort import examples
 
 FIRST, LAST = dt.date(2025, 1, 1), dt.date(2025, 12, 31)
 POOL = PoolFacts("p", "s", "NL", 52.0, 5.0, "A", 100, jurisdictions=("NL",))
@@ -69,7 +70,7 @@ def asked(draw: st.DrawFn) -> tuple[TenantFacts, ProjectFacts]:
     return tenant, project
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(asked())
 def test_spells_say_for_every_day_what_its_own_verdict_says(
     case: tuple[TenantFacts, ProjectFacts],

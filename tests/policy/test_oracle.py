@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import asin, cos, radians, sin, sqrt
 from typing import TypeVar
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from gigafactory.policy import (
     TenantFacts,
     judge,
 )
+from tests.effort import examples
 
 DAY = dt.date(2025, 6, 1)
 EUROPE = "ATBEBGCYCZDEDKEEESFIFRGRHRHUIEISITLILTLULVMTNLNOPLPTROSESISK"
@@ -234,7 +236,7 @@ def pools(draw: st.DrawFn, name: str) -> PoolFacts:
     )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(tenants(), projects(), pools("a"), pools("b"), st.booleans())
 def test_the_rules_say_what_the_naive_reading_says(
     tenant: TenantFacts, project: ProjectFacts, one: PoolFacts, other: PoolFacts, governed: bool
@@ -255,6 +257,7 @@ def test_the_rules_say_what_the_naive_reading_says(
     assert judge(tenant, project, [one, other], DAY, governed=governed) == found
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(tenants(), projects(), pools("a"), st.booleans())
 def test_nothing_changes_before_the_day_it_says(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gigafactory.kernel import Rules
 from gigafactory.policy import GroupShare, QuotaTree, TenantShare, compile_quotas
+from tests.effort import examples
 
 THOUSANDTHS = 1000
 
@@ -42,7 +43,7 @@ def written(thousandths: int) -> float:
     return thousandths / 10 * 0.01
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     percents(), st.integers(1, 8000), st.sampled_from([1, 4, 8, 72]), st.integers(1, THOUSANDTHS)
 )

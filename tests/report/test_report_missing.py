@@ -53,6 +53,7 @@ def test_missing_columns_leave_a_note_and_no_figure(copy: Path, group: str) -> N
     assert page.crossed == []
 
 
+@pytest.mark.slow
 def test_bare_receipts_and_a_bare_summary_still_make_a_page(copy: Path) -> None:
     names = pq.read_schema(copy / "jobs.parquet").names
     bare = tuple(name for name in names if name not in ("job", "job_class", "state"))
@@ -63,6 +64,7 @@ def test_bare_receipts_and_a_bare_summary_still_make_a_page(copy: Path) -> None:
     assert "niet vastgelegd" in page.all("main")[0].text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lang", "said"), [("en", "Left out"), ("nl", "Weggelaten")])
 def test_a_run_from_before_there_were_shares_still_makes_a_page(
     copy: Path, lang: str, said: str
@@ -84,6 +86,7 @@ def test_a_run_from_before_there_were_shares_still_makes_a_page(
     assert len(page.all("svg")) == 8, "the other figures stand"
 
 
+@pytest.mark.slow
 def test_a_key_that_is_null_is_left_out_with_the_reason_the_run_gives(copy: Path) -> None:
     summary = json.loads((copy / "summary.json").read_text("utf-8"))
     for key in ("shares", "shares_of_tenants", "concentration", "by_tenant_group", "by_sector",
@@ -98,6 +101,7 @@ def test_a_key_that_is_null_is_left_out_with_the_reason_the_run_gives(copy: Path
     assert len(page.all("svg")) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [1, 9])
 def test_short_runs_make_a_page(tmp_path: Path, days: int) -> None:
     folder = write_run_folder(tmp_path / "short", days=days, jobs=0 if days == 1 else 20)

@@ -34,6 +34,7 @@ def rendered(
     return folder, html, Page(html)
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes_in_any_process(made_up: Path, copy: Path) -> None:
     code = "import sys,pathlib,gigafactory.report as r; r.write_report(pathlib.Path(sys.argv[1]))"
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
@@ -141,6 +142,7 @@ def test_synthetic_input_is_said_aloud(rendered: tuple[Path, str, Page]) -> None
     assert [word in element.text for element in shown] == [True, True]
 
 
+@pytest.mark.slow
 def test_names_cannot_write_into_the_page_and_measured_input_is_not_called_synthetic(
     copy: Path,
 ) -> None:
@@ -157,6 +159,7 @@ def test_names_cannot_write_into_the_page_and_measured_input_is_not_called_synth
     assert 'class="banner"' not in html
 
 
+@pytest.mark.slow
 def test_a_public_edition_names_no_tenant(copy: Path) -> None:
     whole = (copy / "report.html").read_text("utf-8")
     public = write_report(copy, public=True).read_text("utf-8")

@@ -167,6 +167,7 @@ def test_a_factory_that_promises_nothing_says_so(frame: Frame) -> None:
     assert len(section.pictures) == 1, "goodput alone"
 
 
+@pytest.mark.slow
 def test_limits_are_told_beside_what_was_used(frame: Frame) -> None:
     told = " ".join(map(str, _told(frame).points))
     for key in ("concentration.tenants.cap_share", "export.ceiling_share"):

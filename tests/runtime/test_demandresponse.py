@@ -49,6 +49,7 @@ def test_an_event_too_deep_names_who_is_in_conflict(factory: str) -> None:
         assert name in lines
 
 
+@pytest.mark.slow
 def test_what_runs_at_an_instant_is_what_is_planned_over(factory: str) -> None:
     ask = EventAsk(0.1, 0.5, at="2025-01-20T12:00")
     answer = answer_event(factory, ask)
@@ -72,6 +73,7 @@ def test_bad_asks_are_refused_with_every_problem() -> None:
     assert asked("0.25", 3.0, 20, "caps", None, None, 0).reduce_share == 0.25
 
 
+@pytest.mark.slow
 def test_the_measured_demonstration_is_compared(data_dir: Path) -> None:
     lines = "\n".join(demonstration_lines(data_dir))
     assert "0.8991" in lines

@@ -49,6 +49,7 @@ def test_a_job_that_waits_is_told_why_in_dutch(folder: Path) -> None:
     assert row["waited_for"] >= 0
 
 
+@pytest.mark.slow
 def test_a_refused_project_is_counted_and_told(folder: Path) -> None:
     jobs = pq.read_table(folder / "jobs.parquet").to_pylist()
     refused = [row for row in jobs if row["state"] == "refused"]

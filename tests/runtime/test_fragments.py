@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from gigafactory.engine.journal import frames
 from gigafactory.runtime.replay import rebuild
@@ -18,6 +19,7 @@ from gigafactory.testing.factories import (
 )
 
 
+@pytest.mark.slow
 def test_what_is_free_is_on_empty_nodes_or_between_jobs(tmp_path: Path) -> None:
     factory = SmallFactory((SmallSite((SmallPool("H100", 10), SmallPool("B200", 4))),))
     jobs = write_jobs(tmp_path / "jobs.csv", factory.pools, 900, 2.8, 4, 0.6)

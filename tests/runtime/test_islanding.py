@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunOptions, d
     return place, options, outcome.summary
 
 
+@pytest.mark.slow
 def test_the_training_falls_when_fuel_for_the_service_is_all_that_is_left(
     short: tuple[Path, RunOptions, dict[str, Any]],
 ) -> None:
@@ -110,6 +112,7 @@ def test_the_training_falls_when_fuel_for_the_service_is_all_that_is_left(
     assert summary["co2_kg"]["stack"] == pytest.approx(row["fuel_mwh"] * 263.9, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_it_comes_back_in_stages_and_by_the_ramp(
     short: tuple[Path, RunOptions, dict[str, Any]],
 ) -> None:
@@ -122,6 +125,7 @@ def test_it_comes_back_in_stages_and_by_the_ramp(
     assert c["it_mw"][OUTAGE.stop] < 0.8 * c["it_mw"][OUTAGE.start - 1], "not all at once"
 
 
+@pytest.mark.slow
 def test_a_tank_that_runs_dry_ends_the_service_at_a_known_hour(tmp_path: Path) -> None:
     options = dark(tmp_path, 1.5)
     outcome = start_run(options, out=tmp_path / "run")
@@ -139,6 +143,7 @@ def test_a_tank_that_runs_dry_ends_the_service_at_a_known_hour(tmp_path: Path) -
     assert not c["import_mw"][OUTAGE].any()
 
 
+@pytest.mark.slow
 def test_stopped_in_the_dark_and_resumed_is_undisturbed(
     short: tuple[Path, RunOptions, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -155,12 +160,14 @@ def test_stopped_in_the_dark_and_resumed_is_undisturbed(
     assert not verify(tmp_path / "run")[1]
 
 
+@pytest.mark.slow
 def test_an_announced_outage_buys_nothing_for_a_dead_cable(tmp_path: Path) -> None:
     told, untold = tmp_path / "told", tmp_path / "untold"
     bought = []
     for place, event in ((told, {"announced": moment(0, 0)}), (untold, {})):
         place.mkdir()
-        outcome = start_run(dark(place, STOCK_MWH, **event), out=place / "run")
+        options = replace(dark(place, STOCK_MWH, **event), days=2)  # the rest is not looked at
+        outcome = start_run(options, out=place / "run")
         bought.append(columns(outcome.folder)["day_ahead_mw"])
     first_day = slice(OUTAGE.start, 2 * 96)
     assert not bought[0][first_day].any(), "known the day before"

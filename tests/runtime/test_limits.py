@@ -212,6 +212,7 @@ def run(place: Path, days: int, seed: int = 5, **kept: Any) -> Outcome:
 # --- budgets -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=6)
 @given(
     budget=st.sampled_from([1.0, 40.0, 200.0, 500.0]),
@@ -355,6 +356,7 @@ def test_every_refusal_is_told_with_its_figures(
         assert {"en": "is refused: ", "nl": "wordt geweigerd: "}[lang] in told[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_an_interruption_changes_nothing(
     closing: tuple[Path, Outcome, Course], tmp_path: Path, stop: int
@@ -380,6 +382,7 @@ def test_a_job_refused_in_the_queue_is_in_no_queue(closing: tuple[Path, Outcome,
     assert not set(end.arrays["waiting.job"].tolist()) & set(course.refused)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("migration", ["placement", "full"])
 def test_work_that_moves_between_sites_is_closed_as_well(tmp_path: Path, migration: str) -> None:
     def change(raw: dict[str, Any]) -> None:
@@ -471,6 +474,7 @@ def shares(raw: dict[str, Any]) -> None:
 POOLS = (SmallSite((SmallPool("H100", 20), SmallPool("B200", 10))),)
 
 
+@pytest.mark.slow
 def test_papers_that_expire_cost_the_share_until_they_are_renewed(tmp_path: Path) -> None:
     def change(raw: dict[str, Any]) -> None:
         shares(raw)
@@ -523,7 +527,8 @@ def test_a_tenant_without_papers_has_no_share_from_the_first_day(tmp_path: Path)
     assert {c["node"] for c in (one["fields"] for one in told["changes"])} == {"reserve", "lab"}
 
 
-@pytest.mark.parametrize("days", [20, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("days", [20, 50])
 def test_what_a_group_left_unused_raises_its_share_for_a_month(tmp_path: Path, days: int) -> None:
     def change(raw: dict[str, Any]) -> None:
         shares(raw)

@@ -166,6 +166,7 @@ class Stopper(Quiet):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("day", [1, 3])
 def test_stopped_and_resumed_is_undisturbed(run, tmp_path, day):
     asked, whole = run
@@ -233,6 +234,7 @@ def test_nothing_decided_before_knows_what_comes_after(tmp_path):
     assert len(bids[0]) == len(bids[1]) == 2
 
 
+@pytest.mark.slow
 def test_bids_do_not_know_the_prices_they_meet(tmp_path):
     asked = options(tmp_path, factory())
     inputs = read_inputs(asked, Quiet())
@@ -267,6 +269,7 @@ def test_without_the_block_nothing_is_sold(tmp_path):
     assert not book.meter[:, :, M["fcr_sold_wh"] : M["afrr_down_energy_micro_eur"] + 1].any()
 
 
+@pytest.mark.slow
 def test_two_prices_cost_more_than_one_and_exposure_shares_the_difference(tmp_path):
     paid = {}
     for name, market in (
@@ -306,6 +309,7 @@ def test_what_cannot_be_kept_is_refused_in_plain_words(tmp_path, block, key, why
     assert any(key in p.field and why in p.why for p in told.value.problems), told.value.problems
 
 
+@pytest.mark.slow
 def test_work_that_agreed_is_slowed_and_metered(tmp_path):
     made = factory(
         battery_afrr=False, afrr_down="0 MW", fcr="0 MW", shed_bid="-500 EUR/MWh", called="100 %",

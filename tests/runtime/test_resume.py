@@ -40,7 +40,7 @@ class Crash(Quiet):
             raise RuntimeError("fell over")
 
 
-@pytest.mark.parametrize("day", [1, 2])
+@pytest.mark.parametrize("day", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_stopped_and_resumed_is_undisturbed(small_run: SmallRun, tmp_path: Path, day: int) -> None:
     stopped = start_run(small_run.options, Stopper(day), out=tmp_path / "run")
     assert not stopped.complete
@@ -57,6 +57,7 @@ def test_stopped_and_resumed_is_undisturbed(small_run: SmallRun, tmp_path: Path,
     assert not verify(folder)[1]
 
 
+@pytest.mark.slow
 def test_a_crash_between_two_snapshots_costs_only_time(
     small_run: SmallRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_crash_between_two_snapshots_costs_only_time(
     assert resumed.summary["digest"] == small_run.outcome.summary["digest"]
 
 
+@pytest.mark.slow
 def test_a_crash_before_any_snapshot_starts_over(small_run: SmallRun, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="fell over"):
         start_run(small_run.options, Crash(1), out=tmp_path / "run")

@@ -68,6 +68,7 @@ def moves(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
     return {name: np.concatenate(column) for name, column in parts.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("migration", ["none", "placement", "full"])
 def test_nothing_is_lost_or_doubled(tmp_path: Path, migration: str) -> None:
     # the cheap site has power from the second day on: then it is worth going there
@@ -85,6 +86,7 @@ def test_nothing_is_lost_or_doubled(tmp_path: Path, migration: str) -> None:
     assert max(jobs["moves"]) <= 3, "once when it came, and twice after that"
 
 
+@pytest.mark.slow
 def test_work_waits_less_where_it_may_move(tmp_path: Path) -> None:
     waits = [
         run(tmp_path / m, settings_of(m)).summary["jobs"]["wait_s"]["research"]["mean"]
@@ -93,6 +95,7 @@ def test_work_waits_less_where_it_may_move(tmp_path: Path) -> None:
     assert waits[1] < 0.8 * waits[0]
 
 
+@pytest.mark.slow
 def test_dear_power_is_left_alone_while_there_is_room_elsewhere(tmp_path: Path) -> None:
     there = []
     for migration in ("none", "placement"):
@@ -103,6 +106,7 @@ def test_dear_power_is_left_alone_while_there_is_room_elsewhere(tmp_path: Path) 
     assert there[1] < 0.5 * there[0]
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_is_undisturbed(tmp_path: Path) -> None:
     whole = run(tmp_path / "a", settings_of("full"))
     stopped = run(tmp_path / "b", settings_of("full"), progress=Stopper(1))
@@ -133,6 +137,7 @@ sources: {"*": "Made up, 2026, assumption"}
 """
 
 
+@pytest.mark.slow
 def test_replicas_of_a_service_never_leave_their_pool(tmp_path: Path) -> None:
     run(tmp_path, generated("full"), jobs=0)
     told = moves(tmp_path / "run")
@@ -143,6 +148,7 @@ def test_replicas_of_a_service_never_leave_their_pool(tmp_path: Path) -> None:
     assert run_problems(tmp_path / "run") == []
 
 
+@pytest.mark.slow
 def test_work_stays_where_its_rules_allow_it(tmp_path: Path) -> None:
     """The cheap site lies abroad: what must stay in the country runs at the dear one alone."""
     factory = generated("full", residency="nl")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +53,7 @@ def test_a_service_with_room_answers_nearly_all_in_time(tmp_path: Path) -> None:
     assert 0 < row["replicas_mean"] < row["replicas_peak"] == 8
 
 
+@pytest.mark.slow
 def test_too_little_power_answers_fewer_in_time(tmp_path: Path) -> None:
     enough = run(tmp_path / "a")
     tight = run(tmp_path / "b", firm=0.25, degradation="shed")

@@ -95,6 +95,7 @@ def moves_of(folder: Path) -> list[tuple[int, int, int]]:
     return found
 
 
+@pytest.mark.slow
 def test_without_anything_to_answer_jobs_fare_as_in_an_ordinary_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +152,7 @@ def test_golden_ramp_of_200_mhz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert done.summary["money"]["paid_eur"]["fcr_capacity"] == 0.0
 
 
+@pytest.mark.slow
 def test_a_trip_is_met_and_work_comes_back_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +186,7 @@ def test_a_trip_is_met_and_work_comes_back_in_order(
     assert not replay(done.folder)[1]
 
 
+@pytest.mark.slow
 def test_a_long_trip_cuts_work_off_and_it_begins_again_from_its_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +202,7 @@ def test_a_long_trip_cuts_work_off_and_it_begins_again_from_its_checkpoint(
     assert not verify(done.folder)[1]
 
 
+@pytest.mark.slow
 def test_a_limit_with_notice_is_kept_without_a_battery(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +217,7 @@ def test_a_limit_with_notice_is_kept_without_a_battery(
     assert c["import_mw"][24_000] > c["import_mw"][21_000]
 
 
+@pytest.mark.slow
 def test_afrr_is_followed_by_battery_and_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +230,7 @@ def test_afrr_is_followed_by_battery_and_work(
     assert block["afrr"]["up_mwh"] == pytest.approx(0.3 * FULL_MW, rel=0.05)
 
 
+@pytest.mark.slow
 @settings(max_examples=4, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(small_factories(), st.integers(0, 2**20), st.sampled_from(["synthetic", "ramp"]))
 def test_no_limit_is_exceeded_in_any_second(tmp_path_factory, factory, seed, trace):
@@ -250,6 +256,7 @@ def test_no_limit_is_exceeded_in_any_second(tmp_path_factory, factory, seed, tra
     assert not replay(done.folder)[1]
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_is_undisturbed(tmp_path: Path) -> None:
     site = SmallSite((SmallPool(nodes=8),), 1.1, battery=0.5)
     answer = {"fcr": f"{0.1 * site.full_mw} MW", "fcr_recovery": f"{0.05 * site.full_mw} MW"}

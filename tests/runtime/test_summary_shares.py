@@ -292,6 +292,7 @@ class _Stopper(Quiet):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_says_what_it_lacks_and_a_resumed_one_lacks_nothing(
     options: RunOptions, summary: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -306,6 +307,7 @@ def test_a_stopped_run_says_what_it_lacks_and_a_resumed_one_lacks_nothing(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "nl"])
 def test_the_report_of_the_run_is_written(folder: Path, lang: str) -> None:
     page = write_report(folder, lang).read_text("utf-8")

@@ -111,6 +111,7 @@ def contracted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ran(tmp_path_factory.mktemp("baseload"), {"energy.ppas": [terms]}, days=31)
 
 
+@pytest.mark.slow
 def test_a_baseload_month_is_settled_as_by_hand(contracted: Path) -> None:
     """50 kW in each of 31 x 24 hours is 37.2 MWh, at 60 EUR/MWh 2,232 EUR; 2 EUR each sold on."""
     (row,) = summary_of(contracted)["contracts"]
@@ -126,12 +127,14 @@ def test_a_baseload_month_is_settled_as_by_hand(contracted: Path) -> None:
     assert row["result_eur"] == pytest.approx(worth + 74.4 - 2232.0, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_every_quarter_takes_the_same_whatever_the_price(contracted: Path) -> None:
     accounts = columns(contracted, "accounts")
     assert set(accounts["contract.ppa.base_wh"].tolist()) == {12_500}
     assert columns(contracted, "series")["price_eur_per_mwh"].min() < 0.0
 
 
+@pytest.mark.slow
 def test_parties_get_their_shares_and_add_up(contracted: Path) -> None:
     (row,) = summary_of(contracted)["contracts"]
     cost, fee = row["cost_eur"], row["operating_fee_eur"]
@@ -144,6 +147,7 @@ def test_parties_get_their_shares_and_add_up(contracted: Path) -> None:
     assert int(sum(p.sum() for p in parts)) == round(row["result_eur"] * 1e6)
 
 
+@pytest.mark.slow
 def test_guarantees_sold_on_count_for_no_carbon(contracted: Path) -> None:
     told = summary_of(contracted)
     assert told["carbon"]["carbon_free_mwh"] == 0.0
@@ -246,6 +250,7 @@ def test_the_sea_saves_fresh_water_and_its_warming_is_logged(tmp_path: Path) -> 
 # --- water under caps ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_cap_is_reached_and_not_passed(tmp_path: Path) -> None:
     free = ran(tmp_path, TOWER, start=HOT_DAY)
     wanted = summary_of(free)["cooling"][0]
@@ -269,6 +274,7 @@ def test_a_cap_is_reached_and_not_passed(tmp_path: Path) -> None:
     assert told["short_mwh"] == pytest.approx(float(s["water_short_mw"].sum()) / 4, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_years_water_is_kept_for_hours_that_need_it_more(tmp_path: Path) -> None:
     """About half of what a year needs: two days of July get it in their warm quarters alone."""
     changes = {
@@ -286,6 +292,7 @@ def test_a_years_water_is_kept_for_hours_that_need_it_more(tmp_path: Path) -> No
     assert s["temperature_c"][wet].mean() > s["temperature_c"][dry].mean() + 2.0
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(
     st.sampled_from(["adiabatic", "evaporative"]),
@@ -306,6 +313,7 @@ def test_water_is_never_above_its_cap(
     assert summary_of(folder)["water_m3"] <= cap
 
 
+@pytest.mark.slow
 def test_water_counts_on_after_an_interruption(tmp_path: Path) -> None:
     changes = TOWER | {
         "sites.site0.water.cap": "60 m3",
@@ -341,6 +349,7 @@ HEAT: dict[str, Any] = {
 COP = 0.5 * 346.15 / 31.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("owner", ["site", "network"])
 def test_a_day_of_a_heat_pump(tmp_path: Path, owner: str) -> None:
     changes = {"sites.site0.heat": HEAT | {"pump": {"owner": owner}}}
@@ -365,6 +374,7 @@ def test_a_day_of_a_heat_pump(tmp_path: Path, owner: str) -> None:
     assert whole["money"]["heat_eur"] == pytest.approx(15 * sold, abs=0.01)
 
 
+@pytest.mark.slow
 def test_homes_by_the_rule_and_by_the_hour_stand_side_by_side(tmp_path: Path) -> None:
     folder = ran(tmp_path, {"sites.site0.heat": HEAT | {"pump": {"owner": "network"}}})
     (row,) = summary_of(folder)["heat"]["sites"]
@@ -406,6 +416,7 @@ NOISE: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_sensors_show_their_gaps_and_judge_measured_time(tmp_path: Path) -> None:
     gappy = NOISE | {"coverage": "60 %", "gap_h": 3, "allowed_h": 0}
     plume = {"name": "plume", "kind": "plume", "limit": 0, "coverage": "100 %"}
@@ -430,6 +441,7 @@ def test_sensors_show_their_gaps_and_judge_measured_time(tmp_path: Path) -> None
     assert np.corrcoef(dust - 16, s["it_mw"])[0, 1] > 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lang", "words"), [("en", "not shown"), ("nl", "niet aangetoond")])
 def test_the_report_tells_gaps_caps_contracts_and_carbon(
     tmp_path: Path, lang: str, words: str
@@ -462,6 +474,7 @@ def test_the_report_tells_gaps_caps_contracts_and_carbon(
         assert f'<data value="{value:.12g}" data-source="summary:{key}">' in page, key
 
 
+@pytest.mark.slow
 def test_a_limit_cannot_be_shown_within_while_a_gap_is_open(tmp_path: Path) -> None:
     quiet = NOISE | {"limit": 200, "coverage": "60 %", "gap_h": 3, "allowed_h": 0}
     folder = ran(tmp_path, {"sites.site0.monitoring": {"sensors": [quiet]}})

@@ -143,6 +143,7 @@ def test_import_stays_within_what_contracts_allow(whole: tuple[RunOptions, Path]
     assert (accounts["cost.total_micro_eur"] == total - invoiced).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("day", [1, 3])
 def test_resumed_is_whole_to_the_byte(
     whole: tuple[RunOptions, Path], tmp_path: Path, day: int
@@ -199,6 +200,7 @@ def test_nothing_is_known_before_it_is_announced(tmp_path: Path) -> None:
     assert (series.restricted_mw.to_numpy() > 0).sum() == 12
 
 
+@pytest.mark.slow
 @settings(max_examples=4)
 @example(seed=3, remaining=0, late=0, start=0, quarters=1)  # a call below what dark halls draw
 @given(
@@ -236,6 +238,7 @@ def test_any_contract_keeps_its_word(
     within_limits(place / "run", again)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(
     seed=st.integers(0, 2**32),

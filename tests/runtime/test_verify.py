@@ -52,6 +52,7 @@ def test_a_run_is_proved(small_run: SmallRun, capsys: pytest.CaptureFixture[str]
     assert "288 periods" in told
 
 
+@pytest.mark.slow
 def test_one_flipped_byte_in_any_file_is_found_and_the_file_named(copy: Path) -> None:
     assert {p.name for p in copy.iterdir()} == FILES
     for path in sorted(copy.iterdir()):
@@ -65,6 +66,7 @@ def test_one_flipped_byte_in_any_file_is_found_and_the_file_named(copy: Path) ->
     assert not verify(copy)[1]
 
 
+@pytest.mark.slow
 def test_what_is_missing_added_or_cut_is_named(copy: Path) -> None:
     for path in sorted(copy.iterdir()):
         data = path.read_bytes()

@@ -22,6 +22,7 @@ from gigafactory.testing.factories import (
     write_scenario,
 )
 from gigafactory.testing.proving import ROUNDING_WH, run_problems
+from tests.effort import examples
 
 
 @st.composite
@@ -65,7 +66,7 @@ def prove(
     return summary
 
 
-@settings(max_examples=6)
+@settings(max_examples=examples(6))
 @given(small_runs(days=1, jobs=300))
 def test_random_factories_balance(case: dict[str, Any]) -> None:
     prove(**case)

@@ -30,6 +30,7 @@ def options(place: Path, **changes: object) -> RunOptions:
     return RunOptions(**({"factory": str(path), "start": start, "days": 2} | changes))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_in_processes_that_hash_differently(
     tmp_path: Path,
 ) -> None:
@@ -49,6 +50,7 @@ def test_the_same_seed_gives_the_same_bytes_in_processes_that_hash_differently(
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_nought_is_a_seed_and_seeds_differ(tmp_path: Path) -> None:
     digests = {
         seed: start_run(options(tmp_path, seed=seed, days=1), out=tmp_path / f"s{seed}").summary[

@@ -144,7 +144,9 @@ def world(
     return place, inputs, turned(inputs, place / "base.gfj")
 
 
-@pytest.mark.parametrize("hour", [30.25, 48.0, 61.5])
+@pytest.mark.parametrize(
+    "hour", [30.25, *(pytest.param(h, marks=pytest.mark.slow) for h in (48.0, 61.5))]
+)
 def test_nothing_that_comes_later_changes_what_was(
     world: tuple[Path, Inputs, list[Any]], hour: float
 ) -> None:
@@ -165,6 +167,7 @@ def test_nothing_that_comes_later_changes_what_was(
     assert course[len(until(base, instant)) :] != base[len(until(base, instant)) :]
 
 
+@pytest.mark.slow
 def test_no_event_is_felt_before_it_happens(world: tuple[Path, Inputs, list[Any]]) -> None:
     place, inputs, base = world
     begin = dt.datetime.combine(FIRST_DAY, dt.time()) + dt.timedelta(hours=37)
@@ -193,6 +196,7 @@ def test_no_event_is_felt_before_it_happens(world: tuple[Path, Inputs, list[Any]
     assert course != base
 
 
+@pytest.mark.slow
 def test_the_test_can_fail(world: tuple[Path, Inputs, list[Any]]) -> None:
     """A price that is known already changes the plan made from it."""
     place, inputs, base = world

@@ -71,6 +71,7 @@ def prove(factory: SmallFactory, days: int, happens: list[Any], seed: int) -> No
             assert row["import_mwh"] == row["export_mwh"] == 0.0, row
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(islands(days=1))
 def test_islands_balance_and_import_nothing(case: dict[str, Any]) -> None:

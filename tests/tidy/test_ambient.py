@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 
 import pytest
 
@@ -83,10 +84,10 @@ def kind_of(node: ast.Call, imported: dict[str, str]) -> str:
     return "write" if opens_for_writing(node, name) else ""
 
 
-def imports(tree: ast.Module) -> dict[str, str]:
+def imports(nodes: Iterable[ast.AST]) -> dict[str, str]:
     """Local name to full name of everything imported."""
     names = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module:
             names |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
         elif isinstance(node, ast.Import):
@@ -99,9 +100,10 @@ def imports(tree: ast.Module) -> dict[str, str]:
 
 def ambient(module: Module) -> list[str]:
     """Every ambient call of a module that is neither allowed there nor excused on its line."""
-    imported = imports(module.tree)
+    nodes = list(ast.walk(module.tree))
+    imported = imports(nodes)
     found = []
-    for node in ast.walk(module.tree):
+    for node in nodes:
         if not isinstance(node, ast.Call):
             continue
         kind = kind_of(node, imported)

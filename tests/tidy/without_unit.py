@@ -15,6 +15,11 @@ _PANEL = "numbers to draw; their unit is in the panel's title"
 
 ALLOWED: dict[str, str] = {
     "adapters/datasets.py:Dataset.about_mb": "MB is a size in bytes and no unit of the model",
+    "assess/circular.py:AfterFirstLife.kept": "a number of accelerators",
+    "assess/circular.py:AfterFirstLife.recycled": "a number of accelerators",
+    "assess/footprint.py:Factor.value": _KEYS,
+    "assess/footprint.py:Span.high": "in the unit of what is spanned, which names it",
+    "assess/footprint.py:Span.low": "in the unit of what is spanned, which names it",
     "assess/results.py:Assessment.scores": "in the unit of the finding of the same name",
     "engine/journal.py:Frame.arrays": _KEYS,
     "grid/figures.py:Figure.value": _KEYS,

@@ -17,6 +17,8 @@ from gigafactory.kernel import JobState, Pool
 from gigafactory.ledger.facts import MOVE, MOVES, REFUSE
 
 _AWAY, _FUTURE = int(JobState.AWAY), int(JobState.FUTURE)
+#: Columns of moves of a period in which nothing was decided.
+_NOTHING: dict[str, npt.NDArray[Any]] = {n: np.zeros(0, t) for n, t in MOVES.items()}
 
 
 class Place(Protocol):
@@ -166,6 +168,8 @@ class Placement:
 
     def drain(self) -> dict[str, npt.NDArray[Any]]:
         """What was decided since the last call, as columns of moves."""
+        if not self._noted:
+            return _NOTHING
         rows = np.array(self._noted, np.int64).reshape(-1, 6)
         self._noted.clear()
         names = ("kind", "job", "t_ns", "why", "pool", "width")

@@ -227,11 +227,16 @@ class TwinSite:
         self, plant: TwinSite | DryPlant, period: int, it_mw: float
     ) -> tuple[float, float, float, float]:
         grid = self.it_grid_mw
-        at = min(int(np.searchsorted(grid, it_mw, side="right")) - 1, len(grid) - 2)
-        share = (it_mw - grid[at]) / (grid[at + 1] - grid[at])
+        at = min(int(grid.searchsorted(it_mw, "right")) - 1, len(grid) - 2)
+        both = slice(at, at + 2)
+        below, above = grid[both].tolist()
+        share = (it_mw - below) / (above - below)
         cooling, losses, heat, water = (
-            float(t[period, at] + share * (t[period, at + 1] - t[period, at]))
-            for t in (plant.cooling_mw, plant.losses_mw, plant.heat_mw, plant.water_m3_per_h)
+            low + share * (high - low)
+            for low, high in (
+                t[period, both].tolist()
+                for t in (plant.cooling_mw, plant.losses_mw, plant.heat_mw, plant.water_m3_per_h)
+            )
         )
         return cooling, losses, heat, water if it_mw > 0.0 else 0.0
 
@@ -332,8 +337,7 @@ def read_site(
         hours: length of the period.
         generators: takes what own generators did, [generators, columns].
     """
-    used_uwh, idle_fine, service_ns = it
-    wh = hours * 1e6
+    (used_uwh, idle_fine, service_ns), wh = it, hours * 1e6
     idle_uwh, site.idle_rest = divmod(idle_fine + site.idle_rest, _MW_NS_PER_UWH)
     it_wh, site.it_rest_uwh = divmod(used_uwh + idle_uwh + site.it_rest_uwh, 1_000_000)
     it_mw = (used_uwh + idle_uwh) / 1e12 / hours
@@ -355,11 +359,12 @@ def read_site(
         "losses_wh": c["losses"].take(done.losses_mw * wh),
         "charge_wh": c["charge"].take(done.charge_mw * wh),
         "heat_pump_wh": c["heat_pump"].take(work * wh),
+        "dumped_wh": c["dumped"].take(done.dumped_mw * wh),
     }
     discharge_wh = c["discharge"].take(done.discharge_mw * wh)
-    values["dumped_wh"] = c["dumped"].take(done.dumped_mw * wh)
     rows = _read_own(site, period, made, hours)
-    net, discharge_wh = _close(site, period, wh, values, discharge_wh, rows, walked)
+    made_wh, cooled_ml = rows[:, (_MADE_WH, _WATER_ML)].sum(axis=0).tolist()
+    net, discharge_wh = _close(site, period, wh, values, discharge_wh, made_wh, walked)
     if site.own is not None:
         generators[list(site.own.number)] = rows
     site.limit_missed_wh += max(net - int(site.import_limit_mw(period) * wh) - 2, 0)
@@ -369,7 +374,7 @@ def read_site(
         site.guard.take(water_ml)
     return values | {
         "discharge_wh": discharge_wh,
-        "generation_wh": int(rows[:, _MADE_WH].sum()),
+        "generation_wh": made_wh,
         "import_wh": max(net, 0),
         "export_wh": max(-net, 0),
         "it_idle_uwh": idle_uwh,
@@ -378,7 +383,7 @@ def read_site(
         "heat_network_wh": c["heat_network"].take(pumped * wh),
         "heat_demand_wh": round(wanted * wh),
         "breach_micro_eur": done.breach_micro_eur,
-        "water_ml": water_ml + int(rows[:, _WATER_ML].sum()),
+        "water_ml": water_ml + cooled_ml,
         "water_short_s": round(hours * 3600) if short else 0,
         "water_short_wh": c["water_short"].take(short * wh),
         **_read_market(site, period, order, wh),
@@ -473,7 +478,7 @@ def _close(
     wh: float,
     values: dict[str, int],
     discharge_wh: int,
-    rows: Ints,
+    made_wh: int,
     walked: bool,
 ) -> tuple[int, int]:
     """Let whole Wh balance: what rounding leaves may not cross a cable that may not carry it.
@@ -483,7 +488,6 @@ def _close(
     """
     c = site.carries
     allowed_wh = int(min(site.export_mw, max(float(site.limit_mw[period]), 0.0)) * wh)
-    made_wh = int(rows[:, _MADE_WH].sum())
     excess = discharge_wh + made_wh - sum(values.values()) - allowed_wh
     # in an island it is burnt there and then: the battery has given it
     over_wh = 0 if site.islanded(period) else min(max(excess, 0), discharge_wh)

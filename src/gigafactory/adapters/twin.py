@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gigafactory.adapters.placement import Placement
 from gigafactory.adapters.reserves import Called
 from gigafactory.adapters.site import SiteOrder, TwinSite, read_reserves, read_site
-from gigafactory.kernel import GroupReading, Kind, Pool, PoolReading, Records, Why
+from gigafactory.kernel import Kind, Pool, PoolReading, Records, Why
 from gigafactory.ledger import (
     GENERATOR_COLUMNS,
     GROUP_COLUMNS,
@@ -29,6 +29,7 @@ from gigafactory.units import NS_PER_H, NS_PER_S
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+_PREEMPT = int(Kind.PREEMPT)
 _USED_NS, _USED_UWH = (GROUP_COLUMNS.index(name) for name in ("used_ns", "used_uwh"))
 #: Real numbers that describe a period of a site, beside what the ledger counts.
 SENSES = (
@@ -115,6 +116,9 @@ class Twin:
         self.contract_carries = [(Carry(), Carry()) for _ in contract_site]
         self.generators = sum(len(s.own.number) for s in sites if s.own is not None)
         self._asked = [0] * len(pools)
+        self._pools_of = [
+            [i for i, p in enumerate(pools) if p.site == s] for s in range(len(sites))
+        ]
         nodes = len(pools[0].kernel.spec.rules.parent)
         self._share_s = np.zeros((len(pools), nodes, len(SHARE_COLUMNS)), np.int64)
         self._share_rest = np.zeros_like(self._share_s)
@@ -140,7 +144,8 @@ class Twin:
         """
         readings = [place.kernel.read() for place in self.pools]
         self._take_shares(readings)
-        groups = np.stack([self._group_row(r.groups) for r in readings])
+        groups = self._group_rows(readings)
+        used_ns, used_uwh = groups[:, :, (_USED_NS, _USED_UWH)].sum(axis=1).T.tolist()
         pools = np.array(
             [self._pool_row(p, r, period) for p, r in zip(self.pools, readings, strict=True)]
         )
@@ -149,19 +154,17 @@ class Twin:
         contracts = self._read_contracts(period, orders)
         generators = np.zeros((self.generators, len(GENERATOR_COLUMNS)), np.int64)
         for s, site in enumerate(self.sites):
-            mine = [i for i, place in enumerate(self.pools) if place.site == s]
+            mine = self._pools_of[s]
             idle_fine = sum(
-                (readings[i].service_ns - int(groups[i, :, _USED_NS].sum()))
-                * self.pools[i].kernel.spec.idle_power_mw
+                (readings[i].service_ns - used_ns[i]) * self.pools[i].kernel.spec.idle_power_mw
                 for i in mine
             )
             service_ns = sum(readings[i].service_ns for i in mine)
-            used_uwh = int(groups[mine, :, _USED_UWH].sum())
-            it = (used_uwh, idle_fine, service_ns)
+            it = (sum(used_uwh[i] for i in mine), idle_fine, service_ns)
             values = read_site(site, period, orders[s], it, self._hours(period), generators)
             values["guaranteed_wh"] = self._guaranteed_wh(s, contracts)
             values["data_mb"] = int(self.data_mb[s])
-            shed_mw = self._shed_mw(groups[mine], orders[s].called, period)
+            shed_mw = self._shed_mw(groups, s, orders[s].called, period)
             values |= read_reserves(site, orders[s].called, shed_mw, self._hours(period))
             meter[s] = [values.get(name, 0) for name in METERS]
             senses[s, :-CONTRACT_SENSES] = self._sense(s, period, orders[s])
@@ -175,11 +178,10 @@ class Twin:
 
     def _take_shares(self, readings: list[PoolReading]) -> None:
         """Add what the nodes of the quota trees held, in whole seconds, the remainder carried."""
-        for p, reading in enumerate(readings):
-            fine = reading.quotas + self._share_rest[p]
-            whole = fine // NS_PER_S
-            self._share_rest[p] = fine - whole * NS_PER_S
-            self._share_s[p] += whole
+        fine = np.array([reading.quotas for reading in readings]) + self._share_rest
+        whole = fine // NS_PER_S
+        self._share_rest[...] = fine - whole * NS_PER_S
+        self._share_s += whole
 
     def read_shares(self) -> Ints:
         """What the nodes of the quota trees held since the last reading, int64[pools, nodes, 3]."""
@@ -198,12 +200,18 @@ class Twin:
             rows.append((int(free[free > 0].sum()), empty, *most))
         return np.array(rows, np.int64)
 
-    def _group_row(self, r: GroupReading) -> Ints:
-        columns = (
-            r.used_ns, r.work_ns, r.slowed_ns, r.paused_ns, r.lost_ns, r.failed_ns,
-            r.preempted_ns, r.restart_ns, r.used_uwh, r.energy_uwh, r.running,
-        )  # fmt: skip
-        return np.stack(columns, axis=1)[: self.classes]
+    def _group_rows(self, readings: list[PoolReading]) -> Ints:
+        """Readings of the groups, int64[pools, classes, len(GROUP_COLUMNS)]."""
+        columns = [
+            column
+            for g in (r.groups for r in readings)
+            for column in (
+                g.used_ns, g.work_ns, g.slowed_ns, g.paused_ns, g.lost_ns, g.failed_ns,
+                g.preempted_ns, g.restart_ns, g.used_uwh, g.energy_uwh, g.running,
+            )
+        ]  # fmt: skip
+        rows = np.concatenate(columns).reshape(len(readings), len(GROUP_COLUMNS), -1)
+        return np.ascontiguousarray(rows[:, :, : self.classes].transpose(0, 2, 1))
 
     def _pool_row(self, place: PoolPlace, r: PoolReading, period: int) -> tuple[int, ...]:
         span = int(self.edges_ns[period + 1] - self.edges_ns[period])
@@ -251,17 +259,19 @@ class Twin:
             order.envelope_mw,
         )
 
-    def _shed_mw(self, groups: Ints, called: Called | None, period: int) -> float:
+    def _shed_mw(self, groups: Ints, s: int, called: Called | None, period: int) -> float:
         """What slowed work drew less, MW of site power: metered hours at work times the drop.
 
         Args:
-            groups: readings of the site's pools, [pools, classes, columns].
+            groups: readings of all pools, [pools, classes, columns].
+            s: the site.
             called: with the drop of each.
             period: its number.
         """
         if called is None or called.drop_w is None:
             return 0.0
-        at_work = groups[:, :, _USED_NS] / int(self.edges_ns[period + 1] - self.edges_ns[period])
+        used_ns = groups[self._pools_of[s], :, _USED_NS]
+        at_work = used_ns / int(self.edges_ns[period + 1] - self.edges_ns[period])
         return float((at_work * called.drop_w).sum()) / 1e6
 
     def _job_facts(
@@ -278,24 +288,28 @@ class Twin:
             "width": [r.width for r in records],
             "why": reasons,
             "lost_ns": [r.lost_ns for r in records],
-            "pool": [np.full(len(r), i, np.int8) for i, r in enumerate(records)],
+            "pool": [np.arange(len(records), dtype=np.int8).repeat([len(r) for r in records])],
         }
         moves: dict[str, npt.NDArray[Any]] = {
             name: np.concatenate([decided[name], *parts]) for name, parts in happened.items()
         }
-        parts: dict[str, list[npt.NDArray[Any]]] = {}
+        parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in self.pools[0].asks}
         for i, place in enumerate(self.pools):
             first, last = self._asked[i], int(place.kernel.state.v[0]["arrival"])
             self._asked[i] = last
             here = self.placement.home[place.jobs[first:last]] == i
+            everyone = bool(here.all())  # as it nearly always is: then nothing is picked
             for name, column in place.asks.items():
-                parts.setdefault(name, []).append(column[first:last][here])
+                came = column[first:last]
+                parts[name].append(came if everyone else came[here])
         return moves, {name: np.concatenate(columns) for name, columns in parts.items()}
 
     @staticmethod
     def _why(place: PoolPlace, records: Records) -> npt.NDArray[np.int32]:
         """Reasons of moves, the job that made another one go by its number in the run."""
-        preempted = records.kind == int(Kind.PREEMPT)
+        preempted = records.kind == _PREEMPT
+        if not preempted.any():
+            return records.why
         why = np.where(preempted, -1, records.why)
         known = preempted & (records.why >= 0)
         why[known] = place.jobs[records.why[known]]

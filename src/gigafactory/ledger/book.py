@@ -331,12 +331,7 @@ class Book:
             self._post_money(now, site)
         self._share_out(now)
         self._post_asks()
-        self._post_moves(
-            {
-                name: np.concatenate([f.moves[name] for f in self._waiting])
-                for name in self._waiting[0].moves
-            },
-        )
+        self._post_moves(self._of_day([facts.moves for facts in self._waiting]))
         self._waiting.clear()
 
     def _of_site(self, site: int) -> list[int]:
@@ -498,27 +493,28 @@ class Book:
             used = self.group[now, ..., _G["used_uwh"]][:, mine].sum(axis=1)
             idle = self.meter[now, site, _M["it_idle_uwh"]]
             for k in range(now.stop - now.start):
-                energy = [*map(int, used[k]), int(idle[k])]
+                at = now.start + k
+                energy = [*used[k].tolist(), int(idle[k])]
                 total = sum(energy)
                 if total == 0:
-                    at = now.start + k
                     self.shared[at, site, classes] = self.shared_total[at, site]
                     continue
-                for c in range(len(SHARED)):
-                    rate = int(self.shared_total[now.start + k, site, c]) * FINE // total
-                    rates[k, mine, c] = rate
-                    for g in range(classes + 1):
-                        self.shared[now.start + k, site, g, c] = energy[g] * rate // FINE
+                rate = [units * FINE // total for units in self.shared_total[at, site].tolist()]
+                rates[k, mine] = rate
+                self.shared[at, site] = [[uwh * each // FINE for each in rate] for uwh in energy]
         self.integrals.extend(now.start, self.group[now][..., _G["energy_uwh"]], rates)
 
     def _post_asks(self) -> None:
-        for facts in self._waiting:
-            asks = facts.asks
-            if len(asks["job"]):
-                job = asks["job"]
-                self.receipt[0, job] = asks["submit_ns"]
-                for name, column in self.ask.items():
-                    column[job] = asks[name]
+        asks = self._of_day([facts.asks for facts in self._waiting])
+        job = asks["job"]
+        self.receipt[0, job] = asks["submit_ns"]
+        for name, column in self.ask.items():
+            column[job] = asks[name]
+
+    @staticmethod
+    def _of_day(each: list[dict[str, Any]]) -> dict[str, Any]:
+        """Columns of the facts of a day, one after the other."""
+        return {name: np.concatenate([some[name] for some in each]) for name in each[0]}
 
     def _post_moves(self, moves: dict[str, Any]) -> None:
         """Close segments: match each close with the open before it, and write its receipt."""

@@ -86,6 +86,14 @@ def forecast(
         raise ValueError(f"{chosen!r} is no forecasting method; choose one of {', '.join(CHOICES)}")
     if horizon < 0:
         raise ValueError(f"a horizon of {horizon} periods; write 0 or more")
+    asked = (name, horizon, chosen)
+    if asked not in information.forecasts:
+        information.forecasts[asked] = _made(information, name, horizon, chosen)
+    return information.forecasts[asked]
+
+
+def _made(information: Information, name: str, horizon: int, chosen: str) -> Forecast:
+    """A forecast by a method; its values are read-only, since who asks again gets the same."""
     calendar = information.calendar
     begin, end = information.period, min(information.period + horizon, calendar.periods)
     certain = max(0, min(information.known(name), end) - begin)
@@ -95,6 +103,7 @@ def forecast(
         values[:, :certain] = information.history(name)[begin : begin + certain]
     if begin + certain < end:
         values[:, certain:], used = _unknown(information, name, begin + certain, end, chosen)
+    values.setflags(write=False)
     return Forecast(
         name,
         information.now_ns,

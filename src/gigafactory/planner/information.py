@@ -86,9 +86,14 @@ class Information:
         calendar: the market periods.
         now_ns: the instant.
         period: the first period that has not ended; everything before it is metered.
+        forecasts: what was forecast from it, by what was asked. Nothing in it ever changes, so
+            neither does what is expected.
     """
 
-    __slots__ = ("_by_hour", "_known", "calendar", "now_ns", "period")
+    __slots__ = (
+        "_before", "_by_hour", "_digests", "_known", "_totals", "calendar", "forecasts", "now_ns",
+        "period",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -107,7 +112,15 @@ class Information:
             self._known[name] = np.asarray(values, dtype=np.float64)[:ended]
         for values in self._known.values():
             values.setflags(write=False)
-        self._by_hour: dict[str, tuple[Array, bytes]] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing was derived from what is known yet."""
+        self._by_hour: dict[str, Array] = {}
+        self._digests: dict[str, bytes] = {}
+        self._totals: dict[str, Array] = {}
+        self._before: dict[int, Information] = {}
+        self.forecasts: dict[tuple[str, int, str], Forecast] = {}
 
     def earlier(self, at_ns: int) -> Information:
         """What was known at an earlier instant. Only takes away, so it cannot look ahead either.
@@ -122,41 +135,52 @@ class Information:
             raise NotYetKnownError(
                 f"{utc_text(at_ns)} lies after {utc_text(self.now_ns)}; only less can be known"
             )
+        if at_ns in self._before:
+            return self._before[at_ns]
         before = object.__new__(Information)
-        before.calendar, before.now_ns, before._by_hour = self.calendar, at_ns, {}
+        before.calendar, before.now_ns = self.calendar, at_ns
+        before._begin()
         before.period = int(np.searchsorted(self.calendar.start_ns[1:], at_ns, side="right"))
         published = published_until(self.calendar, at_ns)
         before._known = {
             name: values[: published if name == "price" else before.period]
             for name, values in self._known.items()
         }
+        self._before[at_ns] = before
         return before
 
     def hourly(self, name: str) -> Array:
         """Hourly means of all known whole hours from the calendar's begin on, oldest first."""
-        return self._hours(name)[0]
+        if name not in self._by_hour:
+            hourly = self._hours(name)
+            hourly.setflags(write=False)
+            self._by_hour[name] = hourly
+        return self._by_hour[name]
+
+    def hourly_total(self, name: str) -> Array:
+        """Sum of `hourly` before each hour, and of all of it at the end."""
+        if name not in self._totals:
+            total = np.concatenate([[0.0], np.cumsum(self.hourly(name))])
+            total.setflags(write=False)
+            self._totals[name] = total
+        return self._totals[name]
 
     def fingerprint(self, name: str) -> bytes:
         """A digest of `hourly`, for telling whether something learned from it is still current."""
-        return self._hours(name)[1]
+        if name not in self._digests:
+            hourly = self.hourly(name)
+            self._digests[name] = hashlib.blake2b(hourly.tobytes(), digest_size=16).digest()
+        return self._digests[name]
 
-    def _hours(self, name: str) -> tuple[Array, bytes]:
-        if name not in self._by_hour:
-            per_hour = S_PER_H // self.calendar.period_s
-            if name == "wet_bulb":
-                warm, damp = self.hourly("temperature"), self.hourly("humidity")
-                hourly = np.asarray(wet_bulb_c(warm, damp) if len(warm) else warm)
-            else:
-                values = self._known[name]
-                whole = len(values) // per_hour * per_hour
-                hourly = sum(
-                    (values[k:whole:per_hour] for k in range(1, per_hour)), values[:whole:per_hour]
-                )
-                hourly = hourly / per_hour
-            hourly.setflags(write=False)
-            digest = hashlib.blake2b(hourly.tobytes(), digest_size=16).digest()
-            self._by_hour[name] = hourly, digest
-        return self._by_hour[name]
+    def _hours(self, name: str) -> Array:
+        if name == "wet_bulb":
+            warm, damp = self.hourly("temperature"), self.hourly("humidity")
+            return np.array(wet_bulb_c(warm, damp) if len(warm) else warm)
+        per_hour = S_PER_H // self.calendar.period_s
+        values = self._known[name]
+        whole = len(values) // per_hour * per_hour
+        total = sum((values[k:whole:per_hour] for k in range(1, per_hour)), values[:whole:per_hour])
+        return np.asarray(total / per_hour)
 
     def known(self, name: str) -> int:
         """How many periods from the calendar's first on are known of a signal."""

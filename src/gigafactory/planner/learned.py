@@ -4,8 +4,7 @@ Everything is hourly and laid out in rows, one per past day at the same local ho
 answer is how the 48 hours after the last known one strayed from the mean course of the four weeks
 before it; its features are how the days before strayed, the day of the week and the season, other
 signals as they were at the hour of issue, and the day-ahead prices published by then: those tell
-what the market expected of wind and sun. One regression (scikit-learn's `Ridge`) answers for all 48
-hours at once.
+what the market expected of wind and sun. One ridge regression answers for all 48 hours at once.
 
 Its spread comes from errors it made on days it was not fitted on (five blocks of days, each held
 out once), the latest weighted most, hour by hour.
@@ -28,7 +27,7 @@ import numpy.typing as npt
 
 from gigafactory.grid.calendar import MarketCalendar
 from gigafactory.planner.information import PUBLISHED_HOUR, QUANTILES, Array, Information
-from gigafactory.planner.methods import METHODS, course_of, mean_course
+from gigafactory.planner.methods import METHODS, courses_of, mean_course
 from gigafactory.units import NS_PER_H, S_PER_H
 
 Ints = npt.NDArray[np.int64]
@@ -129,11 +128,11 @@ def learned(information: Information, name: str, begin: int, end: int) -> Array 
     fit = _current(information, name, rows)
     if fit is None:
         return None
-    x, course, top = _features(information, calendar, name, _last(rows, 1))
+    x, course, days = _features(information, calendar, name, _last(rows, 1))
     middle = course[0] + fit.constant + ((x[0] - fit.mean) / fit.scale) @ fit.weights
     by_hour = middle[None, :] + fit.spread
     if name == "solar":  # no more than the same hour brought in the last weeks; nothing at night
-        by_hour = np.minimum(by_hour, top[0][None, :])
+        by_hour = np.minimum(by_hour, np.tile(days.max(axis=0), 2))
     hour = np.arange(begin, end) // per_hour - int(rows.first[-1])
     reached = int(np.searchsorted(hour, REACH_H))
     values = by_hour[:, hour[:reached]]
@@ -160,7 +159,8 @@ def _within_the_hour(information: Information, name: str, begin: int, end: int) 
     low, high = begin // per_hour * per_hour, -(-end // per_hour) * per_hour
     past = information.history(name, method.days * 24 * per_hour)
     known = information.known(name)
-    course = course_of(past, calendar, slice(known - len(past), known), method, slice(low, high))
+    behind = slice(known - len(past), known)
+    course, _ = courses_of(past, calendar, behind, method, slice(low, high))
     by_hour = course.reshape(-1, per_hour)
     return np.asarray((by_hour - by_hour.mean(axis=1)[:, None]).ravel()[begin - low : end - low])
 
@@ -186,11 +186,11 @@ def _last(rows: _Rows, count: int) -> _Rows:
 def _features(
     information: Information, calendar: MarketCalendar, name: str, rows: _Rows
 ) -> tuple[Array, Array, Array]:
-    """Features, mean course and largest values of all rows but the first `COURSE_DAYS`.
+    """Features and mean course of all rows but the first `COURSE_DAYS`.
 
     Returns:
-        Features of shape [N, F], the course of the hours to come and the largest value of each
-        of them in the same days, of shape [N, REACH_H].
+        Features of shape [N, F], the course of the hours to come of shape [N, REACH_H], and what
+        became of the day of each row that has ended, of shape [COURSE_DAYS + N - 1, 24].
     """
     hourly, per_hour = information.hourly(name), S_PER_H // calendar.period_s
     first, n = rows.first, len(rows.first)
@@ -229,12 +229,10 @@ def _features(
     ]
     issued = rows.issued[COURSE_DAYS:]
     for other in BESIDE.get(name, ()):
-        parts.append(_beside(information.hourly(other), issued))
+        parts.append(_beside(information, other, issued))
         if other == "price":
             parts.append(_published(information, calendar, issued))
-    windows = np.lib.stride_tricks.sliding_window_view(days, COURSE_DAYS, axis=0)
-    top = windows.max(axis=2)
-    return np.concatenate(parts, axis=1), base, np.concatenate([top, top], axis=1)
+    return np.concatenate(parts, axis=1), base, days
 
 
 def _courses(days: Array, off: Array) -> Array:
@@ -256,13 +254,12 @@ def _courses(days: Array, off: Array) -> Array:
     return np.where(off[COURSE_DAYS:] > 0.5, np.tile(at_off, 2), np.tile(at_on, 2))
 
 
-def _beside(hourly: Array, issued: Ints) -> Array:
+def _beside(information: Information, other: str, issued: Ints) -> Array:
     """Another signal as it was at the hour of issue: latest value and means, [N, 4]."""
-    total = np.concatenate([[0.0], np.cumsum(hourly)])
-    at = issued
+    total, at = information.hourly_total(other), issued
     return np.stack(
         [
-            hourly[at - 1],
+            information.hourly(other)[at - 1],
             (total[at] - total[at - 3]) / 3.0,
             (total[at] - total[at - 24]) / 24.0,
             (total[at - 24] - total[at - 48]) / 24.0,
@@ -348,23 +345,33 @@ def _trust(said: Array, came: Array, weight: Array) -> Array:
 
 
 def _ridge(x: Array, y: Array, weight: Array) -> tuple[Array, Array]:
-    """Weights [F, K] and constants [K] of a ridge regression."""
-    # Imported here: it takes a second or two, which the command line should not wait for.
-    from sklearn import config_context
-    from sklearn.linear_model import Ridge
+    """Weights [F, K] and constants [K] of a ridge regression, by its normal equations.
 
-    with config_context(assume_finite=True, skip_parameter_validation=True):
-        made = Ridge(alpha=RIDGE, solver="cholesky").fit(x, y, sample_weight=weight)
-    return np.asarray(made.coef_.T), np.asarray(made.intercept_)
+    The same steps as scikit-learn's `Ridge` with `solver="cholesky"`, to the last bit, without the
+    second or two that loading it takes. With fewer rows than features the equations of the rows are
+    the smaller ones.
+    """
+    # Imported here: the command line should not wait for it.
+    from scipy.linalg import solve
+
+    centre, level = np.average(x, axis=0, weights=weight), np.average(y, axis=0, weights=weight)
+    root = np.sqrt(weight)[:, None]
+    x, y = (x - centre) * root, (y - level) * root
+    wide = x.shape[1] > x.shape[0]
+    gram = x @ x.T if wide else x.T @ x
+    gram.flat[:: len(gram) + 1] += RIDGE
+    found = solve(gram, y if wide else x.T @ y, assume_a="pos", check_finite=False)
+    weights = x.T @ found if wide else found
+    return np.asarray(weights), np.asarray(level - centre @ weights)
 
 
 @cache
 def _one_thread() -> Any:
     """Holds linear algebra to one thread, so that sums have one order whatever the machine.
 
-    It looks once at the libraries that are loaded, so those of scikit-learn are loaded before.
+    It looks once at the libraries that are loaded, so that of scipy is loaded before.
     """
-    import sklearn.linear_model  # noqa: F401
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
@@ -376,7 +383,8 @@ def _weighted_quantiles(errors: Array, weight: Array) -> Array:
     pooled = np.concatenate([padded[:, k : k + REACH_H] for k in range(3)])
     order = np.argsort(pooled, axis=0, kind="stable")
     rising = np.take_along_axis(pooled, order, axis=0)
-    share = np.cumsum(np.tile(weight, 3)[order], axis=0)
-    share = (share - np.tile(weight, 3)[order] / 2.0) / share[-1]
+    each = np.tile(weight, 3)[order]
+    share = np.cumsum(each, axis=0)
+    share = (share - each / 2.0) / share[-1]
     columns = [np.interp(QUANTILES, share[:, k], rising[:, k]) for k in range(errors.shape[1])]
     return np.stack(columns, axis=1)

@@ -118,15 +118,15 @@ def mean_course(information: Information, name: str, begin: int, end: int) -> Ar
         return np.repeat((method.start + spread).clip(method.low, method.high), end - begin, axis=1)
     known = information.known(name)
     behind = slice(known - len(past), known)
-    course = course_of(past, calendar, behind, method, slice(begin, end))
-    own_course = course_of(past, calendar, behind, method, behind)
+    course, own_course = courses_of(past, calendar, behind, method, slice(begin, end))
     off = past - own_course
     recent = max(1, per_day // 48)
     lead_h = (calendar.start_ns[begin:end] - calendar.start_ns[known - 1]) / NS_PER_H
     fade = np.exp(-lead_h / method.fade_h)
     middle = course + fade * float(off[-recent:].mean())
     # Past deviations tell the spread; a deviation that still lasts narrows it.
-    around = np.quantile(off, QUANTILES) - float(np.quantile(off, 0.5))
+    around = np.quantile(off, QUANTILES)
+    around -= around[QUANTILES.index(0.5)]
     if len(past) < 2 * per_day:  # two days of history know too little of their own spread
         around = np.sqrt(2.0) * _erf_inverse(2.0 * np.array(QUANTILES) - 1.0) * method.spread
     values = middle[None, :] + around[:, None] * np.sqrt(1.0 - fade**2)[None, :]
@@ -161,10 +161,10 @@ def stray(information: Information, centre: Array) -> Array:
     return np.asarray(values.clip(method.low, method.high))
 
 
-def course_of(
+def courses_of(
     past: Array, calendar: MarketCalendar, behind: slice, method: Method, wanted: slice
-) -> Array:
-    """Mean course over the day of past values, read at other periods of the calendar."""
+) -> tuple[Array, Array]:
+    """Mean course over the day of past values, read at other periods and at those behind."""
     per_day = round(24 * 3600 / calendar.period_s)
 
     def slots(periods: slice) -> npt.NDArray[np.int64]:
@@ -182,7 +182,7 @@ def course_of(
     # A time of day not seen yet takes the mean level; a day type not seen yet takes the other's.
     every_day = np.where(any_count > 0, any_total / np.maximum(any_count, 1), past.mean())
     mean = np.where(count > 0, total / np.maximum(count, 1), np.tile(every_day, 2))
-    return np.asarray(mean[slots(wanted)])
+    return np.asarray(mean[slots(wanted)]), np.asarray(mean[slot])
 
 
 def _erf_inverse(x: npt.ArrayLike) -> Array:

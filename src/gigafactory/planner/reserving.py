@@ -182,12 +182,27 @@ class Bidder:
         )
         x.promised_mw = {"fcr": sold.fcr_mw}
         x.stored_mw = np.maximum(sold.fcr_mw, np.append(sold.fcr_mw[1:], 0.0))
+        carried = self._carried(ahead, sold)
         for name in ("fcr", "up", "down"):
             price = ahead.capacity_eur_per_mwh.get(name, np.zeros(1))
             each = price[np.arange(count) * len(price) // count] + self._worth(name, ahead)
             x.product_eur_per_mw[name] = np.maximum(each, 0.0) * length
-            x.sells_mw[name] = np.full(count, self.prequalified_mw.get(name, 0.0))
+            most = min(self.prequalified_mw.get(name, 0.0), carried[name])
+            x.sells_mw[name] = np.full(count, max(most, 0.0))
         return x
+
+    def _carried(self, ahead: Ahead, sold: Promise) -> dict[str, float]:
+        """Most of each product that battery and work can give at all, MW.
+
+        A schedule that charges could be turned round by more than the battery's power; what is
+        sold is kept by the battery at rest, so that no schedule has to.
+        """
+        power = self.shape.battery_mw
+        left = power - float(sold.fcr_mw.max(initial=0.0))
+        spare = (
+            float(ahead.shed_mw[: self.day_steps].max(initial=0.0)) if self.shape.groups else 0.0
+        )
+        return {"fcr": power, "up": left + spare, "down": left}
 
     def _worth(self, name: str, ahead: Ahead) -> float:
         """What energy called is expected to earn per MW and hour; FCR's is only wear."""

@@ -130,7 +130,7 @@ class Responder:
             The intent. Budgets sum to the envelope where halls allow it; each is at least what its
             nodes draw at rest, unless resting nodes alone exceed an envelope.
         """
-        runs = np.sum([p.running for p in pools], axis=0)
+        runs = sum((p.running for p in pools), np.zeros_like(wish.speed))
         enough = runs >= wish.running
         held_s = np.where(enough, np.rint(wish.holds_h * 3600.0), 0.0).astype(np.int64)
         told = self._within(envelope_mw, wish.speed, pools)
@@ -148,7 +148,7 @@ class Responder:
         return Intent(
             envelope_mw=most if envelope_mw * 1e9 >= most else max(int(envelope_mw * 1e9), 0),
             nodes=tuple(one.nodes for one in told),
-            speed=np.stack([one.speed for one in told]),
+            speed=np.array([one.speed for one in told]),
             budget_mw=tuple(one.budget_mw for one in told),
             held_s=held_s,
         )

@@ -356,16 +356,17 @@ class Loop:
         driver = self.driver
         if driver is not None and not driver.covers(day, step):
             driver = None
-        intents, orders = [], []
+        intents, orders, speeds = [], [], []
         for s, plan in enumerate(plans):
             intent, order = self._decide(s, period, step, plan, driver)
             intents.append(intent)
             orders.append(order)
-            self.trace.speed[period, s] = intent.speed.min(axis=0)
+            self.trace.speed[period, s] = slowest = intent.speed.min(axis=0)
+            speeds.append(slowest)
             self.trace.held[period, s] = intent.held_s > 0
         said: dict[str, npt.NDArray[Any]] = {
-            "speed": np.stack([i.speed.min(axis=0) for i in intents]).astype(np.int16),
-            "held": np.stack([i.held_s for i in intents]).astype(np.int32),
+            "speed": np.array(speeds, np.int16),
+            "held": np.array([i.held_s for i in intents], np.int32),
             "nodes": np.concatenate([np.array(i.nodes, np.int32) for i in intents]),
             "budget": np.concatenate(
                 [np.array([-1 if b is None else b for b in i.budget_mw]) for i in intents]

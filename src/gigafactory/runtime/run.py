@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import gc
 import hashlib
 import json
 import resource
@@ -522,6 +523,16 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Keep what is loaded and wired out of garbage collections: it lives as long as the run."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 @dataclass(frozen=True, slots=True)
 class _Telling:
     """Who is told, since when, and who writes the report."""
@@ -546,7 +557,7 @@ def _turn(folder: Path, inputs: Inputs, loop: Loop, first: int, telling: _Tellin
         )
 
     tell.stage("simulating")
-    with _interruptible() as stop_asked:
+    with _interruptible() as stop_asked, _settled():
 
         def after_day(done: int) -> bool:
             nonlocal last_s

@@ -33,7 +33,7 @@ from gigafactory.units import NS_PER_H, NS_PER_S
 Array = npt.NDArray[np.float64]
 
 _M = {name: i for i, name in enumerate(METERS)}
-_LOAD = ("it_wh", "cooling_wh", "auxiliary_wh", "losses_wh")
+_LOAD = [_M[name] for name in ("it_wh", "cooling_wh", "auxiliary_wh", "losses_wh")]
 #: Days whose highest load stands for what the work of a month reaches anyhow.
 USUAL_DAYS = 28
 KW_PER_MW = 1000.0
@@ -365,7 +365,7 @@ class TransportDesk:
         if self.idle:
             return
         self.import_wh[period] = facts.meter[:, _M["import_wh"]]
-        self.load_wh[period] = facts.meter[:, [_M[name] for name in _LOAD]].sum(axis=1)
+        self.load_wh[period] = facts.meter[:, _LOAD].sum(axis=1)
 
     def close_day(self, day: int) -> None:
         """Settle what was ordered on a day, and post the bill when it ends a month or the run."""
@@ -515,7 +515,7 @@ class TransportDesk:
         """Put back what `snapshot` gave; what was metered comes from the book."""
         n = self.book.periods
         self.import_wh[:n] = self.book.meter[:n, :, _M["import_wh"]]
-        self.load_wh[:n] = self.book.meter[:n][:, :, [_M[name] for name in _LOAD]].sum(axis=2)
+        self.load_wh[:n] = self.book.meter[:n][:, :, _LOAD].sum(axis=2)
         self._heard = [list(pair) for pair in fields["heard"]]
         self._since_ns = fields["since_ns"]
         self.orders = [Order.of(one) for one in fields["orders"]]
