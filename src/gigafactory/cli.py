@@ -379,6 +379,7 @@ def footprint(
     """Tell what a run emitted, scopes 1 to 3, or what one job took."""
     from gigafactory.assess import subject_of
     from gigafactory.assess.circular import after_first_life, circular_of
+    from gigafactory.assess.climate import beside_targets
     from gigafactory.assess.footprint import footprint_of, receipt_of
     from gigafactory.report.footprint import footprint_lines, receipt_lines
     from gigafactory.runtime.folder import RunFolder
@@ -389,7 +390,8 @@ def footprint(
     else:
         plan = circular_of(subject)
         after = None if plan is None else after_first_life(subject, plan)
-        lines = footprint_lines(footprint_of(subject), after, lang)
+        found = footprint_of(subject)
+        lines = footprint_lines(found, after, lang, beside_targets(subject, found))
     for line in lines:
         _say(line)
 
