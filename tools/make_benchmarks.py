@@ -34,7 +34,9 @@ GROUPS = {
     "programme": "A programme, and cost per GW",
     "capex": "What the largest cloud companies spend",
 }
-HEAD = """# Benchmark figures
+HEAD = """<!-- Made by tools/make_reference.py from the data beside it; do not edit by hand. -->
+
+# Benchmark figures
 
 Figures of others, to measure a factory against: none of them goes into a run. Each says who said it
 and when. *Read* means read in a text that quotes it; *unverified* means that nobody here has
@@ -195,7 +197,7 @@ def page(raw: dict[str, Any]) -> str:
         lines.append(f"| {' | '.join(cells)} | {_cited(source)} |")
     sums = counted(raw["investments"])
     lines += ["", f"EU-owned: {sums['inside']:g} GUSD; non-EU-owned: {sums['outside']:g} GUSD.", ""]
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def pages() -> dict[Path, str]:

@@ -1,4 +1,4 @@
-"""Write the reference pages made from code and data; a tidy test checks that they are current.
+"""Write the reference pages that are made from the code; a tidy test checks that they are current.
 
 Usage: ``.venv/bin/python tools/make_reference.py``
 """
@@ -15,10 +15,7 @@ from gigafactory.cli import app
 from gigafactory.factory import reference_markdown
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
-MADE = (
-    "<!-- Made by tools/make_reference.py from the code and the data beside it; do not edit this "
-    "page by hand. -->"
-)
+MADE = "<!-- Made by tools/make_reference.py from the code; do not edit this page by hand. -->"
 
 CLI_HEAD = """# The command line
 
@@ -94,16 +91,19 @@ def cli_markdown() -> str:
 
 def pages() -> dict[Path, str]:
     """Every page made from code, with the text it should have."""
-    made = {
-        REFERENCE / "factory-file.md": reference_markdown(),
-        REFERENCE / "cli.md": cli_markdown(),
-    }
+    made = {"factory-file.md": reference_markdown(), "cli.md": cli_markdown()}
+    return {REFERENCE / name: f"{MADE}\n\n{text.strip()}\n" for name, text in made.items()}
+
+
+def every_page() -> dict[Path, str]:
+    """Pages made from code, and those made from the data files beside this tool."""
+    found = pages()
     for other in ("make_benchmarks.py", "make_requirements.py"):
-        made |= runpy.run_path(str(Path(__file__).with_name(other)))["pages"]()
-    return {path: f"{MADE}\n\n{text.strip()}\n" for path, text in made.items()}
+        found |= runpy.run_path(str(Path(__file__).with_name(other)))["pages"]()
+    return found
 
 
 if __name__ == "__main__":
-    for path, text in pages().items():
+    for path, text in every_page().items():
         path.write_text(text, encoding="utf-8")
         print(path)

@@ -39,7 +39,9 @@ THEMES = {
     "H": "Money",
     "I": "Supply and circularity",
 }
-HEAD = """# Requirements
+HEAD = """<!-- Made by tools/make_reference.py from the data beside it; do not edit by hand. -->
+
+# Requirements
 
 The 167 things that were asked of the product, each with what would show that it is met, the test
 that shows it, and its state. *Done*: the test named would fail without it. *Later*: it belongs to
@@ -131,7 +133,7 @@ def page(rows: list[dict[str, Any]]) -> str:
             cells = (row["feature"], row["acceptance"], f"{row['step']}, {row['room']}")
             lines.append(f"| {row['id']} | {' | '.join(cells)} | {row['state']} | {_proof(row)} |")
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def pages() -> dict[Path, str]:
