@@ -13,6 +13,7 @@ import typer.main
 
 from gigafactory.cli import app
 from gigafactory.factory import reference_markdown
+from gigafactory.factory.describing import supply_reference_markdown
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 MADE = "<!-- Made by tools/make_reference.py from the code; do not edit this page by hand. -->"
@@ -49,6 +50,9 @@ a second one stops at once, and the run resumes from its last snapshot, or from 
     "verify": "Prints what it proved, the rounding accounts and the digest; "
     "[how to read it](../how-to/verify-a-run.md).",
     "replay": "A run that was stopped is rebuilt as far as it went.",
+    "supply": """Without `--stop` and `--exposure` it tells everything the graph says by itself. A
+country takes with it what comes from it and whoever is controlled from it. `--disable` also
+switches off what was installed before. [What the answers mean](../explanation/supply-graph.md).""",
     "compare": "Reads only the two `summary.json`.",
 }
 
@@ -91,7 +95,11 @@ def cli_markdown() -> str:
 
 def pages() -> dict[Path, str]:
     """Every page made from code, with the text it should have."""
-    made = {"factory-file.md": reference_markdown(), "cli.md": cli_markdown()}
+    made = {
+        "factory-file.md": reference_markdown(),
+        "cli.md": cli_markdown(),
+        "supply-file.md": supply_reference_markdown(),
+    }
     return {REFERENCE / name: f"{MADE}\n\n{text.strip()}\n" for name, text in made.items()}
 
 

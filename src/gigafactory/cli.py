@@ -28,6 +28,7 @@ from gigafactory.engine.errors import (
 )
 
 if TYPE_CHECKING:
+    from gigafactory.assess.subject import Subject
     from gigafactory.runtime.run import Outcome
 
 app = typer.Typer(
@@ -397,6 +398,46 @@ def footprint(
 
 
 @app.command()
+def supply(
+    factory: Annotated[str, typer.Argument(help="A bundled factory, a file or a run folder.")],
+    stop: Annotated[
+        str | None,
+        typer.Option(help="What stops when this stops: a node, a country code, or ASSET=1."),
+    ] = None,
+    disable: Annotated[
+        bool, typer.Option("--disable", help="It also switches off what it supplied.")
+    ] = False,
+    exposure: Annotated[
+        str | None, typer.Option(help="Whose law reaches this node, and by which way.")
+    ] = None,
+    path: Annotated[
+        str | None, typer.Option(help="The way from a node to what it needs, such as A:B.")
+    ] = None,
+    months: Annotated[int, typer.Option(help="Months to look ahead.")] = 36,
+    on: Annotated[str, typer.Option(help="Day of the cut, such as 2025-01-01.")] = "2025-01-01",
+    scenario: Annotated[
+        Path | None, typer.Option(help="Write the cut as a scenario that a run can take.")
+    ] = None,
+    lang: Lang = "en",
+) -> None:
+    """Ask the supply graph: content, concentration, substitutes, exposure, what stops when."""
+    from gigafactory.report.supplycommand import SupplyQuestion, supply_answer
+
+    question = SupplyQuestion(factory, stop, disable, exposure, path, months, on, lang)
+    lines, text = supply_answer(question, wants_scenario=scenario is not None)
+    if scenario is not None:
+        if scenario.exists():
+            raise refuse(str(scenario), "", None, "exists already; choose another name")
+        try:
+            scenario.write_text(text, "utf-8")
+        except OSError as error:
+            raise refuse(str(scenario), "", None, f"cannot be written: {error.strerror}") from None
+        lines.append(f"Wrote {scenario}. Run it: gigafactory run {factory} --scenario {scenario}")
+    for line in lines:
+        _say(line)
+
+
+@app.command()
 def replay(path: RunArgument = "latest") -> None:
     """Rebuild the ledger from the journal and compare it byte for byte."""
     from gigafactory.runtime.outputs import DERIVED
@@ -420,6 +461,74 @@ def compare(
 
     a, b = RunFolder.open(first).path, RunFolder.open(second).path
     _say(render(rows_of(a, b), a.name, b.name))
+
+
+@app.command()
+def eed(
+    path: RunArgument = "latest",
+    out: Annotated[Path | None, typer.Option(help="File to write: .csv or .json.")] = None,
+    lang: Lang = "en",
+) -> None:
+    """Report the data centres of a run by Delegated Regulation (EU) 2024/1364."""
+    from gigafactory.assess.eed import eed_lines, eed_rows, eed_text
+
+    rows = eed_rows(_subject(path, lang, out))
+    if out is None:
+        for line in eed_lines(rows, lang):
+            _say(line)
+    else:
+        _write(out, eed_text(rows, out.suffix, lang))
+
+
+@app.command("access-report")
+def access_report(
+    path: RunArgument = "latest",
+    out: Annotated[
+        Path | None, typer.Option(help="File to write the records to: .csv or .json.")
+    ] = None,
+    records: Annotated[
+        list[Path] | None, typer.Option(help="Records of other sites to report as well.")
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Only sums over enough tenants.")
+    ] = False,
+    lang: Lang = "en",
+) -> None:
+    """Report the access time of a run, as it is due to EuroHPC on 31 January."""
+    from gigafactory.assess.access import access_lines, access_report_with, records_text
+
+    if public and out is not None:
+        raise refuse("--public", "", str(out), "records name tenants; write them without --public")
+    report = access_report_with(_subject(path, lang, out), records or ())
+    for line in access_lines(report, lang, public=public):
+        _say(line)
+    if out is not None:
+        _write(out, records_text(report.records, out.suffix))
+
+
+def _subject(path: str, lang: str, out: Path | None) -> Subject:
+    """A run to be assessed as of its last day; what is wrong with the words is refused first."""
+    from gigafactory.assess.subject import subject_of
+
+    if lang not in {"en", "nl"}:
+        raise refuse("--lang", "", lang, "is en or nl")
+    from gigafactory.runtime.folder import RunFolder
+
+    if out is not None and out.suffix not in {".csv", ".json"}:
+        raise refuse("--out", "", str(out), "ends in .csv or .json")
+    folder = RunFolder.open(path).path
+    if not (folder / "summary.json").is_file():
+        raise refuse(str(folder), "", None, "holds no summary; finish the run with --resume first")
+    return subject_of(folder)
+
+
+def _write(out: Path, text: str) -> None:
+    """Write a file and say so; a place that cannot be written is bad input."""
+    try:
+        out.write_text(text, "utf-8")
+    except OSError as error:
+        raise refuse(str(out), "", None, f"cannot be written: {error.strerror}") from None
+    _say(f"Wrote {out}.")
 
 
 @data_app.command("list")

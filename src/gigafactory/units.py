@@ -34,6 +34,7 @@ SCALES: Final[Mapping[str, Mapping[str, float]]] = {
     "apparent_mva": {"MVA": 1.0, "kVA": 1e-3, "GVA": 1e3},
     "voltage_kv": {"kV": 1.0, "V": 1e-3},
     "duration_s": {"s": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0, "d": 86400.0, "y": 31_557_600.0},
+    "duration_months": {"months": 1.0, "y": 12.0, "weeks": 84.0 / 365.25, "d": 12.0 / 365.25},
     "temperature_c": {"°C": 1.0, "degC": 1.0, "C": 1.0},
     "temperature_k": {"K": 1.0},
     "price_eur_per_mwh": {"EUR/MWh": 1.0, "EUR/kWh": 1e3, "ct/kWh": 10.0},

@@ -2,6 +2,7 @@
 
 from tests.adapters.test_golden import CASES as ADAPTERS
 from tests.adapters.test_reserves import CASES as TWIN
+from tests.assess.test_golden_reports import CASES as ASSESS
 from tests.golden.folders import FOLDERS, case
 from tests.grid.test_golden import CASES as GRID
 from tests.planner.test_golden import CASES as PLANNER
@@ -10,7 +11,7 @@ from tests.runtime.test_golden import CASES as RUNTIME
 
 
 def test_every_case_is_complete_and_used():
-    cases = [*GRID, *PLANT, *PLANNER, *ADAPTERS, *TWIN, *RUNTIME]
+    cases = [*GRID, *PLANT, *PLANNER, *ADAPTERS, *TWIN, *RUNTIME, *ASSESS]
     assert len(set(cases)) == len(cases), "a case belongs to one room"
     used = {case(folder) for folder in FOLDERS}
     assert used == set(cases)

@@ -11,6 +11,7 @@ _SIGNAL = "in the unit of the signal, which the record names"
 _BY_GROUP = "kW for the limit and the ramp, a share for a job, by their names"
 _RATIO = "a ratio of two numbers in the same unit; the word is the field's own"
 _CARNOT = "share of Carnot's coefficient of performance; the word is the field's own"
+_LEVEL = "a level by month: the share that is left of what there should be"
 _PANEL = "numbers to draw; their unit is in the panel's title"
 
 ALLOWED: dict[str, str] = {
@@ -76,4 +77,15 @@ ALLOWED: dict[str, str] = {
     "runtime/outlook.py:Expected.demand": "a number of accelerators",
     "runtime/outlook.py:Expected.usable": "a number of accelerators",
     "runtime/loop.py:Trace.senses": "one column per sense, whose name has the unit",
+    "assess/eedvalues.py:Told.value": "in the unit of the field, which the framework's data name",
+    "assess/metered.py:SiteMeters.columns": _KEYS,
+    "assess/tender.py:Band.figures": "ratios, hours and counts, by the key of each",
+    "supply/concentration.py:Baseline.holders": "owner, country and share of the whole",
+    "supply/concentration.py:OrderLine.alternatives": "a name and months, as the docstring says",
+    "supply/concentration.py:OrderLine.origins": "shares of the value by country",
+    "supply/resilience.py:Spares.survival": _LEVEL,
+    "supply/stopping.py:Stop.parts": _LEVEL,
+    "supply/stopping.py:Stop.repairs": _LEVEL,
+    "supply/stopping.py:Stop.runs": _LEVEL,
+    "supply/stopping.py:Stop.tenants": _LEVEL,
 }

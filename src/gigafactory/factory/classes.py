@@ -45,6 +45,31 @@ class LotVerdict:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class ClassBounds:
+    """The sizes at which classes end and begin, as defined on a day.
+
+    Attributes:
+        ai_factory_below_h100_equivalent: below it is an AI factory.
+        ai_gigafactory_from_h100_equivalent: from it on it is an AI gigafactory.
+        source: who says so, year and state.
+    """
+
+    ai_factory_below_h100_equivalent: float
+    ai_gigafactory_from_h100_equivalent: float
+    source: str
+
+
+def class_bounds(on: dt.date | None = None) -> ClassBounds:
+    """The definition in force on a day; the newest when left out."""
+    rule = _in_force("classes", on)[-1]
+    return ClassBounds(
+        ai_factory_below_h100_equivalent=float(rule["ai_factory_below"]),
+        ai_gigafactory_from_h100_equivalent=float(rule["ai_gigafactory_from"]),
+        source=f"{rule['source']}, {rule['year']}, {rule['state']}",
+    )
+
+
 def classify(h100_equivalents: float, on: dt.date | None = None) -> FactoryClass:
     """The class of a factory of a size.
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from gigafactory.factory.models import Factory
 from gigafactory.factory.scenario import Scenario
 from gigafactory.factory.shape import Setting, Shape, settings
+from gigafactory.factory.supplyfile import SupplyFile
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -35,16 +36,52 @@ def reference_markdown() -> str:
         "for a key (or `*` for the whole block) `source, year, measured|published|assumption`.",
         "",
     ]
-    for top in settings(Factory).values():
+    return "\n".join([*lines, *_sections(Factory)])
+
+
+def supply_reference_markdown() -> str:
+    """The reference page of `supply.yaml`, from the models that read it."""
+    lines = [
+        "# The supply file",
+        "",
+        "`supply.yaml` of a [dossier](factory-file.md#governance) says who and what stands behind",
+        "a factory; [the supply graph](../explanation/supply-graph.md) says what is asked of it.",
+        "What the factory file says already has its own nodes, which the file may name and add to:",
+        "the factory by its name, `pool-NAME`, `chip-NAME`, `site-NAME`, `hall-SITE-HALL`,",
+        "`connection-SITE`, `asset-NAME`, `battery-NAME`, `generator-NAME`, `ppa-NAME`,",
+        "`tenant-NAME`, `service-SUPPLIER` (of `governance.suppliers`), and parties by their name",
+        "in small letters with hyphens, what stands in brackets left out (`party-NAME` where a",
+        "thing is called so). A setting the file leaves out stays as the factory file says it.",
+        "",
+        "An edge reads as a sentence. With `owns`, `supplies`, `operates`, `licenses` and",
+        "`finances` it is `to` that needs `from`; with `consists_of` and `depends_on` it is `from`",
+        "that needs `to`. Several suppliers of one thing, and several things that something",
+        "depends on with a `share`, stand in for each other; what has no share is needed in full.",
+        "",
+        "Refused are, all at once: unknown ends, a sentence said twice, circles of ownership,",
+        "circles of need, shares that come to more than 100 %, and sources without year or state.",
+        "",
+        "Every block may also have `sources`: for a key (or `*` for the whole block)",
+        "`source, year, measured|published|assumption`.",
+        "",
+    ]
+    return "\n".join([*lines, *_sections(SupplyFile)])
+
+
+def _sections(model: type[BaseModel]) -> list[str]:
+    """A section with a table for each key at the top of a file."""
+    lines: list[str] = []
+    for top in settings(model).values():
+        if top.key == "sources":
+            continue
         lines += [f"## {top.key}", "", top.meaning, ""]
-        rows = _rows(top, top.key)
         lines += ["| setting | type | unit | meaning | default |", "|---|---|---|---|---|"]
         lines += [
             f"| `{path}` | {kind} | {unit} | {what} | {default} |"
-            for path, kind, unit, what, default in rows
+            for path, kind, unit, what, default in _rows(top, top.key)
         ]
         lines.append("")
-    return "\n".join(lines)
+    return lines
 
 
 def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def _objects(
         return
     if isinstance(event, PriceEvent):
         return
-    if isinstance(event, DeliveriesStoppedEvent):
+    if isinstance(event, DeliveriesStoppedEvent | NoSparesEvent):
         if (event.vendor_country is None) == (event.vendor is None):
             yield (), None, "needs either vendor_country or vendor"
         vendors = {chip.vendor.lower(): chip.vendor for chip in chips.values()}
@@ -151,9 +151,9 @@ def _object(event: Event) -> str | None:
         return f"{event.site} {event.right}"
     if isinstance(event, PowerEvent):
         return f"{event.site or ''} {event.hall or event.job_class}"
-    if isinstance(event, DeliveriesStoppedEvent):
+    if isinstance(event, DeliveriesStoppedEvent | NoSparesEvent):
         return event.vendor_country or (event.vendor or "").lower()
-    return event.vendor_country if isinstance(event, NoSparesEvent) else None
+    return None
 
 
 def _overlaps(scenario: Scenario, at: int, event: Event) -> Iterator[tuple[Path_, object, str]]:

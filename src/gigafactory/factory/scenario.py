@@ -90,10 +90,13 @@ class DeliveriesStoppedEvent(SourcedBlock):
 
 
 class NoSparesEvent(SourcedBlock):
-    """No spare parts from a country: what breaks stays broken."""
+    """No spare parts from a country or a vendor: what breaks stays broken."""
 
     kind: Literal["no_spares"] = setting("Kind of event.")
-    vendor_country: Country = setting("Country whose accelerators go without spare parts.")
+    vendor_country: Country | None = setting(
+        "Country whose accelerators go without spare parts.", None
+    )
+    vendor: Text | None = setting("Vendor whose accelerators go without spare parts.", None)
     from_: LocalTime = setting("Local begin.", key="from")
     until: LocalTime | None = setting(
         "Local end, when everything is repaired; empty for never.", None

@@ -151,13 +151,19 @@ def _arrival(factory: Factory, chip: Chip, scenario: Scenario | None, due_ns: in
     stops = [
         (instant_of(e.from_, zone), _NEVER_NS if e.until is None else instant_of(e.until, zone))
         for e in (scenario.events if scenario else ())
-        if isinstance(e, DeliveriesStoppedEvent)
-        and (e.vendor_country == chip.origin or (e.vendor or "").lower() == chip.vendor.lower())
+        if isinstance(e, DeliveriesStoppedEvent) and _concerns(e, chip)
     ]
     for begin_ns, end_ns in sorted(stops):
         if begin_ns <= due_ns < end_ns:
             due_ns = end_ns
     return due_ns
+
+
+def _concerns(event: DeliveriesStoppedEvent | NoSparesEvent, chip: Chip) -> bool:
+    """Whether an event of a country or a vendor is about a chip."""
+    if event.vendor_country == chip.origin:
+        return True
+    return (event.vendor or "").lower() == chip.vendor.lower()
 
 
 def down_accelerators(
@@ -171,7 +177,7 @@ def down_accelerators(
     lost = np.zeros(len(installed), dtype=np.int64)
     zone = market_timezone(factory)
     for event in scenario.events if scenario else ():
-        if not isinstance(event, NoSparesEvent) or event.vendor_country != chip.origin:
+        if not isinstance(event, NoSparesEvent) or not _concerns(event, chip):
             continue
         begin_ns = instant_of(event.from_, zone)
         end_ns = _NEVER_NS if event.until is None else instant_of(event.until, zone)

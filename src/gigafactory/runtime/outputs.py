@@ -30,6 +30,7 @@ from gigafactory.ledger.integrals import SHARED
 from gigafactory.ledger.tables import job_states
 from gigafactory.plant import Chip, load_catalogue
 from gigafactory.runtime.access import access
+from gigafactory.runtime.accesstime import access_time_rows
 from gigafactory.runtime.carbon import carbon
 from gigafactory.runtime.contribution import statements
 from gigafactory.runtime.goodput import fragmentation, goodput
@@ -280,6 +281,7 @@ def summarise(
         "fragmentation": fragmentation(book),
         "services": services_of(told, book, trace),
         "budgets": budget_rows(told, book),
+        "access_time": access_time_rows(told, book),
         "storage": storage_rows(told.factory, n * book.header.edges_ns[2] / NS_PER_H),
         "shares": share_rows(shares) if shares else None,
         "shares_of_tenants": share_totals(shares) if shares else None,
