@@ -5,6 +5,7 @@ Usage: ``.venv/bin/python tools/make_reference.py``
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,15 @@ def pages() -> dict[Path, str]:
     return {REFERENCE / name: f"{MADE}\n\n{text.strip()}\n" for name, text in made.items()}
 
 
+def every_page() -> dict[Path, str]:
+    """Pages made from code, and those made from the data files beside this tool."""
+    found = pages()
+    for other in ("make_benchmarks.py", "make_requirements.py"):
+        found |= runpy.run_path(str(Path(__file__).with_name(other)))["pages"]()
+    return found
+
+
 if __name__ == "__main__":
-    for path, text in pages().items():
+    for path, text in every_page().items():
         path.write_text(text, encoding="utf-8")
         print(path)

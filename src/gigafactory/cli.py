@@ -138,6 +138,8 @@ def check(
     from gigafactory.factory import (
         check_factory,
         fleet_h100_equivalents,
+        fleet_rated_mw,
+        installed_storage_pb,
         load_factory,
         load_scenario,
     )
@@ -154,6 +156,8 @@ def check(
     count = sum(p.accelerators for p in found.fleet)
     _say(
         f"{factory}: no problems. {count:,} accelerators, {worth:,.0f} H100-equivalents, "
+        f"{fleet_rated_mw(found):,.1f} MW of IT as rated, "
+        f"{installed_storage_pb(found):,.1f} PB of storage, "
         f"{len(found.sites)} site(s), {len(found.tenants)} tenants."
     )
 
@@ -408,6 +412,7 @@ def footprint(
     """Tell what a run emitted, scopes 1 to 3, or what one job took."""
     from gigafactory.assess import subject_of
     from gigafactory.assess.circular import after_first_life, circular_of
+    from gigafactory.assess.climate import beside_targets
     from gigafactory.assess.footprint import footprint_of, receipt_of
     from gigafactory.report.footprint import footprint_lines, receipt_lines
     from gigafactory.runtime.folder import RunFolder
@@ -418,7 +423,8 @@ def footprint(
     else:
         plan = circular_of(subject)
         after = None if plan is None else after_first_life(subject, plan)
-        lines = footprint_lines(footprint_of(subject), after, lang)
+        found = footprint_of(subject)
+        lines = footprint_lines(found, after, lang, beside_targets(subject, found))
     for line in lines:
         _say(line)
 

@@ -379,3 +379,13 @@ def test_a_scenario_written_reads_back_the_same(name, tmp_path):
 
 def test_written_nan_is_not_a_percentage():
     assert math.isnan(float(str(Figure("fraction", "").write(math.nan)).split()[0]))
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_research_gives_way_first_and_is_saved(name):
+    policy = load_factory(name).policy
+    assert policy.victim_order[0] == "research"
+    assert policy.victim_order[-1] == "inference_realtime"
+    trained = ("frontier_training", "research", "fine_tuning")
+    assert min(trained, key=policy.priority.get) == "research"
+    assert 0 < policy.checkpoint["research"].interval_s <= 3600

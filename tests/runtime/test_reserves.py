@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -80,6 +81,32 @@ def test_reserves_are_sold_and_paid_and_proved(run):
     folder, problems, _ = verify(outcome.folder)
     assert not problems
     assert not replay(folder)[1]
+
+
+def test_the_contribution_to_the_grid_is_what_was_settled(run):
+    """MW times hours held ready, and the share of it that was, from the journal and the money."""
+    _, outcome = run
+    book, _, _, _ = rebuild(outcome.folder)
+    meter = book.meter[: book.periods, 0].astype(float)
+
+    def metered(name):
+        return meter[:, M[name]]
+
+    accounts = pq.read_table(outcome.folder / "accounts.parquet")
+    paid = {"fcr": 0.0, "afrr": 0.0}
+    for row in outcome.summary["reserves"]["products"]:
+        name = row["product"]
+        frames_mwh = metered(f"{name}_sold_wh").sum() / 1e6
+        assert row["sold_mw_h"] == pytest.approx(frames_mwh)
+        lacking = metered(f"{name}_lacking_wh").sum() / 1e6
+        assert row["available_share"] == pytest.approx(1 - lacking / frames_mwh)
+        assert 0.0 < row["available_share"] <= 1.0
+        price = metered(f"{name}_price_micro_eur") / 1e6
+        paid[name[:4].rstrip("_")] += float((metered(f"{name}_sold_wh") / 1e6 * price).sum())
+    # what the settlement paid for it is what these MW and hours come to
+    for product, eur in paid.items():
+        settled = -float(accounts[f"paid.{product}_capacity_micro_eur"].to_numpy().sum()) / 1e6
+        assert settled == pytest.approx(eur, rel=1e-6, abs=1e-3)
 
 
 def test_what_was_sold_is_kept_in_every_period(run):

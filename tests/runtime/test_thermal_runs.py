@@ -44,6 +44,13 @@ PPA: dict[str, Any] = {
     "form": "baseload",
 }
 
+TOWER = {
+    "sites.site0.cooling.technology": "evaporative",
+    "sites.site0.cooling.approach": "4.5 K",
+    "sites.site0.cooling.fan": "1 %",
+    "sites.site0.cooling.pump": "1.8 %",
+}
+
 Make = Callable[..., Outcome]
 
 
@@ -200,14 +207,47 @@ def test_carbon_of_a_day_is_matched_hour_by_hour(tmp_path: Path) -> None:
     assert any("marginal" in sentence for sentence in told["not_counted"])
 
 
-# --- water under caps ------------------------------------------------------------------------
+def test_water_is_told_at_the_site_and_at_the_source(tmp_path: Path) -> None:
+    """A tower drinks here; what it draws from the grid, made half from gas, drank elsewhere."""
+    folder = ran(tmp_path, TOWER | {"energy.mix": {"wind": "50 %", "gas": "50 %"}}, start=HOT_DAY)
+    told, s = summary_of(folder), columns(folder, "series")
+    it, own = float(s["it_mw"].sum()) / 4, float(s["water_m3"].sum())
+    indirect = float(s["import_mw"].sum()) / 4 * 0.477
+    assert own > 0.0
+    assert told["wue_l_per_kwh"] == pytest.approx(own / it, rel=1e-6)
+    assert told["carbon"]["indirect_water_m3"] == pytest.approx(indirect, rel=1e-6)
+    assert told["carbon"]["wue_source_l_per_kwh"] == pytest.approx((own + indirect) / it, rel=1e-6)
 
-TOWER = {
-    "sites.site0.cooling.technology": "evaporative",
-    "sites.site0.cooling.approach": "4.5 K",
-    "sites.site0.cooling.fan": "1 %",
-    "sites.site0.cooling.pump": "1.8 %",
-}
+
+def test_the_sea_saves_fresh_water_and_its_warming_is_logged(tmp_path: Path) -> None:
+    """By hand: heat over flow, density and heat capacity of sea water is the warming."""
+    flow, sea = 0.0015, 14.0
+    changes = {
+        "sites.site0.cooling.technology": "seawater",
+        "sites.site0.cooling.supply": "24 °C",
+        "sites.site0.cooling.approach": "2 K",
+        "sites.site0.cooling.surface_water": {
+            "mean": f"{sea} °C", "flow": flow, "discharge_max": "22 °C",
+        },
+    }  # fmt: skip
+    folder = ran(tmp_path, changes, start=HOT_DAY)
+    (row,), s = summary_of(folder)["cooling"], columns(folder, "series")
+    assert row["technology"] == "seawater"
+    assert row["water_m3"] == 0.0
+    assert summary_of(folder)["water_m3"] == 0.0
+    assert not s["water_m3"].any()
+    # at the least the IT heat goes to the sea, at the most all that the site draws
+    rise = 1000 / (1026 * 3.99 * flow)
+    load = s["it_mw"] + s["cooling_mw"] + s["losses_mw"]
+    assert sea + rise * s["it_mw"].max() < row["discharge_c_max"] <= sea + rise * load.max()
+    assert sea + rise * s["it_mw"].mean() < row["discharge_c_mean"] < row["discharge_c_max"]
+    assert row["discharge_limit_c"] == 22.0
+    surely = float((sea + rise * s["it_mw"] > 22.0).sum()) / 4
+    perhaps = float((sea + rise * load > 22.0).sum()) / 4
+    assert 0.0 < surely <= row["discharge_above_h"] <= perhaps
+
+
+# --- water under caps ------------------------------------------------------------------------
 
 
 @pytest.mark.slow

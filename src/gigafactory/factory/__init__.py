@@ -11,7 +11,14 @@ happens. It imports units, engine and plant (for the accelerators); it may be im
 adapters, finance, runtime, report and the command line.
 """
 
-from gigafactory.factory.classes import LotVerdict, classify, fleet_h100_equivalents, tender_lots
+from gigafactory.factory.classes import (
+    LotVerdict,
+    classify,
+    fleet_h100_equivalents,
+    fleet_rated_mw,
+    installed_storage_pb,
+    tender_lots,
+)
 from gigafactory.factory.contracts import CADENCES
 from gigafactory.factory.describing import json_schema, reference_markdown, scenario_schema
 from gigafactory.factory.loading import (
@@ -48,7 +55,9 @@ __all__ = [
     "compile_timeline",
     "factory_text",
     "fleet_h100_equivalents",
+    "fleet_rated_mw",
     "init_text",
+    "installed_storage_pb",
     "instant_of",
     "json_schema",
     "load_factory",

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from gigafactory.factory.models import Factory
 from gigafactory.factory.reading import read_text
-from gigafactory.plant import Chip, h100_equivalents
+from gigafactory.plant import Chip, h100_equivalents, load_catalogue
 
 FactoryClass = Literal["ai_factory", "between", "ai_gigafactory"]
 
@@ -117,6 +117,26 @@ def fleet_h100_equivalents(factory: Factory, catalogue: Mapping[str, Chip] | Non
     for pool in factory.fleet:
         counts[pool.chip] = counts.get(pool.chip, 0.0) + pool.accelerators
     return h100_equivalents(counts, catalogue)
+
+
+def fleet_rated_mw(factory: Factory, catalogue: Mapping[str, Chip] | None = None) -> float:
+    """Rated IT power of a factory's complete fleet, MW: nodes at their name-plate, and the fabric.
+
+    What cables and halls are sized for; work draws less. Chip by chip, since no one figure turns
+    H100-equivalents into megawatts.
+    """
+    chips = load_catalogue() if catalogue is None else catalogue
+    watts = sum(
+        pool.accelerators
+        * (chips[pool.chip].peak_w + factory.sites[pool.site].network.watt_per_accelerator_w)
+        for pool in factory.fleet
+    )
+    return watts / 1e6
+
+
+def installed_storage_pb(factory: Factory) -> float:
+    """Raw storage of all sites, PB."""
+    return sum(site.storage_pb for site in factory.sites.values())
 
 
 def _in_force(table: str, on: dt.date | None) -> list[dict[str, Any]]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from gigafactory.assess.circular import AfterFirstLife
+from gigafactory.assess.climate import Beside
 from gigafactory.assess.footprint import Footprint, Receipt, Span, factors
 from gigafactory.report.voice import Voice
 
 
 def footprint_lines(
-    found: Footprint, after: AfterFirstLife | None = None, lang: str = "en"
+    found: Footprint,
+    after: AfterFirstLife | None = None,
+    lang: str = "en",
+    beside: Beside | None = None,
 ) -> list[str]:
     """A footprint in lines, each figure with its unit; ranges where methods differ.
 
@@ -16,6 +20,7 @@ def footprint_lines(
         found: of a run.
         after: what becomes of the accelerators afterwards; None where no plan is given.
         lang: "en" or "nl".
+        beside: the same beside national targets; None for no such line.
     """
     voice = Voice(lang)
     say = voice.say
@@ -46,10 +51,28 @@ def footprint_lines(
             low=voice.share(found.embodied_share.low),
             high=voice.share(found.embodied_share.high),
         ),
+        *target_lines(beside, lang),
         say("emissions.not_counted"),
         *(f"  - {words}" for words in found.not_counted[lang]),
     ]
     return lines + (after_lines(after, lang) if after is not None else [say("emissions.no_plan")])
+
+
+def target_lines(beside: Beside | None, lang: str = "en") -> list[str]:
+    """A run beside what the country may emit: by the grid and by contracts in one line."""
+    if beside is None:
+        return []
+    voice = Voice(lang)
+    return [
+        voice.say(
+            "emissions.target",
+            year=beside.year,
+            allowed=voice.number(beside.allowed_kg / 1e9, 2),
+            location=voice.number(100.0 * beside.location_share, 3),
+            market=voice.number(100.0 * beside.market_share, 3),
+            span=_span(voice, beside.scope_3_kg.times(1e-3), 1),
+        )
+    ]
 
 
 def after_lines(after: AfterFirstLife, lang: str = "en") -> list[str]:

@@ -15,6 +15,7 @@ from gigafactory.factory.models import Factory, Tenant
 from gigafactory.ledger import Book
 from gigafactory.ledger.book import RECEIPT
 from gigafactory.policy import Amounts, access_by, concentration, exports, sectors
+from gigafactory.runtime.missions import by_mission, quota_proof
 from gigafactory.runtime.shares import Shares, amounts_of, queued, submitted
 from gigafactory.runtime.told import Told
 from gigafactory.units import NS_PER_S, S_PER_H
@@ -28,6 +29,8 @@ _NEEDS_SHARES: Final = (
     "by_sector",
     "export",
     "export_by_country",
+    "by_mission",
+    "quota_proof",
 )
 
 
@@ -43,6 +46,8 @@ def access(told: Told, book: Book, shares: Shares | None) -> dict[str, Any]:
             "by_tenant_group": _by_group(amounts, known),
             "by_sector": _by_sector(told.factory, amounts, known),
             **_export(told, book, amounts, known, whole),
+            "by_mission": by_mission(told, amounts),
+            "quota_proof": quota_proof(told, shares),
         }
     keys["programmes"] = _programmes(told, book, amounts, shares is not None)
     keys["time_to_first_job_s"] = _first_jobs(told, book)

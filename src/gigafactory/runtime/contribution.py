@@ -314,8 +314,25 @@ def contribution(told: Told, book: Book, trace: Trace) -> dict[str, Any]:
         "additional_mwh": float(added.sum()),
         "additional_share": float(added.sum() / used.sum()) if used.sum() > 0 else None,
         "rule": f"in operation at most {ADDITIONAL_MONTHS} months before the contract began",
+        "ppa_share": float(book.contract[:n, :, 0].sum() / 1e6 / used.sum())
+        if used.sum() > 0
+        else None,
+        "new_capacity": _new_capacity(told.factory),
         "quarters": rows,
     }
+
+
+def _new_capacity(factory: Factory) -> list[dict[str, Any]]:
+    """New plants that power contracts made possible, by the year they came into operation."""
+    new = [p for p in factory.energy.ppas if _months_before(p) <= ADDITIONAL_MONTHS]
+    return [
+        {
+            "year": year,
+            "capacity_mw": sum(p.capacity_mw for p in new if p.commissioned.year == year),
+            "contracts": [p.name for p in new if p.commissioned.year == year],
+        }
+        for year in sorted({p.commissioned.year for p in new})
+    ]
 
 
 def _months_before(ppa: Ppa) -> int:

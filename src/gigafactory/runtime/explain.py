@@ -19,6 +19,7 @@ from gigafactory.ledger.facts import MOVE, REFUSE
 from gigafactory.policy.limits import from_plain
 from gigafactory.policy.rules import Reason, rules
 from gigafactory.policy.waits import wait_text
+from gigafactory.runtime.terms import terms_of
 from gigafactory.units import NS_PER_H, NS_PER_S
 
 #: A running job that got notice to go to another pool.
@@ -185,6 +186,7 @@ def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
         ),
         line(ask["submit_ns"], heads["submit"]),
     ]
+    lines += terms_of(folder, header, ask, timezone, lang)
     told = [(t_ns, one.text(lang)) for t_ns, one in found.shares]
     for move in found.moves:
         kind, other = move["kind"], move["why"]
@@ -199,10 +201,9 @@ def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
         told.append((move["t_ns"], text))
     lines += [line(*one) for one in sorted(told, key=lambda one: one[0])]
     first = next((m for m in found.moves if _opens(m)), None)
-    if first is not None:
-        hours = (first["t_ns"] - ask["submit_ns"]) / NS_PER_H
-        if hours > 0:
-            lines += [heads["waited"].format(hours=number(hours, 2), why=reason(first["why"]))]
+    hours = 0.0 if first is None else (first["t_ns"] - ask["submit_ns"]) / NS_PER_H
+    if first is not None and hours > 0:
+        lines += [heads["waited"].format(hours=number(hours, 2), why=reason(first["why"]))]
     if found.waiting is not None:
         lines.append(heads["waits"].format(why=reason(found.waiting)))
     return lines

@@ -34,7 +34,7 @@ def own_generation(told: Told, book: Book) -> dict[str, Any]:
     rows, month = [], told.calendar.local_month[:n]
     per_period = {name: np.zeros(n) for name in _MONTHLY}
     for k, one in enumerate(generators_of(told.factory)):
-        parts = _of_generator(book, k)
+        parts = _of_generator(book, k, one.built().nox_kg_per_mwh)
         for name in _MONTHLY:
             per_period[name] += parts[name]
         sums = {name: float(values.sum()) for name, values in parts.items()}
@@ -67,10 +67,10 @@ def own_generation(told: Told, book: Book) -> dict[str, Any]:
     }
 
 
-_MONTHLY = ("made_mwh", "fuel_mwh", "cost_eur", "co2_kg", "water_m3")
+_MONTHLY = ("made_mwh", "fuel_mwh", "cost_eur", "co2_kg", "nox_kg", "water_m3")
 
 
-def _of_generator(book: Book, k: int) -> dict[str, Floats]:
+def _of_generator(book: Book, k: int, nox_kg_per_mwh: float) -> dict[str, Floats]:
     """Readings of a generator per period, in the units of the summary."""
     h, n = book.header, book.periods
     read = {name: book.generator[:n, k, i].astype(np.float64) for name, i in _O.items()}
@@ -82,6 +82,7 @@ def _of_generator(book: Book, k: int) -> dict[str, Floats]:
         "fuel_mwh": fuel_mwh,
         "cost_eur": cost / 1e6,
         "co2_kg": fuel_mwh * h.generator_co2[k] / 1e6,
+        "nox_kg": made_mwh * nox_kg_per_mwh,
         "water_m3": read["water_ml"] / 1e6,
         "delivered_mwh": read["delivered_wh"] / 1e6,
         "run_h": read["run_s"] / 3600.0,

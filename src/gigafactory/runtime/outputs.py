@@ -13,7 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gigafactory.adapters.twin import SENSES
-from gigafactory.factory import classify, fleet_h100_equivalents
+from gigafactory.factory import (
+    classify,
+    fleet_h100_equivalents,
+    fleet_rated_mw,
+    installed_storage_pb,
+)
 from gigafactory.factory.models import Factory
 from gigafactory.finance import CAVEAT, YearTotals, lcoc
 from gigafactory.jobs import Mission
@@ -267,6 +272,8 @@ def summarise(
             "physical": sum(p.accelerators for p in told.factory.fleet),
             "h100_equivalent": equivalents,
             "class": classify(equivalents),
+            "rated_it_mw": fleet_rated_mw(told.factory, told.catalogue),
+            "storage_pb": installed_storage_pb(told.factory),
         },
         "jobs": {**_jobs(told, book), "origin": table.origin, "scaling": list(table.scaling)},
         "accelerator_hours": hours,

@@ -28,7 +28,7 @@ Flags = npt.NDArray[np.bool_]
 NO_SHARES: Final = (
     "shares: the run's journal holds no frames of shares, or those of another quota tree; with "
     "them go shares_of_tenants, concentration, by_tenant_group, by_sector, export, "
-    "export_by_country and what programmes held"
+    "export_by_country, by_mission, quota_proof and what programmes held"
 )
 
 
@@ -40,24 +40,39 @@ class Shares:
         names: of the nodes; the root's is "".
         parent: of each node, -1 for the root.
         leaf: node of each tenant, in the order of the run's tenants.
-        promised_gpu_h: nominal quota, each day's own, times the length of the day.
+        daily_promised_gpu_h: nominal quota of the day times its length, per day and node.
         daily_gpu_h: held per day and node.
-        borrowed_gpu_h: of what was held, beyond the effective quota.
-        short_gpu_h: asked within the nominal quota and not had.
+        daily_borrowed_gpu_h: of what was held, beyond the effective quota.
+        daily_short_gpu_h: asked within the nominal quota and not had.
     """
 
     names: tuple[str, ...]
     parent: tuple[int, ...]
     leaf: tuple[int, ...]
-    promised_gpu_h: Floats
+    daily_promised_gpu_h: Floats
     daily_gpu_h: Floats
-    borrowed_gpu_h: Floats
-    short_gpu_h: Floats
+    daily_borrowed_gpu_h: Floats
+    daily_short_gpu_h: Floats
+
+    @property
+    def promised_gpu_h(self) -> Floats:
+        """Promised over the whole run, per node."""
+        return np.asarray(self.daily_promised_gpu_h.sum(axis=0), np.float64)
 
     @property
     def held_gpu_h(self) -> Floats:
         """Held over the whole run, per node."""
         return np.asarray(self.daily_gpu_h.sum(axis=0), np.float64)
+
+    @property
+    def borrowed_gpu_h(self) -> Floats:
+        """Borrowed over the whole run, per node."""
+        return np.asarray(self.daily_borrowed_gpu_h.sum(axis=0), np.float64)
+
+    @property
+    def short_gpu_h(self) -> Floats:
+        """Short over the whole run, per node."""
+        return np.asarray(self.daily_short_gpu_h.sum(axis=0), np.float64)
 
 
 def read_shares(told: Told, book: Book) -> Shares | None:
@@ -71,22 +86,21 @@ def read_shares(told: Told, book: Book) -> Shares | None:
         return None
     # [days, nodes, columns]: whole seconds, summed as such
     by_day = np.stack(book.share_s).sum(axis=1)
-    total = by_day.sum(axis=0) / S_PER_H
     nominal = np.sum([t.nominal for t in trees], axis=0)
-    promised = np.zeros(len(nominal))
+    promised = np.zeros(by_day.shape[:2])
     for day, hours in enumerate(_day_hours(told)[: len(by_day)]):
         if day in book.promised:
             nominal = book.promised[day].sum(axis=0)
-        promised += nominal * hours
-    columns = {name: total[:, i] for i, name in enumerate(SHARE_COLUMNS)}
+        promised[day] = nominal * hours
+    columns = {name: by_day[:, :, i] / S_PER_H for i, name in enumerate(SHARE_COLUMNS)}
     return Shares(
         names=tree.names,
         parent=tree.parent,
         leaf=tree.tenant_node,
-        promised_gpu_h=promised,
-        daily_gpu_h=by_day[:, :, SHARE_COLUMNS.index("held_s")] / S_PER_H,
-        borrowed_gpu_h=columns["borrowed_s"],
-        short_gpu_h=columns["short_s"],
+        daily_promised_gpu_h=promised,
+        daily_gpu_h=columns["held_s"],
+        daily_borrowed_gpu_h=columns["borrowed_s"],
+        daily_short_gpu_h=columns["short_s"],
     )
 
 
