@@ -20,7 +20,7 @@ STEPS = {
     "main job": True,
     "compute": True,
     "energy": True,
-    "meaning": False,
+    "meaning": True,
     "studies": False,
     "live": False,
     "control room": False,

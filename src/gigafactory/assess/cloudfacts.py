@@ -8,6 +8,7 @@ from typing import Final
 
 from gigafactory.assess.cited import cited, framework_data, words
 from gigafactory.assess.cloudladder import NAME
+from gigafactory.assess.registers.people import load_talent, talent_figures
 from gigafactory.assess.results import Evidence, Proof
 from gigafactory.assess.subject import Subject
 from gigafactory.factory.rights import pool_facts
@@ -58,7 +59,8 @@ class Cap:
 
 def known_of(subject: Subject) -> tuple[Known, ...]:
     """Everything a factory and its run say about criteria, in no order that matters."""
-    return (*_energy(subject), *_chips(subject), *_chain(subject), *_places(subject))
+    found = (*_energy(subject), *_chips(subject), *_chain(subject), *_places(subject))
+    return (*found, *_people(subject))
 
 
 def caps_of(
@@ -174,6 +176,25 @@ def _places(subject: Subject) -> list[Known]:
         return []
     why = _why("sites_outside", sites=", ".join(away))
     return [Known("3.4", why, Evidence(Proof.FACTORY, "factory:sites"), None, 3)]
+
+
+def _people(subject: Subject) -> list[Known]:
+    """4.3 from the talent register: how many of those in critical roles are based in the Union.
+
+    An example counts neither way. Answer 5 asks clearance as well, which the register does not say.
+    """
+    register = load_talent(subject)
+    share = talent_figures(register).critical_eu_share if register is not None else None
+    if register is None or register.example or share is None:
+        return []
+    steps = ((1.0, 4), (0.5, 3), (1e-9, 2))
+    answer = next((number for least, number in steps if share >= least), 1)
+    verified = register.verified_by is not None
+    proof = Proof.VERIFIED if verified else Proof.CLAIMED
+    told = Evidence(proof, "register:talent", dated=register.counted)
+    why = _why("people", share=100.0 * share)
+    most = None if not verified else 5 if answer == 4 else answer
+    return [Known("4.3", why, told, answer, most)]
 
 
 __all__ = ["YEAR_DAYS", "Cap", "Known", "caps_of", "known_of"]

@@ -239,6 +239,8 @@ def assess_plain(
 ) -> dict[str, Any]:
     """The same as plain data, by framework; what changed stands under `against`.
 
+    With the registers come the passports of all hardware, one per pool and asset.
+
     Raises:
         BadInput: as `assess_lines`.
     """
