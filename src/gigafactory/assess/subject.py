@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from gigafactory.factory import Factory, load_factory
 from gigafactory.factory.dossier import Dossier, dossier_of
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Subject:
         run: folder of a run; None where the factory alone is assessed.
         summary: its summary; empty without a run.
         read: files of the dossier read so far, by name and shape: each is read once.
+        worked: what was worked out of this subject so far, by name; another one begins anew.
     """
 
     factory: Factory
@@ -42,6 +44,14 @@ class Subject:
     read: dict[tuple[str, type[BaseModel]], BaseModel | None] = field(
         default_factory=dict, compare=False, repr=False
     )
+    worked: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def once(self, name: str, work: Callable[[], T]) -> T:
+        """What some work comes to, done once for this subject."""
+        if name not in self.worked:
+            self.worked[name] = work()
+        found: T = self.worked[name]
+        return found
 
     def load(self, name: str, model: type[M]) -> M | None:
         """A file of the dossier, read once; None where it is not there.

@@ -74,6 +74,10 @@ def supply_facts(subject: Subject) -> SupplyFacts:
     layer, by accelerators, with the country of the chip's maker. Substitutes and stocks are the
     register's, checked or not, and `paper` says which.
     """
+    return subject.once("supply_facts", lambda: _facts(subject))
+
+
+def _facts(subject: Subject) -> SupplyFacts:
     exposed, controlled = _exposures(subject)
     register = load_procurement(subject)
     governance = subject.factory.governance
