@@ -20,7 +20,11 @@ from gigafactory.report.sections.transport import transport_section
 from gigafactory.report.statements.desk import Absent, Desk
 from gigafactory.report.statements.parts.chain import chain_part, chain_told
 from gigafactory.report.statements.parts.emissions import circular_part, scopes_part
-from gigafactory.report.statements.parts.frameworks import framework_part, tornado_of_axes
+from gigafactory.report.statements.parts.frameworks import (
+    framework_part,
+    tornado_of_axes,
+    way_to_seal,
+)
 from gigafactory.report.statements.parts.ledger import (
     cash_part,
     equivalences_part,
@@ -110,7 +114,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             framework_part("axes", then=tornado_of_axes),
             framework_part("recommendations"),
             framework_part("classes"),
-            framework_part("cloud", brief=True),
+            framework_part("cloud", brief=True, then=way_to_seal),
             chain_part,
             framework_part("registers"),
             _shares,
@@ -131,7 +135,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         (what_ran, framework_told("tender", "cloud", "siting"), energy_told, grid_told),
         (
             framework_part("tender"),
-            framework_part("cloud"),
+            framework_part("cloud", then=way_to_seal),
             framework_part("controls", scores=False),
             framework_part("siting"),
             framework_part("classes"),
@@ -174,7 +178,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         ),
         (
             framework_part("axes", brief=True),
-            framework_part("cloud", brief=True),
+            framework_part("cloud", brief=True, then=way_to_seal),
             chain_part,
             _ENERGY,
             _GRID,

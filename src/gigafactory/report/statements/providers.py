@@ -58,6 +58,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
     "controls": Provider("gigafactory.assess.controls", "assess_controls"),
     "registers": Provider("gigafactory.assess.accountability", "assess_registers"),
     "cloud": Provider("gigafactory.assess.cloud", "assess_cloud", "answers/cloud.yaml"),
+    "seal_steps": Provider("gigafactory.assess.cloud", "cloud_result", "answers/cloud.yaml"),
     "eed": Provider("gigafactory.assess.eed", "assess_eed"),
     "eed_fields": Provider("gigafactory.assess.eed", "eed_rows"),
     "tender": Provider("gigafactory.assess.tender", "assess_tender"),

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from markupsafe import Markup
+
 from gigafactory.assess import Assessment
+from gigafactory.assess.cloudtables import changes_table
 from gigafactory.report.figures.canvas import Caption
 from gigafactory.report.figures.steps import Reach, reach_figure
-from gigafactory.report.sections.tell import Picture, Section
+from gigafactory.report.sections.tell import Picture, Section, Table
 from gigafactory.report.statements.assessed import assessment_parts, score_name, trail_of
 from gigafactory.report.statements.desk import Absent, Desk
 from gigafactory.report.statements.providers import ask
 
+#: The highest level of the Cloud Sovereignty Framework.
+_SEAL_MOST: Final = 4
 #: Criteria of an axis that its tornado shows.
 _SWINGS_MOST: Final = 6
 
@@ -81,9 +86,28 @@ def tornado_of_axes(desk: Desk, section: Section, found: Assessment) -> None:
         )
 
 
+def way_to_seal(desk: Desk, section: Section, found: Assessment) -> None:
+    """Add what must change, criterion by criterion, to claim the next SEAL level."""
+    result = ask(desk, "seal_steps")
+    claimed = found.scores.get("seal.claimed")
+    if isinstance(result, Absent) or claimed is None or claimed >= _SEAL_MOST:
+        return
+    voice, level = desk.voice, int(claimed) + 1
+    rows: list[list[Markup | str]] = []
+    for row in changes_table(result, level, voice.lang, claimed=True):
+        most = row["highest_allowed"]
+        bound = most is not None and most < row["needed"]
+        now = row["answer_text"] or voice.say("seal_way.no_answer")
+        why = voice.say("seal_way.bound") if bound else ""
+        rows.append([row["title"], now, row["needed_text"], why])
+    heads = [voice.say(f"seal_way.{n}") for n in ("criterion", "now", "needed", "facts")]
+    title = voice.say("seal_way.title", level=level)
+    section.tables.append(Table(title, heads, rows, texts=frozenset({1, 2, 3})))
+
+
 def _short(words: str, most: int = 46) -> str:
     """Words cut to fit beside a bar."""
     return words if len(words) <= most else words[: most - 1].rstrip() + "…"
 
 
-__all__ = ["framework_part", "tornado_of_axes"]
+__all__ = ["framework_part", "tornado_of_axes", "way_to_seal"]
