@@ -35,10 +35,12 @@ def test_the_axes_of_the_bundled_factory(capsys: pytest.CaptureFixture[str]) -> 
         assert english not in dutch
 
 
+@pytest.mark.slow
 def test_the_same_words_give_the_same_bytes(capsys: pytest.CaptureFixture[str]) -> None:
     assert say(capsys, "rotterdam", *DAY, "--json") == say(capsys, "rotterdam", *DAY, "--json")
 
 
+@pytest.mark.slow
 def test_every_framework_at_once_as_plain_data(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(say(capsys, "rotterdam", *DAY, "--framework", "all", "--json"))
     assert found["day"] == "2026-11-28"
@@ -53,6 +55,7 @@ def test_every_framework_at_once_as_plain_data(capsys: pytest.CaptureFixture[str
     assert {row["state"] for row in registers["payments"]} == {"held"}
 
 
+@pytest.mark.slow
 def test_one_input_changed_is_explained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     other = yaml.safe_load(factory_text(load_factory("rotterdam")))
     other["governance"]["parents"].append({"name": "Delaware Inc", "country": "US"})

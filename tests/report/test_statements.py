@@ -20,7 +20,13 @@ from gigafactory.report.statements.providers import PROVIDERS
 from gigafactory.report.voice import LANGUAGES, texts
 
 STATEMENTS = [kind for kind in KINDS if kind != "operations"]
-ALL = [(kind, lang) for kind in STATEMENTS for lang in LANGUAGES]
+#: Short ones, one language each, stand in the quick loop; the long ones are told by `make test`.
+QUICK = {("eed", "nl"), ("access", "en"), ("tender", "nl"), ("sustainability", "en")}
+ALL = [
+    pytest.param(kind, lang, marks=() if (kind, lang) in QUICK else pytest.mark.slow)
+    for kind in STATEMENTS
+    for lang in LANGUAGES
+]
 
 
 class Written(dict[str, str]):
@@ -106,11 +112,12 @@ def test_no_number_of_a_table_stands_alone(written: Written, kind: str, lang: st
     assert [cell for cell in cells if re.search(r"\d", cell) and "<data" not in cell] == []
 
 
+@pytest.mark.slow
 def test_a_number_with_one_key_is_that_number(written: Written, of_rotterdam: Path) -> None:
     summary = json.loads((of_rotterdam / "summary.json").read_text("utf-8"))
     checked = 0
-    for kind, lang in ALL:
-        for element in Page(written[f"{kind}.{lang}"]).all("data"):
+    for name in (f"{kind}.{lang}" for kind in STATEMENTS for lang in LANGUAGES):
+        for element in Page(written[name]).all("data"):
             source = element.attributes["data-source"]
             found = lookup(summary, source.removeprefix("summary:"))
             if source.startswith("summary:") and isinstance(found, int | float):

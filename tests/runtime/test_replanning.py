@@ -85,6 +85,7 @@ def test_the_run_is_proved_and_says_its_cadence(again: tuple[RunOptions, Outcome
     assert told[0].arrays["charge_mw.0"].shape == (1,)
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_is_undisturbed(
     again: tuple[RunOptions, Outcome], tmp_path: Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_stopped_and_resumed_is_undisturbed(
     assert resumed.summary["digest"] == again[1].summary["digest"]
 
 
+@pytest.mark.slow
 def test_once_an_hour(again: tuple[RunOptions, Outcome], tmp_path: Path) -> None:
     hourly = start_run(replace(again[0], cadence="hourly"), out=tmp_path / "run")
     assert hourly.summary["replanned"] == {"plans": 3 * 23 * 2, "kept": 0}
@@ -101,6 +103,7 @@ def test_once_an_hour(again: tuple[RunOptions, Outcome], tmp_path: Path) -> None
     assert cut.arrays["charge_mw.0"].shape == (4,)
 
 
+@pytest.mark.slow
 def test_the_day_depends_on_what_has_become_known(
     again: tuple[RunOptions, Outcome], tmp_path: Path
 ) -> None:
@@ -117,6 +120,7 @@ def test_the_day_depends_on_what_has_become_known(
     assert bought[0].any()
 
 
+@pytest.mark.slow
 def test_without_a_new_plan_the_one_before_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

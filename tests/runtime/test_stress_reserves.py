@@ -150,6 +150,7 @@ def test_a_trip_withholds_the_pay_of_its_seconds(
     assert not verify(done.folder)[1]
 
 
+@pytest.mark.slow
 def test_the_desk_sells_for_stress_days_what_the_response_lets_it(tmp_path: Path) -> None:
     """Bid the day before as ever; less for a stress day; the same bytes after a stop."""
     stress = {"begin": 2, "limits": 2, "trips": 1, "dips": 1, "seconds": 2700}
@@ -183,6 +184,7 @@ def test_the_desk_sells_for_stress_days_what_the_response_lets_it(tmp_path: Path
         assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("meter", ["fcr_sold_wh", "afrr_up_asked_wh"])
 def test_verify_sees_what_the_seconds_do_not_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meter: str
@@ -204,6 +206,7 @@ def test_verify_sees_what_the_seconds_do_not_say(
     assert any(p.field == meter and "seconds come to" in p.why for p in problems)
 
 
+@pytest.mark.slow
 def test_an_outage_of_the_grid_suspends_what_was_sold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +268,7 @@ def test_every_field_of_a_site_is_documented(
     assert of_all | {"schedule_cost_eur"} == set(done.summary["reserves"]["products"][0])
 
 
+@pytest.mark.slow
 @settings(max_examples=3, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(small_sites(), st.lists(st.sampled_from([0.0, 0.1, 0.25]), min_size=3, max_size=3),
        st.integers(0, 2**20), st.sampled_from(["synthetic", "ramp"]))  # fmt: skip

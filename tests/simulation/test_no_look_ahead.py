@@ -134,7 +134,7 @@ def other_jobs(table: JobTable, instant_ns: int) -> JobTable:
     return replace(table, **columns)
 
 
-@pytest.fixture(scope="module", params=["daily", "15 min"])
+@pytest.fixture(scope="module", params=["daily", pytest.param("15 min", marks=pytest.mark.slow)])
 def world(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Inputs, list[Any]]:

@@ -149,7 +149,8 @@ class Bidder:
             return Bids(none, none, none, "no bid")
         offered = {
             name: bid_mw(
-                np.maximum(found.spanned(0, name), 0.0),
+                # a solver's 3 may be a hair less; what is bid is whole
+                np.round(np.maximum(found.spanned(0, name), 0.0), 9),
                 self.rules[auction],
                 prequalified_mw=self.prequalified_mw[name],
             )
