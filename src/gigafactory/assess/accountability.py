@@ -144,7 +144,7 @@ def _files(subject: Subject) -> Iterator[Finding]:
 
 _PROOF_NL: Final = {
     Proof.VERIFIED: "geverifieerd",
-    Proof.CLAIMED: "geclaimd, niet geverifieerd",
+    Proof.CLAIMED: "opgegeven, niet geverifieerd",
     Proof.EXPIRED: "verlopen",
     Proof.MISSING: "ontbreekt",
     Proof.LEDGER: "geteld",
@@ -502,7 +502,7 @@ def _people(subject: Subject) -> Iterator[Finding]:
         counted = {
             "outcome": both("verified, counted once", "geverifieerd, eenmaal geteld"),
             "ledger": both("counted by the run, not again", "door de run geteld, niet nog eens"),
-            "nothing": both("claimed, not counted", "geclaimd, niet geteld"),
+            "nothing": both("claimed, not counted", "opgegeven, niet geteld"),
         }[one.counted_as]
         yield _finding(
             "outcomes",

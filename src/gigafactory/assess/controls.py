@@ -158,7 +158,7 @@ def assess_controls(subject: Subject) -> Assessment:
 
 _DUTCH: Final = {
     Proof.VERIFIED: "geverifieerd",
-    Proof.CLAIMED: "geclaimd, niet geverifieerd",
+    Proof.CLAIMED: "opgegeven, niet geverifieerd",
     Proof.EXPIRED: "verlopen",
     Proof.MISSING: "ontbreekt",
     Proof.LEDGER: "geteld",

@@ -251,7 +251,7 @@ def _cap(criterion: Criterion, grade: Grade) -> float:
 
 
 _STATES: Final[Mapping[Proof, tuple[str, str]]] = {
-    Proof.CLAIMED: ("claimed, checked by nobody", "geclaimd, door niemand getoetst"),
+    Proof.CLAIMED: ("claimed, checked by nobody", "opgegeven, door niemand getoetst"),
     Proof.EXPIRED: ("expired", "verlopen"),
     Proof.MISSING: ("missing", "ontbreekt"),
     Proof.VERIFIED: ("verified", "geverifieerd"),

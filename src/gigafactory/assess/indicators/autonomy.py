@@ -350,7 +350,7 @@ def controls(subject: Subject) -> Reading:
         (Evidence(proof, "document:controls"),),
         both(
             "{verified} of {all} controls are verified; {claimed} more are claimed.",
-            "{verified} van {all} maatregelen zijn geverifieerd; {claimed} andere zijn geclaimd.",
+            "{verified} van {all} maatregelen zijn geverifieerd; {claimed} andere zijn opgegeven.",
             verified=cover.verified,
             all=cover.controls,
             claimed=cover.claimed,
@@ -370,7 +370,7 @@ def critical_without_substitute(subject: Subject) -> Reading:
         (facts.paper,),
         both(
             "{alone} of {all} critical components have no substitute named{names}.",
-            "Voor {alone} van {all} kritieke onderdelen is geen alternatief genoemd{names}.",
+            "Voor {alone} van {all} kritieke onderdelen is geen vervanging genoemd{names}.",
             alone=len(facts.without_substitute),
             all=len(facts.critical),
             names=_brackets(facts.without_substitute),

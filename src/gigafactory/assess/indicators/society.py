@@ -96,7 +96,7 @@ def _outcomes(subject: Subject, *missions: str) -> Reading:
         (Evidence(proof, f"register:outcomes/{missions[0]}"),),
         both(
             "{sure} outcomes verified of {all} claimed{ledger}; {hours} of the hours serve it.",
-            "{sure} van {all} geclaimde uitkomsten geverifieerd{ledger}; {hours} van de uren dient "
+            "{sure} van {all} opgegeven uitkomsten geverifieerd{ledger}; {hours} van de uren dient "
             "het doel.",
             sure=len(sure),
             all=len(rows),
