@@ -18,7 +18,6 @@ ALLOWED: dict[str, str] = {
     "adapters/datasets.py:Dataset.about_mb": "MB is a size in bytes and no unit of the model",
     "assess/circular.py:AfterFirstLife.kept": "a number of accelerators",
     "assess/circular.py:AfterFirstLife.recycled": "a number of accelerators",
-    "assess/footprint.py:Factor.value": _KEYS,
     "assess/footprint.py:Span.high": "in the unit of what is spanned, which names it",
     "assess/footprint.py:Span.low": "in the unit of what is spanned, which names it",
     "assess/results.py:Assessment.scores": "in the unit of the finding of the same name",

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from gigafactory.assess.cited import cited, framework_data, number, words
+from gigafactory.assess.cited import cited, framed, framework_data, number, words
 from gigafactory.assess.results import Assessment, Evidence, Finding, Grade, Proof
 from gigafactory.assess.subject import Subject
 from gigafactory.engine.errors import BadInput, Problem
@@ -445,15 +445,7 @@ def assess_access(subject: Subject) -> Assessment:
         words(raw["texts"]["note_public"], least=thresholds().members_min),
         words(raw["texts"]["note_price"]),
     ]
-    return Assessment(
-        framework=NAME,
-        version=raw["version"],
-        title=words(raw["title"]),
-        source=cited(raw["source"]),
-        findings=tuple(findings),
-        scores=scores if report.records else {},
-        notes={lang: tuple(text[lang] for text in texts) for lang in ("en", "nl")},
-    )
+    return framed(NAME, findings, texts, scores=scores if report.records else {})
 
 
 def _made(key: str, grade: Grade, why: Mapping[str, str], **more: Any) -> Finding:

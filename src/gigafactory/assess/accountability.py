@@ -44,7 +44,7 @@ from gigafactory.assess.registers.supplies import (
     passports,
     software_summary,
 )
-from gigafactory.assess.results import Assessment, Evidence, Finding, Grade, Proof
+from gigafactory.assess.results import PROOF_NL, Assessment, Evidence, Finding, Grade, Proof
 from gigafactory.assess.subject import Subject
 from gigafactory.assess.words import Amount, both, listed, percent
 from gigafactory.units import MICRO_EUR_PER_EUR
@@ -136,20 +136,10 @@ def _files(subject: Subject) -> Iterator[Finding]:
                 "{title}{state_nl}.",
                 title=f"{shown.title}: " if shown.title else "",
                 state=shown.proof.value,
-                state_nl=_PROOF_NL[shown.proof],
+                state_nl=PROOF_NL[shown.proof],
             ),
             kind="register",
         )
-
-
-_PROOF_NL: Final = {
-    Proof.VERIFIED: "geverifieerd",
-    Proof.CLAIMED: "opgegeven, niet geverifieerd",
-    Proof.EXPIRED: "verlopen",
-    Proof.MISSING: "ontbreekt",
-    Proof.LEDGER: "geteld",
-    Proof.FACTORY: "in het fabrieksbestand",
-}
 
 
 def _subsidies(subject: Subject) -> Iterator[Finding]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from gigafactory.engine.errors import BadInput, Problem
-from gigafactory.plant.provenance import Source, read_source, read_yaml
+from gigafactory.assess.results import Assessment, Finding
+from gigafactory.plant.provenance import load_yaml, need_source
 
 DATA: Final = Path(__file__).parent / "data"
 LANGUAGES: Final = ("en", "nl")
@@ -21,11 +21,7 @@ def framework_data(name: str, file: str = "framework.yaml") -> Mapping[str, Any]
     Raises:
         BadInput: it is damaged.
     """
-    problems: list[Problem] = []
-    data = read_yaml(DATA / name / file, problems)
-    if problems:
-        raise BadInput(problems)
-    return data
+    return load_yaml(DATA / name / file)
 
 
 class _Dutch(float):
@@ -61,29 +57,42 @@ def _in(lang: str, fields: Mapping[str, object]) -> dict[str, object]:
     return found
 
 
-def source_of(raw: object, where: str = "") -> Source:
-    """The source of a figure.
-
-    Raises:
-        BadInput: it has none that can be used.
-    """
-    problems: list[Problem] = []
-    found = read_source(where, "source", raw, problems)
-    if found is None:
-        raise BadInput(problems)
-    return found
-
-
 def cited(raw: object, where: str = "") -> str:
     """A source in one line: who, year, state, how far it was checked here, and the note.
 
     Raises:
         BadInput: it has none that can be used.
     """
-    found = source_of(raw, where)
+    found = need_source(where, "source", raw)
     mark = f", {found.mark}" if found.mark else ""
     note = f": {found.note}" if found.note else ""
     return f"{found.source}, {found.year}, {found.state}{mark}{note}"
 
 
-__all__ = ["DATA", "LANGUAGES", "cited", "framework_data", "number", "source_of", "words"]
+def framed(
+    name: str,
+    findings: Sequence[Finding],
+    notes: Sequence[Mapping[str, str]],
+    **more: Any,
+) -> Assessment:
+    """What a framework comes to, with the title, version and source of its own data.
+
+    Args:
+        name: of its folder.
+        findings: every criterion, in its order.
+        notes: what the reader must know.
+        **more: other fields of an `Assessment`.
+    """
+    raw = framework_data(name)
+    return Assessment(
+        framework=name,
+        version=raw["version"],
+        title=words(raw["title"]),
+        source=cited(raw["source"]),
+        findings=tuple(findings),
+        notes={lang: tuple(note[lang] for note in notes) for lang in LANGUAGES},
+        **more,
+    )
+
+
+__all__ = ["DATA", "LANGUAGES", "cited", "framed", "framework_data", "number", "words"]

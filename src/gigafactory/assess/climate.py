@@ -14,10 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from gigafactory.assess.footprint import Factor, Footprint, Span
+from gigafactory.assess.footprint import Footprint, Span
 from gigafactory.assess.subject import Subject
-from gigafactory.engine.errors import BadInput, Problem, refuse
-from gigafactory.plant.provenance import read_source, read_yaml
+from gigafactory.engine.errors import refuse
+from gigafactory.plant.provenance import Cited, load_cited
 
 _DATA: Final = Path(__file__).parent / "data" / "climate.yaml"
 _KG_PER_MT: Final = 1e9
@@ -45,22 +45,13 @@ class Beside:
 
 
 @cache
-def climate_figures() -> dict[str, Factor]:
+def climate_figures() -> dict[str, Cited]:
     """The figures of `data/climate.yaml` by name.
 
     Raises:
         BadInput: with everything wrong with the file.
     """
-    problems: list[Problem] = []
-    found = {}
-    for name, entry in read_yaml(_DATA, problems).items():
-        told = {key: entry[key] for key in entry if key != "value"}
-        source = read_source(_DATA.name, name, told, problems)
-        if source is not None:
-            found[name] = Factor(float(entry["value"]), source)
-    if problems:
-        raise BadInput(problems)
-    return found
+    return load_cited(_DATA)
 
 
 def allowed_kg_per_year(year: int) -> float:
@@ -94,12 +85,11 @@ def beside_targets(subject: Subject, found: Footprint) -> Beside | None:
     """
     if not any(site.place.country == COUNTRY for site in subject.factory.sites.values()):
         return None
-    if subject.run is None:
-        raise refuse(subject.factory.name, "", None, "a footprint needs a run: give its folder")
+    run = subject.needed_run("a footprint")
     first = dt.date.fromisoformat(str(subject.summary["start"]))
     allowed = allowed_kg_per_year(first.year) * float(subject.summary["days_done"]) / 365.0
     if allowed <= 0.0:
-        raise refuse(str(subject.run), "start", first, "from 2050 on the country may emit nothing")
+        raise refuse(str(run), "start", first, "from 2050 on the country may emit nothing")
     own = found.stack_kg
     return Beside(
         year=first.year,

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Final
 
 from gigafactory.assess.evidence import shown_by
-from gigafactory.assess.results import Assessment, Evidence, Finding, Grade, Proof
+from gigafactory.assess.results import PROOF_NL, Assessment, Evidence, Finding, Grade, Proof
 from gigafactory.assess.shapes import Citation, read_data
 from gigafactory.assess.subject import Subject
 from gigafactory.assess.words import both
@@ -136,7 +136,7 @@ def assess_controls(subject: Subject) -> Assessment:
                     if one.sov7
                     else {"en": "", "nl": ""},
                     state=shown.proof.value,
-                    state_nl=_DUTCH[shown.proof],
+                    state_nl=PROOF_NL[shown.proof],
                 ),
                 kind="control",
             )
@@ -155,15 +155,6 @@ def assess_controls(subject: Subject) -> Assessment:
         | {f"sov.{one.id}": one.title.model_dump() for one in known.sov7},
     )
 
-
-_DUTCH: Final = {
-    Proof.VERIFIED: "geverifieerd",
-    Proof.CLAIMED: "opgegeven, niet geverifieerd",
-    Proof.EXPIRED: "verlopen",
-    Proof.MISSING: "ontbreekt",
-    Proof.LEDGER: "geteld",
-    Proof.FACTORY: "in het fabrieksbestand",
-}
 
 __all__ = [
     "Catalogue",

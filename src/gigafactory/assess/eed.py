@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gigafactory.assess.cited import cited, framework_data, number, words
+from gigafactory.assess.cited import cited, framed, framework_data, number, words
 from gigafactory.assess.eedfile import EedSite, read_eed
 from gigafactory.assess.eedvalues import Told, tell
 from gigafactory.assess.results import Assessment, Evidence, Finding, Grade, Proof
@@ -213,15 +213,7 @@ def assess_eed(subject: Subject) -> Assessment:
         scores[f"{site}.known"] = known / len(mine)
     texts = raw["texts"]
     notes = [words(texts[key]) for key in ("note_symbol", "note_pue", "note_simulated")]
-    return Assessment(
-        framework=NAME,
-        version=raw["version"],
-        title=words(raw["title"]),
-        source=cited(raw["source"]),
-        findings=tuple(findings),
-        scores=scores,
-        notes={lang: tuple(note[lang] for note in notes) for lang in ("en", "nl")},
-    )
+    return framed(NAME, findings, notes, scores=scores)
 
 
 def _obligations(site: str, rows: Mapping[str, EedRow], stated: EedSite) -> list[Finding]:

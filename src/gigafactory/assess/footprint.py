@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gigafactory.assess.subject import Subject
-from gigafactory.engine.errors import BadInput, Problem, refuse
+from gigafactory.engine.errors import refuse
 from gigafactory.plant import load_catalogue
-from gigafactory.plant.provenance import Source, read_source, read_yaml
+from gigafactory.plant.provenance import Cited, load_cited
 
 H_PER_YEAR: Final = 8760.0
 _DATA: Final = Path(__file__).parent / "data" / "footprint.yaml"
@@ -58,14 +58,6 @@ class Span:
     def plus(self, other: float) -> Span:
         """Both ends and a number."""
         return Span(self.low + other, self.high + other)
-
-
-@dataclass(frozen=True, slots=True)
-class Factor:
-    """A figure from outside, with its source."""
-
-    value: float
-    source: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,22 +138,13 @@ class Receipt:
 
 
 @cache
-def factors() -> Mapping[str, Factor]:
+def factors() -> Mapping[str, Cited]:
     """The figures of `data/footprint.yaml` by name.
 
     Raises:
         BadInput: with everything wrong with the file.
     """
-    problems: list[Problem] = []
-    found = {}
-    for name, entry in read_yaml(_DATA, problems).items():
-        told = {key: entry[key] for key in entry if key != "value"}
-        source = read_source(_DATA.name, name, told, problems)
-        if source is not None:
-            found[name] = Factor(float(entry["value"]), source)
-    if problems:
-        raise BadInput(problems)
-    return found
+    return load_cited(_DATA)
 
 
 def embodied_g_per_h(
@@ -193,8 +176,7 @@ def footprint_of(subject: Subject) -> Footprint:
     Raises:
         BadInput: there is no run.
     """
-    if subject.run is None:
-        raise refuse(subject.factory.name, "", None, "a footprint needs a run: give its folder")
+    subject.needed_run("a footprint")
     catalogue, life = load_catalogue(), _life(subject)
     delivered = subject.figure("accelerator_hours.useful") or 0.0
     installed = subject.figure("accelerator_hours.installed") or 0.0
@@ -240,9 +222,7 @@ def receipt_of(subject: Subject, job: int) -> Receipt:
     Raises:
         BadInput: there is no run, no such job, or it never did any work.
     """
-    if subject.run is None:
-        raise refuse(subject.factory.name, "", None, "a receipt needs a run: give its folder")
-    path = subject.run / "jobs.parquet"
+    path = subject.needed_run("a receipt") / "jobs.parquet"
     table = pq.read_table(path, filters=pc.field("job") == job)
     if not table.num_rows:
         raise refuse(str(path), "job", str(job), "there is no such job in this run")
@@ -283,7 +263,6 @@ def _receipt(subject: Subject, row: Mapping[str, Any]) -> Receipt:
 
 
 __all__ = [
-    "Factor",
     "Footprint",
     "Receipt",
     "Span",

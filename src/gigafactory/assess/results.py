@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Proof(StrEnum):
@@ -25,6 +26,17 @@ class Proof(StrEnum):
     def counts(self) -> bool:
         """Whether a criterion may be met by it."""
         return self in (Proof.LEDGER, Proof.FACTORY, Proof.VERIFIED)
+
+
+#: What a state of proof is called in Dutch.
+PROOF_NL: Final[Mapping[Proof, str]] = {
+    Proof.VERIFIED: "geverifieerd",
+    Proof.CLAIMED: "opgegeven, niet geverifieerd",
+    Proof.EXPIRED: "verlopen",
+    Proof.MISSING: "ontbreekt",
+    Proof.LEDGER: "geteld",
+    Proof.FACTORY: "in het fabrieksbestand",
+}
 
 
 class Grade(StrEnum):
@@ -141,4 +153,4 @@ class Assessment:
         raise KeyError(criterion)
 
 
-__all__ = ["Assessment", "Evidence", "Finding", "Grade", "Proof"]
+__all__ = ["PROOF_NL", "Assessment", "Evidence", "Finding", "Grade", "Proof"]

@@ -9,11 +9,9 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from gigafactory.engine.errors import BadInput, Problem
 from gigafactory.factory.blocks import Block, Text, setting
 from gigafactory.factory.quantities import Figure
-from gigafactory.factory.reading import read_document
-from gigafactory.factory.validating import validate
+from gigafactory.factory.validating import load_checked
 
 DATA: Final = Path(__file__).parent / "data"
 
@@ -71,15 +69,7 @@ def read_data(name: str, model: type[Model]) -> Model:
     Raises:
         BadInput: with every problem in it; a bug of ours.
     """
-    document = read_document(DATA / name, name)
-    problems = list(document.problems)
-    found = None
-    if document.data:
-        found, told, _ = validate(document, model)
-        problems += told
-    if problems or found is None:
-        raise BadInput(problems or [Problem(name, "", "", "is empty")])
-    return found
+    return load_checked(DATA / name, name, model)
 
 
 __all__ = ["DATA", "Citation", "Instant", "MassKg", "Number", "People", "Year", "read_data"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gigafactory.assess.cited import cited, framework_data, words
+from gigafactory.assess.cited import cited, framed, framework_data, words
 from gigafactory.assess.results import Assessment, Evidence, Finding, Grade, Proof
 from gigafactory.assess.subject import Subject
 from gigafactory.factory.sites import Site
@@ -28,15 +28,8 @@ def assess_siting(subject: Subject) -> Assessment:
     """Whether each site may be built where it is; a gate. Scores: `refused`, sites that may not."""
     raw = framework_data(NAME)
     findings = tuple(_finding(name, site) for name, site in subject.factory.sites.items())
-    return Assessment(
-        framework=NAME,
-        version=raw["version"],
-        title=words(raw["title"]),
-        source=cited(raw["source"]),
-        findings=findings,
-        scores={"refused": float(sum(f.grade is Grade.UNMET for f in findings))},
-        notes={lang: (text,) for lang, text in words(raw["texts"]["note"]).items()},
-    )
+    scores = {"refused": float(sum(f.grade is Grade.UNMET for f in findings))}
+    return framed(NAME, findings, [words(raw["texts"]["note"])], scores=scores)
 
 
 def _finding(name: str, site: Site) -> Finding:

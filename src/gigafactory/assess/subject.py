@@ -66,6 +66,19 @@ class Subject:
         assert found is None or isinstance(found, model)
         return found
 
+    def needed_run(self, what: str) -> Path:
+        """The folder of the run.
+
+        Args:
+            what: that needs it, for the problem.
+
+        Raises:
+            BadInput: there is none.
+        """
+        if self.run is None:
+            raise refuse(self.factory.name, "", None, f"{what} needs a run: give its folder")
+        return self.run
+
     def figure(self, key: str) -> float | None:
         """A figure of the run's summary by its dotted key; None where it is not there."""
         at: Any = self.summary

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gigafactory.assess.cited import cited, framework_data, words
+from gigafactory.assess.cited import cited, framed, framework_data, words
 from gigafactory.assess.eed import eed_rows
 from gigafactory.assess.metered import SiteMeters, site_meters
 from gigafactory.assess.papers import Paper, evidence_of
@@ -309,16 +309,8 @@ def assess_tender(subject: Subject) -> Assessment:
         texts.append(words(raw["texts"]["before"], day=subject.today))
     if days < YEAR_DAYS:
         texts.append(words(raw["texts"]["short_run"], days=days))
-    return Assessment(
-        framework=NAME,
-        version=raw["version"],
-        title=words(raw["title"]),
-        source=cited(raw["source"]),
-        findings=tuple(findings),
-        scores=scores,
-        held_back=_held_back(subject, told),
-        notes={lang: tuple(text[lang] for text in texts) for lang in ("en", "nl")},
-    )
+    held_back = _held_back(subject, told)
+    return framed(NAME, findings, texts, scores=scores, held_back=held_back)
 
 
 def _funding(lot: int) -> dict[str, str]:

@@ -16,8 +16,8 @@ from pydantic import BaseModel
 
 from gigafactory.engine.errors import BadInput, Problem
 from gigafactory.factory.models import Factory
-from gigafactory.factory.reading import nearest, read_document
-from gigafactory.factory.validating import validate
+from gigafactory.factory.reading import nearest
+from gigafactory.factory.validating import load_checked
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -63,15 +63,7 @@ class Dossier:
         path = self.file(name)
         if path is None:
             return None
-        document = read_document(path, f"{self.name}/{name}")
-        problems = list(document.problems)
-        found = None
-        if document.data:
-            found, told, _ = validate(document, model)
-            problems += told
-        if problems or found is None:
-            raise BadInput(problems or [Problem(str(path), "", "", "is empty")])
-        return found
+        return load_checked(path, f"{self.name}/{name}", model)
 
 
 def bundled_dossiers() -> tuple[str, ...]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gigafactory.engine.errors import Problem
-from gigafactory.factory.reading import Document, Path_, nearest
+from gigafactory.engine.errors import BadInput, Problem
+from gigafactory.factory.reading import Document, Path_, nearest, read_document
 from gigafactory.factory.shape import Shape, child, placeholder, settings
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
@@ -57,6 +58,28 @@ def validate(
                 guessed.add(spot.path)
                 _repair(data, spot, found["type"])
     return None, problems, frozenset(guessed)
+
+
+def load_checked(path: Path, where: str, model: type[AnyModel]) -> AnyModel:
+    """Read a file as a model.
+
+    Args:
+        path: the file.
+        where: what problems call it.
+        model: its shape.
+
+    Raises:
+        BadInput: with every problem found in it.
+    """
+    document = read_document(path, where)
+    problems = list(document.problems)
+    found = None
+    if document.data:
+        found, told, _ = validate(document, model)
+        problems += told
+    if problems or found is None:
+        raise BadInput(problems or [Problem(str(path), "", "", "is empty")])
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from gigafactory.finance.demand import implied_gap, load_demand, rebound_ratio
 from gigafactory.finance.numbers import in_language
 from gigafactory.finance.reference import levelised_usd, reference
 from gigafactory.finance.scenarios import energy_ratio, load_scenarios
-from gigafactory.finance.tables import origin, read_table
-from gigafactory.plant.provenance import Source
+from gigafactory.finance.tables import read_table
+from gigafactory.plant.provenance import Source, need_source
 
 DEALS: Final = "deals.yaml"
 CLAIMS: Final = "claims.yaml"
@@ -96,7 +96,7 @@ def deals() -> list[Deal]:
                 None if mw is None else float(mw),
                 row.get("of", {"en": "", "nl": ""}),
                 None if equity is None or usd is None else float(equity) / float(usd),
-                origin(DEALS, name, row["source"]),
+                need_source(DEALS, name, row["source"]),
             )
         )
     return found
@@ -283,7 +283,7 @@ def judge(base: Base, chances: Chances) -> list[Judged]:
     found = []
     for name, row in raw.items():
         verdict, en, nl = _RULES[row["check"]](base, chances)
-        source = origin(CLAIMS, name, row["source"])
+        source = need_source(CLAIMS, name, row["source"])
         why = {"en": in_language(en, "en"), "nl": in_language(nl, "nl")}
         found.append(Judged(name, row["claim"], verdict, why, source))
     return found

@@ -9,9 +9,9 @@ from typing import Any, Final
 from gigafactory.finance.base import Base
 from gigafactory.finance.levers import Levers, Number
 from gigafactory.finance.planfile import INFRASTRUCTURE
-from gigafactory.finance.tables import origin, read_table
+from gigafactory.finance.tables import read_table
 from gigafactory.finance.years import measure, play
-from gigafactory.plant.provenance import Source
+from gigafactory.plant.provenance import Source, need_source
 
 FILE: Final = "countries.yaml"
 
@@ -64,12 +64,12 @@ def _one(base: Base, raw: Mapping[str, Any], code: str) -> Country:
     abroad = base.plan.abroad.get(code)
     home = code in {site.place.country for site in base.factory.sites.values()}
     sources = {
-        "tax_rate": origin(FILE, f"{code}.tax", row.get("tax_note", raw["tax_source"])),
-        "union": origin(FILE, "union", raw["union_source"]),
+        "tax_rate": need_source(FILE, f"{code}.tax", row.get("tax_note", raw["tax_source"])),
+        "union": need_source(FILE, "union", raw["union_source"]),
     }
     national = row.get("national_eur")
     if "national_source" in row:
-        sources["national_eur"] = origin(FILE, f"{code}.national", row["national_source"])
+        sources["national_eur"] = need_source(FILE, f"{code}.national", row["national_source"])
     energy = abroad.energy_eur_per_mwh if abroad else None
     building = abroad.building if abroad else None
     missing = []

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gigafactory.engine.errors import refuse
-from gigafactory.finance.tables import Sourced, figures, known, origin, read_table
-from gigafactory.plant.provenance import Source
+from gigafactory.finance.tables import Sourced, figures, known, read_table
+from gigafactory.plant.provenance import Source, need_source
 
 Floats = npt.NDArray[np.float64]
 
@@ -82,7 +82,7 @@ def load_demand() -> Demand:
             row["date"],
             float(row["usd_per_gpu_h"]),
             row["what"],
-            origin(FILE, f"history[{n}].source", row["source"]),
+            need_source(FILE, f"history[{n}].source", row["source"]),
         )
         for n, row in enumerate(raw.pop("history"))
     )

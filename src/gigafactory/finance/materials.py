@@ -15,8 +15,8 @@ from typing import Any, Final
 from gigafactory.engine.errors import BadInput, Problem
 from gigafactory.finance.base import Base
 from gigafactory.finance.demand import price_factor
-from gigafactory.finance.tables import origin, read_table
-from gigafactory.plant.provenance import Source
+from gigafactory.finance.tables import read_table
+from gigafactory.plant.provenance import Source, need_source
 
 FILE: Final = "materials.yaml"
 #: Without substitution and with mines that barely answer a price runs away; no crisis held such a
@@ -89,10 +89,15 @@ def load_materials() -> dict[str, Material]:
     numbers = ("price_eur_per_kg", "supply_elasticity", "demand_elasticity", "demand_rise")
     found = {}
     for name, row in raw.items():
-        sources = {key: origin(FILE, f"{name}.{key}", row[key]["source"]) for key in numbers}
+        sources = {key: need_source(FILE, f"{name}.{key}", row[key]["source"]) for key in numbers}
         price, supply, demand, rise = (float(row[key]["value"]) for key in numbers)
         uses = tuple(
-            Use(u["asset"], u["per"], u["kg"], origin(FILE, f"{name}.{u['asset']}", u["source"]))
+            Use(
+                u["asset"],
+                u["per"],
+                u["kg"],
+                need_source(FILE, f"{name}.{u['asset']}", u["source"]),
+            )
             for u in row["uses"]
         )
         bad = [u for u in uses if u.per not in ("mw", "accelerator")]

@@ -12,9 +12,9 @@ from gigafactory.finance.base import Base
 from gigafactory.finance.demand import rebound_ratio
 from gigafactory.finance.levers import Dip, Levers
 from gigafactory.finance.materials import capex_factors, load_materials, shocks
-from gigafactory.finance.tables import origin, read_table
+from gigafactory.finance.tables import read_table
 from gigafactory.finance.years import Course, Measures, measure, play
-from gigafactory.plant.provenance import Source
+from gigafactory.plant.provenance import Source, need_source
 
 FILE: Final = "scenarios.yaml"
 
@@ -71,7 +71,9 @@ def load_scenarios() -> dict[str, Scenario]:
         BadInput: the bundled file is damaged.
     """
     return {
-        name: Scenario(name, row["title"], row["driver"], origin(FILE, name, row["source"]), row)
+        name: Scenario(
+            name, row["title"], row["driver"], need_source(FILE, name, row["source"]), row
+        )
         for name, row in read_table(FILE).items()
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gigafactory.engine.errors import BadInput, Problem
-from gigafactory.plant.provenance import Source, read_source, read_yaml
+from gigafactory.plant.provenance import Source, load_yaml, read_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,7 @@ def read_table(name: str) -> dict[str, Any]:
         BadInput: it is damaged.
     """
     path = Path(str(resources.files("gigafactory.finance"))) / "data" / name
-    problems: list[Problem] = []
-    raw = read_yaml(path, problems)
-    if problems:
-        raise BadInput(problems)
-    return raw
+    return load_yaml(path)
 
 
 def figures(name: str, raw: Mapping[str, Any]) -> dict[str, Sourced]:
@@ -60,19 +56,6 @@ def figures(name: str, raw: Mapping[str, Any]) -> dict[str, Sourced]:
     return found
 
 
-def origin(name: str, field: str, raw: object) -> Source:
-    """Read one source.
-
-    Raises:
-        BadInput: it lacks source, year or state.
-    """
-    problems: list[Problem] = []
-    source = read_source(name, field, raw, problems)
-    if source is None:
-        raise BadInput(problems)
-    return source
-
-
 def known(found: Mapping[str, Sourced], key: str) -> float:
     """The value of a figure that must be there."""
     value = found[key].value
@@ -80,4 +63,4 @@ def known(found: Mapping[str, Sourced], key: str) -> float:
     return value
 
 
-__all__ = ["Sourced", "figures", "known", "origin", "read_table"]
+__all__ = ["Sourced", "figures", "known", "read_table"]

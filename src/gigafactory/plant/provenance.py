@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-from gigafactory.engine.errors import Problem
+from gigafactory.engine.errors import BadInput, Problem
 
 #: How far a figure has been verified: measured (somebody's meter), published (read in a source),
 #: assumption (ours, or nobody published it), synthetic (made by our own generator).
@@ -117,3 +117,62 @@ def read_source(where: str, field: str, raw: object, problems: list[Problem]) ->
         return None
     note = str(raw.get("note", ""))
     return Source(str(source), int(str(year)), str(state), note, str(mark))
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A figure from outside, with its source.
+
+    Attributes:
+        value: in its unit, or in that of the name it stands under.
+        source: who says so.
+        unit: as the file says it; may be empty.
+    """
+
+    value: float
+    source: Source
+    unit: str = ""
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file of our own whose top is a mapping.
+
+    Raises:
+        BadInput: it is damaged.
+    """
+    problems: list[Problem] = []
+    content = read_yaml(path, problems)
+    if problems:
+        raise BadInput(problems)
+    return content
+
+
+def need_source(where: str, field: str, raw: object) -> Source:
+    """Read one source that must be there.
+
+    Raises:
+        BadInput: it lacks source, year or state.
+    """
+    problems: list[Problem] = []
+    source = read_source(where, field, raw, problems)
+    if source is None:
+        raise BadInput(problems)
+    return source
+
+
+def load_cited(path: Path) -> dict[str, Cited]:
+    """Read a file of figures, each ``{value, source, year, state}`` with unit, note and mark.
+
+    Raises:
+        BadInput: with everything wrong with the file.
+    """
+    problems: list[Problem] = []
+    found = {}
+    for name, entry in read_yaml(path, problems).items():
+        told = {key: entry[key] for key in entry if key not in ("value", "unit")}
+        source = read_source(path.name, name, told, problems)
+        if source is not None:
+            found[name] = Cited(float(entry["value"]), source, str(entry.get("unit", "")))
+    if problems:
+        raise BadInput(problems)
+    return found

@@ -12,28 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from gigafactory.engine.errors import BadInput, Problem
-from gigafactory.plant.provenance import Source, read_source, read_yaml
+from gigafactory.plant.provenance import Cited, load_cited
 
 _DATA: Final = Path(__file__).parents[1] / "data" / "equivalences.yaml"
 _DAYS_PER_YEAR: Final = 365.25
 _KWH_PER_MWH: Final = 1e3
 _MWH_PER_TWH: Final = 1e6
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A figure that others are compared with.
-
-    Attributes:
-        value: in its unit.
-        unit: of the value.
-        source: who says so.
-    """
-
-    value: float
-    unit: str
-    source: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +46,13 @@ class Equivalence:
 
 
 @cache
-def compared() -> Mapping[str, Compared]:
+def compared() -> Mapping[str, Cited]:
     """The figures of `data/equivalences.yaml` by name.
 
     Raises:
         BadInput: with everything wrong with the file.
     """
-    problems: list[Problem] = []
-    found = {}
-    for name, entry in read_yaml(_DATA, problems).items():
-        told = {key: entry[key] for key in entry if key not in ("value", "unit")}
-        source = read_source(_DATA.name, name, told, problems)
-        if source is not None:
-            found[name] = Compared(float(entry["value"]), str(entry["unit"]), source)
-    if problems:
-        raise BadInput(problems)
-    return found
+    return load_cited(_DATA)
 
 
 def a_year(amount: float, days: float) -> float:
@@ -141,4 +116,4 @@ def equivalences(
     return tuple(rows)
 
 
-__all__ = ["Compared", "Equivalence", "a_year", "compared", "equivalences"]
+__all__ = ["Equivalence", "a_year", "compared", "equivalences"]
