@@ -6,8 +6,13 @@ set -eu
 # package, the commands or libraries that prove it is there (any of them), what it is for
 packages='chromium chromium,chromium-browser,google-chrome the report and the control room, seen in a real browser'
 packages="$packages
-libpangoft2-1.0-0 libpangoft2-1.0.so.0 statements as PDF, by WeasyPrint"
-# Later issues add: slurm-wlm and munge (the real cluster), postgresql (the service'"'"'s state).
+libpangoft2-1.0-0 libpangoft2-1.0.so.0 statements as PDF, by WeasyPrint
+slurm-wlm slurmctld a real cluster, started by the tests in a folder
+slurmrestd slurmrestd the cluster reached over HTTP
+munge munged what the daemons of a cluster know each other by
+postgresql pg_ctlcluster the state of the service in PostgreSQL
+mosquitto mosquitto setpoints and frequency over MQTT, through a real broker
+iproute2 ip hosts of their own, whose network can be cut"
 
 present() {
   for command in $(echo "$1" | tr ',' ' '); do
@@ -27,7 +32,7 @@ list_missing() {
 
 echo "$packages" | while read -r package commands purpose; do
   if present "$commands"; then state=present; else state=missing; fi
-  printf 'system: %-12s %-8s %s\n' "$package" "$state" "$purpose"
+  printf 'system: %-17s %-8s %s\n' "$package" "$state" "$purpose"
 done
 
 missing=$(list_missing)

@@ -9,10 +9,12 @@ import pytest
 from gigafactory.jobs import (
     Action,
     Command,
+    NodeCommand,
     Outcome,
     Receipt,
     WorkloadManager,
     WorkloadSnapshot,
+    WorkOrder,
 )
 
 
@@ -24,6 +26,15 @@ class Refusing:
 
     def act(self, commands: Sequence[Command]) -> tuple[Receipt, ...]:
         return tuple(Receipt(c.key, Outcome.REFUSED, "nothing runs here") for c in commands)
+
+    def submit(self, orders: Sequence[WorkOrder]) -> tuple[Receipt, ...]:
+        return tuple(Receipt(o.key, Outcome.REFUSED, "nothing runs here") for o in orders)
+
+    def act_on_nodes(self, commands: Sequence[NodeCommand]) -> tuple[Receipt, ...]:
+        return tuple(Receipt(c.key, Outcome.REFUSED, "there are no nodes") for c in commands)
+
+    def set_budget(self, power_kw: int) -> Receipt:
+        return Receipt(f"budget-{power_kw}", Outcome.REFUSED, "nothing runs here")
 
 
 def test_a_manager_is_one_by_its_shape() -> None:

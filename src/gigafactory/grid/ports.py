@@ -113,6 +113,62 @@ class Activation:
     power_mw: float
 
 
+class OrderKind(StrEnum):
+    """What a grid party tells a site."""
+
+    LIMIT = "limit"  # import at most this; binding: a contract's restriction, a call, an order
+    SETPOINT = "setpoint"  # deviation asked of a reserve; importing less is positive
+    EMERGENCY = "emergency"  # import at most this, at once, whatever was agreed
+
+
+@dataclass(frozen=True, slots=True)
+class GridOrder:
+    """Something a grid party told a site, already checked as a message: who, when, what.
+
+    It is a claim until `runtime` has held it to the rules of its source: staleness, replay,
+    plausibility. One that fails does nothing but raise an alarm.
+
+    Attributes:
+        key: unique per source: the message's own id. The same key again changes nothing.
+        source: the channel it came by, as named in the service's settings (`gopacs`, `openadr`,
+            `afrr`, `iec104`, `operator`).
+        kind: limit, setpoint or emergency.
+        point: the connection it is about, as the factory file names its site.
+        power_mw: the limit (import at most), or the setpoint (asked deviation), MW.
+        issued_ns: when the sender gave it, ns UTC, by the sender's clock.
+        received_ns: when it came, ns UTC, by ours.
+        start_ns: begin, ns UTC.
+        end_ns: end, ns UTC; a setpoint holds until the next one or until its source's time limit.
+        sequence: the sender's counter where the protocol has one; -1 where it has none.
+        replaces: key of the order it takes the place of; empty for none.
+    """
+
+    key: str
+    source: str
+    kind: OrderKind
+    point: str
+    power_mw: float
+    issued_ns: int
+    received_ns: int
+    start_ns: int
+    end_ns: int
+    sequence: int = -1
+    replaces: str = ""
+
+
+@runtime_checkable
+class OrderSource(Protocol):
+    """A channel by which a grid party tells a site what to do."""
+
+    def orders(self, since_ns: int) -> tuple[GridOrder, ...]:
+        """Orders received from an instant on, in order of receipt and key."""
+        ...
+
+    def trouble(self, now_ns: int) -> str:
+        """Why the channel cannot be relied on now (silent, cut off); empty when all is well."""
+        ...
+
+
 @runtime_checkable
 class SignalSource(Protocol):
     """Where prices, weather and carbon come from."""
