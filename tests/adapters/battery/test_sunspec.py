@@ -9,13 +9,19 @@ import pytest
 from gigafactory.adapters.battery import SunspecBattery, SunspecSettings
 from gigafactory.adapters.battery.sunspec import ENERGY, POWER
 from gigafactory.plant.ports import Setpoint
+from gigafactory.testing.contracts.plant import (
+    check_absent_actuator,
+    check_actuator,
+    check_meter,
+    check_silent_meter,
+)
 from gigafactory.testing.sunspec import BatteryKind, simulated_battery
 from gigafactory.units import NS_PER_S
 
 
-def _battery(port: int, reversion_s: int = 10) -> SunspecBattery:
-    settings = SunspecSettings(host="127.0.0.1", port=port, timeout_s=1.0, reversion_s=reversion_s)
-    return SunspecBattery(settings, time.time_ns)
+def _battery(port: int, reversion: str = "10 s") -> SunspecBattery:
+    told = {"host": "127.0.0.1", "port": port, "timeout": "1 s", "reversion": reversion}
+    return SunspecBattery(SunspecSettings.model_validate(told), time.time_ns)
 
 
 def _wish(value_mw: float, seconds: float = 60.0, key: str = "k") -> Setpoint:
@@ -47,7 +53,7 @@ def test_charging_is_positive_and_what_is_told_is_done(value: float) -> None:
 @pytest.mark.slow
 def test_without_a_new_set_point_it_goes_to_nought() -> None:
     with simulated_battery() as (device, port):
-        battery = _battery(port, reversion_s=1)
+        battery = _battery(port, reversion="1 s")
         battery.apply(_wish(10.0), time.time_ns())
         for _ in range(3):  # wound up again in time, it goes on
             time.sleep(0.5)
@@ -107,3 +113,22 @@ def test_what_is_stored_follows_what_is_told() -> None:
         (energy,) = battery.read((ENERGY,), time.time_ns())
         assert energy.value < 0.05 - 0.004
         battery.close()
+
+
+def test_it_holds_to_the_contracts_of_meter_and_actuator() -> None:
+    def wish(key: str, value: float, until_ns: int) -> Setpoint:
+        return Setpoint(key, POWER, value, "MW", until_ns)
+
+    with simulated_battery() as (device, port):
+        battery = _battery(port)
+        check_meter(battery, (POWER, ENERGY), time.time_ns)
+        check_actuator(
+            battery,
+            lambda: -device.power_w / 1e6,
+            wish,
+            (12.0, -7.0),
+            lambda: device.writes,
+            time.time_ns,
+        )
+    check_silent_meter(battery, (POWER, ENERGY), time.time_ns)
+    check_absent_actuator(battery, wish, time.time_ns)

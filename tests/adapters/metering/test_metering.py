@@ -28,6 +28,7 @@ from gigafactory.adapters.metering import (
     read_page,
 )
 from gigafactory.adapters.metering.dcgm import DcgmMeter
+from gigafactory.testing.contracts.plant import check_meter, check_silent_meter
 from gigafactory.testing.powermeter import power_meter
 from gigafactory.units import NS_PER_S
 from tests.conftest import IN_CI
@@ -73,7 +74,7 @@ def _open(settings: dict[str, Any], now_ns: Callable[[], int] = lambda: NOW) -> 
 
 def _scrape(url: str, **point: Any) -> Any:
     of = {"metric": "it_watts", "factor": 1e-6, "most": 1.0, **point}
-    return _open({"kind": "page", "url": url, "points": {"it": of}, "timeout_s": 0.3})
+    return _open({"kind": "page", "url": url, "points": {"it": of}, "timeout": "0.3 s"})
 
 
 # --- a page ---------------------------------------------------------------------------------------
@@ -219,7 +220,7 @@ def test_a_pool_with_a_silent_node_is_read_and_not_good(page: _Server) -> None:
             "kind": "dcgm",
             "urls": {"n1": page.url, "n2": "http://127.0.0.1:9/"},
             "pools": {"a": ["n1"], "b": ["n1", "n2"], "c": ["n2"]},
-            "timeout_s": 0.5,
+            "timeout": "0.5 s",
         }
     )
     assert isinstance(meter, DcgmMeter)
@@ -264,8 +265,8 @@ def test_a_real_prometheus_is_read_and_a_dead_exporter_is_stale(
             server = subprocess.Popen(command, stdout=log, stderr=log)
         of = {"selector": 'gf_meter_it_watts{point="it"}', "factor": 1e-6, "most": 1.0}
         points = {
-            "it": {**of, "stale_s": 1.0, "expected": 1},
-            "two": {**of, "stale_s": 60.0, "expected": 2},
+            "it": {**of, "stale": "1 s", "expected": 1},
+            "two": {**of, "stale": "60 s", "expected": 2},
             "none": {**of, "selector": "no_such_series"},
         }
         settings = {"kind": "prometheus", "url": f"http://127.0.0.1:{port}", "points": points}
@@ -289,3 +290,22 @@ def test_a_real_prometheus_is_read_and_a_dead_exporter_is_stale(
             server.kill()
             server.wait()
             meter.close()
+
+
+@pytest.mark.slow
+def test_a_page_of_a_real_meter_holds_to_the_contract(tmp_path: Path) -> None:
+    with power_meter(
+        tmp_path / "readings", accelerators=64, cluster="no cluster", every_s=0.1
+    ) as source:
+        points = {
+            "it": {"metric": "gf_meter_it_watts", "factor": 1e-6},
+            "busy": {"metric": "gf_meter_accelerators", "labels": {"state": "working"}},
+        }
+        meter = _open({"kind": "page", "url": source.url, "points": points}, time.time_ns)
+        until = time.monotonic() + 10.0
+        while not meter.read(("it",), time.time_ns()):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        check_meter(meter, ("it", "busy"), time.time_ns)
+    check_silent_meter(meter, ("it", "busy"), time.time_ns)
+    meter.close()

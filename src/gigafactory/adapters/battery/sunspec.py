@@ -21,8 +21,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from gigafactory.factory.blocks import Block, Text, setting
+from gigafactory.factory.quantities import Count, PositiveCount, PositiveDurationS
 from gigafactory.plant.ports import Reading, Setpoint, SetpointReceipt
 from gigafactory.units import NS_PER_S
 
@@ -36,21 +36,22 @@ _W_PER_MW: Final = 1e6
 _TOLERANCE_W: Final = 1.0
 
 
-class SunspecSettings(BaseModel):
+class SunspecSettings(Block):
     """A battery over SunSpec Modbus TCP."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    host: str = Field(description="its address")
-    port: int = Field(502, ge=1, le=65535, description="its port")
-    unit: int = Field(1, ge=0, le=255, description="Modbus unit identifier")
-    timeout_s: float = Field(2.0, gt=0.0, le=30.0, description="longest wait for an answer, s")
-    reversion_s: int = Field(
-        10, ge=1, description="without a new set point it goes to nought after this, s"
+    host: Text = setting("Its address.")
+    port: PositiveCount = setting("Its port.", 502)
+    unit: Count = setting("Modbus unit identifier.", 1)
+    timeout_s: PositiveDurationS = setting("Longest wait for an answer.", 2.0, key="timeout")
+    reversion_s: PositiveDurationS = setting(
+        "Without a new set point it goes to nought after this; whole seconds.",
+        10.0,
+        key="reversion",
+        source="assumption, 2026: five ticks of the controller",
     )
-    ca: str | None = Field(None, description="certificates trusted, a PEM file: Modbus over TLS")
-    certificate: str | None = Field(None, description="our own certificate, a PEM file")
-    key: str | None = Field(None, description="the key of our certificate, a PEM file")
+    ca: Text | None = setting("Certificates trusted, a PEM file: Modbus over TLS.", None)
+    certificate: Text | None = setting("Our own certificate, a PEM file.", None)
+    key: Text | None = setting("The key of our certificate, a PEM file.", None)
 
 
 class SunspecBattery:
@@ -98,7 +99,7 @@ class SunspecBattery:
         if refusal:
             return SetpointReceipt(setpoint.key, "refused", refusal)
         left_s = (setpoint.valid_until_ns - now_ns) / NS_PER_S
-        timer_s = max(min(self.settings.reversion_s, int(left_s)), 1)
+        timer_s = max(min(int(self.settings.reversion_s), int(left_s)), 1)
         done = self._guarded(lambda: self._write(-setpoint.value * _W_PER_MW, timer_s))
         if done is None:
             return SetpointReceipt(setpoint.key, "unknown", self.trouble)

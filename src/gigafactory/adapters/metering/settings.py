@@ -6,68 +6,89 @@ import math
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gigafactory.adapters.metering.dcgm import DcgmMeter
 from gigafactory.adapters.metering.judging import Bounds, Judge
 from gigafactory.adapters.metering.prometheus import PrometheusMeter
 from gigafactory.adapters.metering.scrape import Pick, ScrapeMeter
+from gigafactory.factory.blocks import Block, Text, setting
+from gigafactory.factory.quantities import (
+    Count,
+    PositiveCount,
+    PositiveDurationS,
+    PositiveRatio,
+    PowerW,
+)
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PointSettings(_Closed):
+class PointSettings(Block):
     """A point a meter gives, and what its values must hold to."""
 
-    unit: str = Field("MW", description="unit of the point's value")
-    least: float = Field(0.0, description="no real value is lower, in the point's unit")
-    most: float = Field(math.inf, description="no real value is higher, in the point's unit")
-    stale_s: float = Field(10.0, gt=0.0, description="older than this a sample is not good, s")
-    stuck_after: int = Field(30, ge=0, description="same values after which it is stuck; 0 never")
-    factor: float = Field(
-        1.0, description="from the source's unit to the point's: 1e-6 for W to MW"
+    unit: Text = setting("Unit of the point's value.", "MW")
+    least: float = setting("No real value is lower, in the point's unit.", 0.0)
+    most: float = setting("No real value is higher, in the point's unit.", math.inf)
+    stale_s: PositiveDurationS = setting(
+        "Older than this a sample is not good.",
+        10.0,
+        key="stale",
+        source="assumption, 2026: five ticks of the controller",
     )
-    metric: str = Field("", description="exposition pages: name of the metric")
-    labels: dict[str, str] = Field(default_factory=dict, description="labels its samples have")
-    selector: str = Field("", description="Prometheus: selector of the series whose sum it is")
-    expected: int = Field(0, ge=0, description="Prometheus: series that must be there; 0 for any")
+    stuck_after: Count = setting(
+        "So often the very same value, while others move, and it is stuck; 0 never asks.",
+        30,
+        source="assumption, 2026: a minute of ticks",
+    )
+    factor: PositiveRatio = setting("From the source's unit to the point's: 1e-6, W to MW.", 1.0)
+    metric: str = setting("On a page: name of the metric.", "")
+    labels: dict[Text, str] = setting("On a page: labels that its samples have.", {})
+    selector: str = setting("At Prometheus: selector of the series whose sum it is.", "")
+    expected: Count = setting("At Prometheus: series that must be there; 0 for any.", 0)
 
     def bounds(self) -> Bounds:
         """What its samples must hold to."""
         return Bounds(self.unit, self.least, self.most, self.stale_s, stuck_after=self.stuck_after)
 
 
-class _Asked(_Closed):
-    timeout_s: float = Field(2.0, gt=0.0, le=30.0, description="longest wait for an answer, s")
+class _Asked(Block):
+    timeout_s: PositiveDurationS = setting("Longest wait for an answer.", 2.0, key="timeout")
 
 
 class PrometheusSettings(_Asked):
     """A Prometheus server."""
 
-    kind: Literal["prometheus"]
-    url: str = Field(description="address of the server")
-    points: dict[str, PointSettings] = Field(description="points by name, such as it or connection")
+    kind: Literal["prometheus"] = setting("What it is.")
+    url: Text = setting("Address of the server.")
+    points: dict[Text, PointSettings] = setting("Points by name, such as it or connection.")
 
 
 class ScrapeSettings(_Asked):
     """An exposition page, read directly."""
 
-    kind: Literal["page"]
-    url: str = Field(description="address of the page")
-    points: dict[str, PointSettings] = Field(description="points by name, such as it or connection")
+    kind: Literal["page"] = setting("What it is.")
+    url: Text = setting("Address of the page.")
+    points: dict[Text, PointSettings] = setting("Points by name, such as it or connection.")
 
 
 class DcgmSettings(_Asked):
     """DCGM exporters on the nodes; the points are pools, in MW."""
 
-    kind: Literal["dcgm"]
-    urls: dict[str, str] = Field(description="address of each node's page")
-    pools: dict[str, list[str]] = Field(description="names of the nodes of each pool")
-    node_size: int = Field(8, ge=1, description="accelerators of a node")
-    accelerator_w_max: float = Field(1500.0, gt=0.0, description="no accelerator draws more, W")
-    stale_s: float = Field(30.0, gt=0.0, description="older than this a sample is not good, s")
+    kind: Literal["dcgm"] = setting("What it is.")
+    urls: dict[Text, Text] = setting("Address of each node's page.")
+    pools: dict[Text, list[Text]] = setting("Names of the nodes of each pool.")
+    node_size: PositiveCount = setting("Accelerators of a node.", 8)
+    accelerator_w_max: PowerW = setting(
+        "No accelerator draws more.",
+        1500.0,
+        key="accelerator_max",
+        source="assumption, 2026: above any catalogued chip",
+    )
+    stale_s: PositiveDurationS = setting(
+        "Older than this a sample is not good.",
+        30.0,
+        key="stale",
+        source="assumption, 2026: dcgm-exporter collects every 30 s unless told otherwise",
+    )
 
 
 MeterSettings = Annotated[
