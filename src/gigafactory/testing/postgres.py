@@ -26,6 +26,7 @@ _SETTINGS: Final = {
     "fsync": "on",
     "synchronous_commit": "on",
     "logging_collector": "off",
+    "recovery_init_sync_method": "syncfs",  # one call, not one per file, after a kill
     "log_min_messages": "error",
     "autovacuum_naptime": "30s",
 }

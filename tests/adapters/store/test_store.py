@@ -9,7 +9,6 @@ import pytest
 
 from gigafactory.adapters.store import KeyConflict, Store
 from gigafactory.adapters.store.records import (
-    Asked,
     Message,
     Offer,
     OfferState,
@@ -22,21 +21,8 @@ from gigafactory.adapters.store.records import (
     WorkState,
 )
 from gigafactory.engine.errors import BadInput
-from gigafactory.grid.ports import GridOrder, OrderKind
 from gigafactory.units import NS_PER_DAY, NS_PER_S
-
-NOW = 1_764_331_200 * NS_PER_S
-HOUR = 3600 * NS_PER_S
-
-
-def asked(key: str, tenant: str = "uni", at_ns: int = NOW, **body: Any) -> Asked:
-    return Asked(tenant, key, {"accelerators": 8, **body}, "token-1", at_ns)
-
-
-def order(key: str, source: str = "gopacs", end_ns: int = NOW + HOUR) -> GridOrder:
-    return GridOrder(
-        key, source, OrderKind.LIMIT, "maasvlakte", 87.5, NOW, NOW + 1, NOW + 2, end_ns, 4, "old"
-    )
+from tests.adapters.store.making import HOUR, NOW, asked, order
 
 
 def test_the_same_key_is_the_same_work(store: Store) -> None:

@@ -84,8 +84,8 @@ class _SessionLock:
         if conn.closed or conn.broken:
             return False
         try:
-            # The server says nothing on an idle connection unless it ends it.
-            if select.select([conn.fileno()], [], [], 0)[0]:
+            # A server that ends a session says so, and then closes: read on until it is silent.
+            while select.select([conn.fileno()], [], [], 0)[0]:
                 conn.pgconn.consume_input()
         except (OSError, ValueError, psycopg.Error):
             conn.close()
