@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from gigafactory.adapters.store import Store, migrating
+from gigafactory.adapters.store import Store, StoreTrouble, migrating
 from gigafactory.adapters.store.database import Database, parse
 from gigafactory.adapters.store.tables import metadata
 from gigafactory.engine.errors import BadInput
-from tests.adapters.store.making import fill
+from tests.adapters.store.making import asked, fill
 
 INDEX = "SELECT count(*) FROM {} WHERE {} = 'work_end'"
 
@@ -103,7 +103,25 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
     assert "sqlite:///FILE" in str(refused.value)
 
 
+def test_a_file_is_its_owners_alone(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/a.db")
+    store.submit(asked("a"))
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.glob("a.db*")} == {0}
+    store.close()
+
+
 def test_a_password_is_never_told() -> None:
-    with pytest.raises(BadInput) as refused:
-        Store.open("mysql://me:hunter2@host/db")
-    assert "hunter2" not in str(refused.value)
+    for address in ("mysql://me:hunter2@host/db", "mysql://me@host/db?password=hunter2"):
+        with pytest.raises(BadInput) as refused:
+            Store.open(address)
+        assert "hunter2" not in str(refused.value)
+    away = "127.0.0.1:9/db"
+    for address, given in (
+        (f"postgresql://me:hunter2@{away}", None),
+        (f"postgresql://me@{away}?password=hunter2", None),
+        (f"postgresql://me@{away}", "hunter2"),
+    ):
+        with pytest.raises(StoreTrouble) as trouble:
+            Store.open(address, password=given)
+        assert "hunter2" not in str(trouble.value)
+        assert "refused" in str(trouble.value)
