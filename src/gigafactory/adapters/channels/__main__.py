@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from gigafactory.adapters.channels import AnySettings, channel_settings, run
+from gigafactory.adapters.channels.running import AnySettings, channel_settings, run
 from gigafactory.adapters.channels.settings import Secret
 from gigafactory.adapters.store import Store, StoreTrouble
 from gigafactory.engine.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_OK, BadInput, refuse

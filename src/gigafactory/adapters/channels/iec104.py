@@ -10,7 +10,7 @@ useful to any parent that writes and reads these lines:
     to the parent   {"ready": port} | {"state": {"open": 1, "active": 1}}
                     {"command": n, "ioa": 21, "value": 42.5, "issued_ns": ... | null,
                      "select": false, "test": false, "cause": 6, "originator": 0, "raw": "hex"}
-                    {"clock": ns} | {"refused": "why"}
+                    {"clock": ns} | {"refused": "why"} | {"strange": "why"}
     from the parent {"answer": n, "ok": true} | {"point": 11, "value": 12.5, "good": true}
                     {"end": true}
 
@@ -45,6 +45,7 @@ class Outstation:
     def __init__(self, library: Any, given: argparse.Namespace) -> None:
         self._c104, self._lock = library, threading.Lock()
         self._answers: dict[int, queue.Queue[bool]] = {}
+        self._measured: dict[int, tuple[float, bool]] = {}
         self._number = 0
         self._allowed = set(given.allow)
         self.server = library.Server(
@@ -58,7 +59,7 @@ class Outstation:
         self.server.protocol_parameters.keep_alive_interval = given.t3
         station = self.server.add_station(common_address=given.common_address)
         assert station is not None, "one station of an address"
-        self.points: dict[int, Any] = {}
+        self.points: dict[int, Any] = {}  # measured ones
         for address in given.measured:
             self.points[address] = station.add_point(
                 io_address=address, type=library.Type.M_ME_NC_1, report_ms=given.report_ms
@@ -77,6 +78,12 @@ class Outstation:
         ended = threading.Event()
         threading.Thread(target=self._read, args=(ended,), daemon=True).start()
         while not ended.wait(_STATE_EVERY_S):
+            # Not where lines are read: setting a value waits for the protocol's thread, which may
+            # itself wait for an answer that stands in the next line.
+            for address in list(self._measured):
+                value, good = self._measured.pop(address)
+                if address in self.points:
+                    self.measure(address, value, good=good)
             state = {"open": self.server.open_connection_count}
             state["active"] = self.server.active_connection_count
             self.say({"state": state})
@@ -154,7 +161,7 @@ class Outstation:
         def strange(server: Any, message: Any, cause: Any) -> None:
             del server
             about = "" if message is None else f" for object {message.io_address}"
-            self.say({"refused": f"{cause.name}{about}"})
+            self.say({"strange": f"{cause.name}{about}"})
 
         strange.__annotations__ = {
             "server": c104.Server,
@@ -174,14 +181,14 @@ class Outstation:
             "date_time": dt.datetime,
             "return": c104.ResponseState,
         }
-        self._kept = [received, connecting, strange, clock]
+        self._kept: list[Any] = [received, connecting, strange, clock]
         self.server.on_connect(callable=connecting)
         self.server.on_unexpected_message(callable=strange)
         self.server.on_clock_sync(callable=clock)
         for address in addresses:
             point = station.add_point(io_address=address, type=kind, command_mode=mode)
             point.on_receive(callable=received)
-            self.points[address] = point
+            self._kept.append(point)
 
     def _security(self, given: argparse.Namespace) -> Any:
         if given.tls_certificate is None:
@@ -206,7 +213,7 @@ class Outstation:
                     if told is not None:
                         told.put_nowait(bool(said["ok"]))
                 elif "point" in said:
-                    self.measure(int(said["point"]), float(said["value"]), good=bool(said["good"]))
+                    self._measured[int(said["point"])] = float(said["value"]), bool(said["good"])
             except (ValueError, TypeError, KeyError, AttributeError, queue.Full):
                 continue
         ended.set()

@@ -247,6 +247,8 @@ class Iec104Channel:
                 self._say(self._process, {"answer": said["command"], "ok": kept})
         elif "refused" in said:
             self.door.refuse(Bad.FORGED, f"refused: {said['refused']}"[:300], received_ns)
+        elif "strange" in said:
+            self.door.refuse(Bad.ABSURD, f"not expected: {said['strange']}"[:300], received_ns)
         elif "failed" in said:
             self._why = str(said["failed"])[:300]
         elif isinstance(said.get("state"), dict):
