@@ -90,6 +90,11 @@ def test_what_is_stale_or_absurd_does_nothing_but_alarm(
     assert alarms(store) == {bad.value: 1}
 
 
+def test_a_key_the_store_cannot_keep_is_refused(door: Door, store: Store) -> None:
+    assert door.take(order(key="a\x00b"), b"", T0, stream="afrr") is Answer.REFUSED
+    assert alarms(store) == {Bad.MALFORMED.value: 1}
+
+
 def test_a_counter_that_does_not_rise_is_a_replay_also_after_a_restart(
     door: Door, store: Store, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from gigafactory.adapters.channels.settings import ChannelSettings
 from gigafactory.adapters.store.errors import KeyConflict, StoreTrouble
 from gigafactory.adapters.store.records import KeptOrder
+from gigafactory.engine.errors import BadInput
 from gigafactory.grid.ports import GridOrder, OrderKind
 from gigafactory.units import NS_PER_S
 
@@ -208,6 +209,8 @@ class Door:
         except KeyConflict:
             why = f"{order.key} came before with another content"
             return self.refuse(Bad.REPLAYED, why, now_ns)
+        except BadInput as bad:
+            return self.refuse(Bad.MALFORMED, str(bad.problems[0]), now_ns)
         except StoreTrouble as trouble:
             self.store_trouble = trouble.why
             return Answer.LATER
