@@ -367,4 +367,17 @@ def test_the_hold_of_a_setpoint_and_of_a_limit(store: Store) -> None:
     channel.judge({"ioa": 22, "value": 1.0, "cause": 6}, T0)
     setpoint, limit = (kept.order for kept in store.orders())
     assert setpoint.end_ns - setpoint.start_ns == 30 * NS_PER_S
-    assert limit.end_ns - limit.start_ns == 31 * 86_400 * NS_PER_S
+    assert limit.end_ns - limit.start_ns == 2 * 86_400 * NS_PER_S
+
+
+def test_a_limit_without_end_is_renewed_also_after_a_restart(store: Store) -> None:
+    clock, day = TestClock(), 86_400 * NS_PER_S
+    channel = Iec104Channel(told(2404), store, clock)
+    channel.judge({"ioa": 22, "value": 60.0, "cause": 6}, T0)
+    assert channel.renew(T0 + day - 1) is None
+    later = Iec104Channel(told(2404), store, clock)
+    assert later.renew(T0 + day) is Answer.TAKEN
+    assert later.renew(T0 + day + 1) is None
+    first, second = (kept.order for kept in store.orders())
+    assert (second.power_mw, second.replaces) == (60.0, first.key)
+    assert second.end_ns == T0 + 3 * day

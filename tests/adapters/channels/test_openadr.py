@@ -296,7 +296,16 @@ def test_an_emergency_and_a_limit_without_end(
     poll(channel, clock)
     (order,) = orders(store)
     assert (order.kind, order.power_mw) == (OrderKind.EMERGENCY, 30.0)
-    assert order.end_ns - order.start_ns == 31 * 24 * HOUR
+    assert order.end_ns - order.start_ns == 48 * HOUR
+    poll(channel, clock, 23 * 3600.0)
+    assert len(orders(store)) == 1
+    poll(channel, clock, 2 * 3600.0)  # half of it has passed: renewed
+    poll(channel, clock)
+    again = orders(store)[1:]
+    assert [(o.start_ns, o.replaces, o.power_mw) for o in again] == [
+        (T0 + 24 * HOUR, order.key, 30.0)
+    ]
+    assert remembered(orders(store))["e-1"].orders[3] == again[0]
 
 
 def test_clocks_that_differ_are_trouble(

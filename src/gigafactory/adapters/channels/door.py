@@ -18,7 +18,7 @@ from __future__ import annotations
 import collections
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
@@ -301,6 +301,18 @@ class Door:
                 return
             self._alarmed_ns[kind] = now_ns
             del self._pending[kind]
+
+
+def own_orders(store: Keeper, name: str) -> Iterator[GridOrder]:
+    """Every order of a channel in the store, oldest first.
+
+    Raises:
+        StoreTrouble: the store is away.
+    """
+    after = 0
+    while found := store.orders(source=name, after=after):
+        after = found[-1].seq
+        yield from (kept.order for kept in found)
 
 
 def withdrawal(order: GridOrder, key: str, power_mw: float, now_ns: int) -> GridOrder:

@@ -9,18 +9,20 @@ replay is the connection alone (TLS, known addresses), not the message.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from gigafactory.adapters.channels.door import Answer, Bad, Door, Inbox, Keeper
+from gigafactory.adapters.channels.door import Answer, Bad, Door, Inbox, Keeper, own_orders
 from gigafactory.adapters.channels.settings import ChannelSettings, Port, Tls, is_loopback
 from gigafactory.engine.clock import Clock
 from gigafactory.factory.blocks import Flag, Text, setting
@@ -117,6 +119,8 @@ class Iec104Channel:
         self.settings, self.clock = settings, clock
         self.door = Door(settings, store, check_age=settings.timed)
         self.door.open()
+        limits = (o for o in own_orders(store, settings.name) if o.kind is OrderKind.LIMIT)
+        self._limit = next(iter(collections.deque(limits, 1)), None)
         self._inbox: Inbox[tuple[dict[str, Any], int]] = Inbox(_INBOX)
         self._process: subprocess.Popen[str] | None = None
         self._failures = 0
@@ -166,6 +170,7 @@ class Iec104Channel:
         answer = self._heed(*said) if said is not None else None
         now_ns = self.clock.now_ns()
         self._tell(now_ns)
+        self.renew(now_ns)
         process = self._process
         if process is not None and process.poll() is not None:
             self._died(now_ns)
@@ -231,6 +236,29 @@ class Iec104Channel:
         answer = self.door.take(order, body, now_ns, stream=str(address))
         if answer is Answer.TAKEN:
             self._heard_ns = now_ns
+            self._limit = order if kind is OrderKind.LIMIT else self._limit
+        return answer
+
+    def renew(self, now_ns: int) -> Answer | None:
+        """Keep a limit that has no end, before the order that stands for it ends."""
+        last = self._limit
+        if last is None or now_ns < (last.start_ns + last.end_ns) // 2:
+            return None
+        address = str(self.settings.limit_address)
+        number = max(now_ns, self.door.last(address) + 1)
+        order = replace(
+            last,
+            key=f"{address}:{number}",
+            issued_ns=now_ns,
+            received_ns=now_ns,
+            start_ns=now_ns,
+            end_ns=now_ns + int(self.settings.lasts_s_max * NS_PER_S),
+            sequence=number,
+            replaces=last.key,
+        )
+        answer = self.door.take(order, b"", now_ns, stream=address)
+        if answer is Answer.TAKEN:
+            self._limit = order
         return answer
 
     def _before(self, kind: OrderKind, address: str) -> str:

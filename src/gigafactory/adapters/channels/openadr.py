@@ -12,7 +12,7 @@ older one than is known is a replay. Messages are not signed: what protects them
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, Self
@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError, from_json
 
-from gigafactory.adapters.channels.door import Answer, Bad, Door, Keeper, withdrawal
+from gigafactory.adapters.channels.door import Answer, Bad, Door, Keeper, own_orders, withdrawal
 from gigafactory.adapters.channels.needs import needed
 from gigafactory.adapters.channels.openadrmodels import (
     Event,
@@ -238,7 +238,7 @@ def remembered(kept: Iterable[GridOrder]) -> dict[str, _Known]:
         event_id, interval, *rest = order.key.split(":")
         known = found.setdefault(event_id, _Known(0, {}))
         known.modified_ns = max(known.modified_ns, order.sequence)
-        if rest[1:] == [_WITHDRAWN]:
+        if rest[-1] == _WITHDRAWN:
             known.orders.pop(int(interval), None)
         else:
             known.orders[int(interval)] = order
@@ -263,7 +263,7 @@ class OpenAdrChannel:
         self.ven = Ven(settings, clock)
         self.door = Door(settings, store, check_age=False)
         self.door.open()
-        self._known = remembered(_own_orders(store, settings.name))
+        self._known = remembered(own_orders(store, settings.name))
         self.reports = Reports(settings.ven_name, settings.resource_name)
         self._targets = [
             ("VEN_NAME", settings.ven_name),
@@ -368,20 +368,24 @@ class OpenAdrChannel:
     ) -> GridOrder:
         settings = self.settings
         old = before.get(limit.interval)
-        longest = int(settings.lasts_s_max * NS_PER_S)
-        end_ns = limit.end_ns if limit.end_ns >= 0 else limit.start_ns + longest
-        asks = (limit.kind, limit.power_mw, limit.start_ns, end_ns)
+        start_ns, end_ns, part = limit.start_ns, limit.end_ns, 0
+        if end_ns < 0:
+            # Without end: in parts that overlap by half, each in the place of the one before.
+            half = int(settings.lasts_s_max * NS_PER_S) // 2
+            part = max(0, (now_ns - start_ns) // half)
+            start_ns, end_ns = start_ns + part * half, start_ns + (part + 2) * half
+        asks = (limit.kind, limit.power_mw, start_ns, end_ns)
         if old is not None and (old.kind, old.power_mw, old.start_ns, old.end_ns) == asks:
             return old
         return GridOrder(
-            key=f"{event.id}:{limit.interval}:{event.modified_ns}",
+            key=f"{event.id}:{limit.interval}:{event.modified_ns}" + (f":{part}" if part else ""),
             source=settings.name,
             kind=limit.kind,
             point=settings.point,
             power_mw=limit.power_mw,
             issued_ns=now_ns,  # what the server says now, however long ago it was changed
             received_ns=now_ns,
-            start_ns=limit.start_ns,
+            start_ns=start_ns,
             end_ns=end_ns,
             sequence=event.modified_ns,
             replaces=old.key if old is not None else "",
@@ -427,15 +431,3 @@ class OpenAdrChannel:
             self._known[event_id] = _Known(modified_ns, kept)
         else:
             self._known.pop(event_id, None)
-
-
-def _own_orders(store: Keeper, name: str) -> Iterator[GridOrder]:
-    """Every order of a channel in the store, oldest first.
-
-    Raises:
-        StoreTrouble: the store is away.
-    """
-    after = 0
-    while found := store.orders(source=name, after=after):
-        after = found[-1].seq
-        yield from (kept.order for kept in found)

@@ -127,15 +127,15 @@ class ChannelSettings(Block):
     )
     begins_s_max: PositiveDurationS = setting(
         "An order that begins further ahead than this is refused.",
-        691_200.0,
+        259_200.0,
         key="begins_max",
-        source="assumption, 2026: eight days",
+        source="assumption, 2026: three days, as the runtime's own rule",
     )
     lasts_s_max: PositiveDurationS = setting(
-        "An order that lasts longer than this is refused.",
-        2_678_400.0,
+        "An order that lasts longer is refused; one without end is renewed at half of this.",
+        172_800.0,
         key="lasts_max",
-        source="assumption, 2026: 31 days",
+        source="assumption, 2026: two days, as the runtime's own rule",
     )
     silent_s: PositiveDurationS = setting(
         "Without a sound message for so long the channel is in trouble.",
