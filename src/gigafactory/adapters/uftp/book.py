@@ -271,7 +271,7 @@ class Book:
         return None
 
     def expected(self, party: str, first: dt.date, last: dt.date) -> list[OrderEntry]:
-        """The accepted orders of a grid operator for days of a settlement period, paid ones only."""
+        """What a grid operator has to settle for a period: accepted orders, not restrictions."""
         return [
             entry
             for entry in self.orders.values()

@@ -344,7 +344,7 @@ class Desk:
             option = offers.option_for(request, room, day, self.settings, now_ns)
             if option is None:
                 continue
-            until = offers.expiry_ns(request, option, day, self.settings, now_ns)
+            until = offers.expiry_ns(option, day, self.settings, now_ns)
             own = self._id("offer", name, str(len(made) + 1))
             head = self._head("FlexOffer", party, "DSO", own, now_ns, request.head.conversation)
             based_on = prognosis.head.message_id if prognosis else ""

@@ -16,7 +16,7 @@ _DEEPEST: Final = 12
 _MOST: Final = 200_000
 
 
-class Unsafe(ValueError):
+class Unsafe(ValueError):  # noqa: N818  (reads as what it is where it is caught)
     """Bytes that are not handed to the parser; the text says why."""
 
 

@@ -18,6 +18,7 @@ import uvicorn
 
 from gigafactory.adapters.store import Store, StoreTrouble
 from gigafactory.adapters.store.records import Message
+from gigafactory.adapters.uftp.keeping import kept
 from gigafactory.adapters.uftp.settings import UftpSettings
 from gigafactory.adapters.uftp.terms import CHANNEL, IN
 from gigafactory.adapters.uftp.wire import Refused, open_post
@@ -82,13 +83,13 @@ class Inbox:
                 conversation=head.conversation,
                 detail={"party": head.party, "role": head.role, "digest": opened.digest},
             )
-            stored, fresh = self.store.put_message(row)
+            stored, fresh = kept(self.store, row)
             if not fresh and stored.detail.get("digest") == opened.digest:
                 with self._lock:
                     self.again.add(head.message_id)
             elif not fresh:
                 name = f"{head.message_id}#{opened.digest[:16]}"
-                self.store.put_message(replace(row, message_id=name, state="conflict"))
+                kept(self.store, replace(row, message_id=name, state="conflict"))
         except StoreTrouble as trouble:
             _LOG.error("a post from %s was not taken: %s", address, trouble)
             return 503, "the store is away; try again"
@@ -116,7 +117,7 @@ class Inbox:
     def _refused(self, refused: Refused, address: str, at_ns: int) -> None:
         _LOG.warning("a post from %s was refused (%d): %s", address, refused.status, refused.why)
         if refused.alarm:
-            text = f"{refused.why} (it came from {address})"
+            text = f"{refused.why[:1000]} (it came from {address})"
             self.store.raise_alarm(refused.alarm, f"{CHANNEL}:{refused.about}"[:200], text, at_ns)
 
 

@@ -66,7 +66,7 @@ def _state(book: Book, request: Request, made: list[OfferEntry], now_ns: int) ->
     if last.revocation:
         return Shown(OfferState.WITHDRAWN, name, "the site can no longer give it")
     if last.answered is False:
-        return Shown(OfferState.REFUSED, name, book.refused.get(name, ""))
+        return Shown(OfferState.REFUSED, name, book.refused.get(name, "")[:1000])
     if not last.open(now_ns):
         return Shown(OfferState.EXPIRED, name, "")
     return Shown(OfferState.OFFERED, name, "")

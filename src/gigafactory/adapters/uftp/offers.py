@@ -55,9 +55,7 @@ def priced_eur(spans: tuple[Span, ...], isp_min: int, price_eur_per_mwh: float) 
     return price.quantize(_STEP_EUR, ROUND_CEILING)
 
 
-def expiry_ns(
-    request: Request, option: Option, day: Day, settings: UftpSettings, now_ns: int
-) -> int:
+def expiry_ns(option: Option, day: Day, settings: UftpSettings, now_ns: int) -> int:
     """Until when an offer stands: no longer than set, than the lead before its first ISP allows."""
     first = day.start_ns(min(one.start for one in option.spans))
     latest = first - round(settings.lead_s * NS_PER_S)

@@ -104,6 +104,9 @@ class Courier:
             return True
         _LOG.warning("%s %s was not taken: %d %s", row.kind, row.message_id, status, words)
         if 400 <= status < 500 and status not in _PASSING:
+            # the library's own server can say 400 to a good message while it starts: try again
+            if self._tries + 1 < self.settings.retry_count:
+                return False
             self.store.note_message(CHANNEL, OUT, row.message_id, FAILED)
             text = f"our {row.kind} {row.message_id} was refused for good: {status} {words}"
             self.store.raise_alarm("undeliverable", f"{CHANNEL}:{row.message_id}", text, now_ns)

@@ -17,6 +17,7 @@ from gigafactory.adapters.uftp import mirror
 from gigafactory.adapters.uftp.book import Book
 from gigafactory.adapters.uftp.desk import Desk, Notice, Written
 from gigafactory.adapters.uftp.inbox import Inbox, Server
+from gigafactory.adapters.uftp.keeping import kept
 from gigafactory.adapters.uftp.orders import grid_orders
 from gigafactory.adapters.uftp.post import DUE, HELD, SENT, Courier
 from gigafactory.adapters.uftp.published import KIND, grant_of
@@ -64,6 +65,7 @@ class Gateway:
         self.desk = Desk(settings, Book())
         self._mirrored: dict[str, mirror.Shown] = {}
         self._loaded = False
+        self._late: set[str] = set()
         self._said_ns = 0
 
     @property
@@ -71,7 +73,7 @@ class Gateway:
         """The port that is bound."""
         return self.server.port
 
-    # --- the loop ---------------------------------------------------------------------------------
+    # --- the loop -----------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
         """Serve until told to stop."""
@@ -112,7 +114,7 @@ class Gateway:
             if step is None:
                 break
             self._keep(step)
-        self._raise(self.desk.overdue(now_ns), now_ns)
+        self._overdue(now_ns)
         self._release()
         mirror.show(self.desk.book, self.store, self.settings, self._mirrored, now_ns)
         self._say(now_ns)
@@ -120,6 +122,12 @@ class Gateway:
     def load(self) -> None:
         """Read the book from the store."""
         self.desk = Desk(self.settings, Book())
+        prefix = f"{CHANNEL}:"
+        self._late = {
+            one.key.removeprefix(prefix)
+            for one in self.store.alarms()
+            if one.kind == "unanswered" and one.key.startswith(prefix)
+        }
         rows = list(self._rows())
         decided = {row.detail.get("to") for row in rows if row.direction == OUT}
         for row in rows:
@@ -138,7 +146,7 @@ class Gateway:
     def _reopened(self, row: Message) -> Opened:
         return reopened(row.body, row.detail["party"], row.detail["role"], row.at_ns)
 
-    # --- what came ----------------------------------------------------------------------------------
+    # --- what came ----------------------------------------------------------------------------
 
     def _take_in(self, now_ns: int, grant: Grant) -> None:
         while rows := self.store.messages(CHANNEL, direction=IN, states={"new"}, limit=_PAGE):
@@ -168,7 +176,7 @@ class Gateway:
             if row is not None and row.state == SENT:
                 self.store.note_message(CHANNEL, OUT, row.message_id, DUE)
 
-    # --- what is said -------------------------------------------------------------------------------
+    # --- what is said -------------------------------------------------------------------------
 
     def _keep(self, written: Written) -> None:
         """Store a message of ours, then enter it in the book; the first of an id counts."""
@@ -190,7 +198,7 @@ class Gateway:
             state=HELD,
             detail=detail,
         )
-        stored, fresh = self.store.put_message(row)
+        stored, fresh = kept(self.store, row)
         means: Mapping[str, Any] = written.detail
         if not fresh:  # decided before a crash; that decision stands
             record, means = self._reopened(stored).record, stored.detail.get("means", {})
@@ -212,7 +220,7 @@ class Gateway:
             for courier in self.couriers:
                 courier.due.set()
 
-    # --- the store's view -----------------------------------------------------------------------------
+    # --- the store's view ---------------------------------------------------------------------
 
     def _grant(self, now_ns: int) -> Grant:
         stale_ns = round(self.settings.stale_s * NS_PER_S)
@@ -245,7 +253,15 @@ class Gateway:
     def _raise(self, notices: Iterable[Notice], now_ns: int) -> None:
         for one in notices:
             _LOG.warning("%s %s: %s", one.kind, one.key, one.text)
-            self.store.raise_alarm(one.kind, f"{CHANNEL}:{one.key}"[:200], one.text, now_ns)
+            self.store.raise_alarm(one.kind, f"{CHANNEL}:{one.key}"[:200], one.text[:1000], now_ns)
+
+    def _overdue(self, now_ns: int) -> None:
+        """Raise an alarm for each message of ours without an answer; clear it once there is one."""
+        late = self.desk.overdue(now_ns)
+        self._raise([one for one in late if one.key not in self._late], now_ns)
+        for key in self._late - {one.key for one in late}:
+            self.store.clear_alarm("unanswered", f"{CHANNEL}:{key}"[:200], now_ns)
+        self._late = {one.key for one in late}
 
     def _say(self, now_ns: int) -> None:
         if now_ns - self._said_ns < _STATUS_S * NS_PER_S:

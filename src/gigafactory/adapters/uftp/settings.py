@@ -34,6 +34,8 @@ from gigafactory.factory.transport import HoursPerYear, RightForm
 DOMAIN = re.compile(r"([a-z0-9]+(-[a-z0-9]+)*\.)+[a-z]{2,}")
 ENTITY = re.compile(r"ea1\.[0-9]{4}-[0-9]{2}\..{1,244}:.{1,244}|ean\.[0-9]{12,34}")
 EAN = re.compile(r"[Ee][0-9]{18}")
+#: Addresses nobody else can reach.
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 _KEY_BYTES = 32
 _SIGNING_BYTES = 64
 _OURS = "Our choice, 2026, assumption"
@@ -159,8 +161,15 @@ class UftpSettings(Block):
     signing_key: SecretPlace = setting(
         "Where our private signing key is read from (64 bytes, base64)."
     )
-    host: str = setting("Address the server binds.", "127.0.0.1")
+    host: Text = setting("Address the server binds.", "127.0.0.1")
     port: Port = setting("Port the server binds; 0: any free one.", 8080)
+    tls_cert: str = setting("File of our TLS certificate; empty: none.", "")
+    tls_key: str = setting("File of its private key.", "")
+    behind_proxy: Flag = setting(
+        "Whether another address than this machine's own may be bound without TLS, because "
+        "something before the gateway ends TLS.",
+        False,
+    )
     path: Text = setting("Path messages are posted to.", "/shapeshifter/api/v3/message")
     version: Literal["3.0.0", "3.1.0"] = setting("Version of the specification we write.", "3.1.0")
     counterparts: tuple[Counterpart, ...] = setting("Whom we exchange messages with.")
@@ -240,6 +249,10 @@ class UftpSettings(Block):
             problems.append("each contract is named once")
         if 60 % self.isp_min:
             problems.append("isp_min must divide an hour: 5, 15, 30 or 60")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            problems.append("tls_cert and tls_key belong together")
+        if self.host not in _THIS_MACHINE and not (self.tls_cert or self.behind_proxy):
+            problems.append(f"host {self.host} needs tls_cert and tls_key, or behind_proxy")
         if self.dns:
             problems.append("dns is not built: name keys and endpoints under counterparts")
         if not self.prognosis and not self.baseline_reference:

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import logging
 import re
+import threading
 import warnings
 from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
@@ -40,6 +41,8 @@ _SIGNATURE_BYTES: Final = 64
 _PARSER: Final = XmlParser(
     context=XmlContext(), config=ParserConfig(fail_on_converter_warnings=True)
 )
+#: One at a time: the parser turns warnings to errors by a switch that all threads share.
+_PARSING: Final = threading.Lock()
 #: Classes by the name of their root element.
 CLASSES: Final[dict[str, Any]] = {
     getattr(getattr(one, "Meta", None), "name", one.__name__): one
@@ -142,7 +145,7 @@ def _read(document: bytes, model: Any, root: str) -> Any:
             return f"is no {root}"
     except Unsafe as unsafe:
         return str(unsafe)
-    with warnings.catch_warnings():
+    with _PARSING, warnings.catch_warnings():
         warnings.simplefilter("error", ConverterWarning)
         try:
             message = _PARSER.from_bytes(document, model)
