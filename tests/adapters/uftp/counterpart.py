@@ -48,10 +48,10 @@ class Directory:
     keys: dict[str, Keys] = field(default_factory=dict)
     endpoints: dict[str, str] = field(default_factory=dict)
 
-    def key(self, domain: str, role: Any) -> str:
+    def key(self, domain: str, _role: Any) -> str:
         return self.keys[domain].public
 
-    def endpoint(self, domain: str, role: Any) -> str:
+    def endpoint(self, domain: str, _role: Any) -> str:
         return self.endpoints[domain]
 
 
@@ -93,7 +93,7 @@ class GridOperator(_Told, ShapeshifterDsoService):
     offers_taken = True
 
     def _say(self, message: Any, recipient: str) -> None:
-        message.time_stamp = self.clock()
+        message.time_stamp = message.time_stamp or self.clock()
         self.agr_client(recipient)._send_message(message)
 
     def _yes(self, kind: type, to: Any, name: str, taken: bool = True) -> None:
@@ -141,10 +141,10 @@ class GridOperator(_Told, ShapeshifterDsoService):
     def process_flex_settlement_response(self, message: Any) -> None:
         self.first(message)
 
-    def process_dso_portfolio_query_response(self, message: Any) -> None:
+    def process_dso_portfolio_query_response(self, _: Any) -> None:
         raise AssertionError("not asked")
 
-    def process_dso_portfolio_update_response(self, message: Any) -> None:
+    def process_dso_portfolio_update_response(self, _: Any) -> None:
         raise AssertionError("not asked")
 
     def process_test_message_response(self, message: Any) -> None:
@@ -196,10 +196,10 @@ class CommonReference(_Told, ShapeshifterCroService):
             )
             self._insist(answer, message.sender_domain)
 
-    def process_dso_portfolio_query(self, message: Any) -> None:
+    def process_dso_portfolio_query(self, _: Any) -> None:
         raise AssertionError("not asked")
 
-    def process_dso_portfolio_update(self, message: Any) -> None:
+    def process_dso_portfolio_update(self, _: Any) -> None:
         raise AssertionError("not asked")
 
 

@@ -92,7 +92,10 @@ class Rig:
             "domain": AGR_DOMAIN,
             "signing_key": {"file": str(key_file)},
             "port": port,
-            "counterparts": [self._counterpart(DSO_DOMAIN, "DSO"), self._counterpart(CRO_DOMAIN, "CRO")],
+            "counterparts": [
+                self._counterpart(DSO_DOMAIN, "DSO"),
+                self._counterpart(CRO_DOMAIN, "CRO"),
+            ],
             "site": "maasvlakte",
             "congestion_point": POINT,
             "connection": CONNECTION,
@@ -125,7 +128,7 @@ class Rig:
             "public_key": self.directory.keys[domain].public,
         }
 
-    # --- time ---------------------------------------------------------------------------------
+    # --- time --------------------------------------------------------------------------------
 
     def set_clock(self, at_ns: int) -> None:
         fresh = self.clock_file.with_suffix(".new")
@@ -138,7 +141,7 @@ class Rig:
     def stamp(self) -> str:
         return instant_text(self.now_ns())
 
-    # --- the participant --------------------------------------------------------------------------
+    # --- the participant ----------------------------------------------------------------------
 
     def start(self) -> None:
         self._launch(self.cut)
@@ -170,7 +173,7 @@ class Rig:
         self.cro.stop()
         self.store.close()
 
-    # --- what the runtime says ----------------------------------------------------------------------
+    # --- what the runtime says ----------------------------------------------------------------
 
     def publish(
         self, *, least_w: int = LEAST_W, metered: dict[dt.date, list[int]] | None = None
@@ -190,7 +193,7 @@ class Rig:
         )
         self.store.publish(KIND, {"maasvlakte": body}, self.now_ns())
 
-    # --- what the grid operator says ------------------------------------------------------------------
+    # --- what the grid operator says ----------------------------------------------------------
 
     def say(self, message: Any) -> None:
         self.dso._insist(message, AGR_DOMAIN)
@@ -323,6 +326,15 @@ class Rig:
 
         return waited("an offer", found)
 
+    def begin(self, **published: Any) -> None:
+        """Start the participant; it registers, asks for its portfolio and sends its prognoses."""
+        self.publish(**published)
+        self.start()
+        waited("the registration", lambda: self.cro.of(uftp.AgrPortfolioUpdate))
+        waited("two queries", lambda: len(self.cro.of(uftp.AgrPortfolioQuery)) >= 2)
+        waited("two prognoses", lambda: len(self.dso.of(uftp.DPrognosis)) >= 2)
+        waited("every answer to be read", self.quiet)
+
     def quiet(self) -> bool:
         """Whether nothing waits: all of ours sent and answered, all of theirs handled."""
         rows = self.store.messages("gopacs")
@@ -339,11 +351,7 @@ class Rig:
 
 def whole_day(rig: Rig) -> dict[str, Any]:
     """Portfolio, prognosis, request, offer, order, delivery, metering, settlement."""
-    rig.publish()
-    rig.start()
-    waited("the connection to be registered", lambda: rig.cro.of(uftp.AgrPortfolioUpdate))
-    waited("two queries", lambda: len(rig.cro.of(uftp.AgrPortfolioQuery)) >= 2)
-    waited("two prognoses", lambda: len(rig.dso.of(uftp.DPrognosis)) >= 2)
+    rig.begin()
     offer = rig.offered(rig.request())
     order = rig.order(offer)
     answer = rig.ordered(order)

@@ -1,9 +1,8 @@
-"""A market day by UFTP with an independent counterpart on the official library, and what goes wrong."""
+"""A market day by UFTP with an independent counterpart on the official library."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import shapeshifter_uftp.uftp as uftp
@@ -22,20 +21,9 @@ from tests.adapters.uftp.rig import (
 )
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
-    try:
-        yield made
-    finally:
-        for one in made.store.messages("gopacs"):
-            print(one.seq, one.direction, one.kind, one.state, one.message_id)
-        for alarm in made.store.alarms(open_only=False):
-            print(alarm.kind, alarm.key, alarm.text)
-        made.close()
-
-
-def test_a_whole_day(rig: Rig) -> None:
+@pytest.mark.slow
+def test_a_whole_day(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig()
     day = whole_day(rig)
     offer = day["offer"].offer_options[0]
     assert [(one.start, one.duration, one.power) for one in offer.isps] == [
