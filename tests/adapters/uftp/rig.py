@@ -110,9 +110,9 @@ class Rig:
                 {"id": "ATR-1", "kind": "atr", "dso": DSO_DOMAIN, "capacity": "40 MW"},
             ],
             "stale": "30 d",
-            "retry_first_s": "50 ms",
-            "retry_most_s": "200 ms",
-            "poll_s": "50 ms",
+            "retry_first": "50 ms",
+            "retry_most": "200 ms",
+            "poll": "50 ms",
             **changes,
         }  # fmt: skip
         self.process: Any = None

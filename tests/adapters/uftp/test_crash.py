@@ -12,7 +12,7 @@ import shapeshifter_uftp.uftp as uftp
 from tests.adapters.uftp.rig import Rig, waited, whole_day
 
 #: Steps of the day: each write to the store, and before and after each delivery. The day has fewer.
-STEPS = 120
+STEPS = 150
 #: Every step in CI and in the long form; each seventh otherwise.
 STRIDE = 1 if os.environ.get("GIGAFACTORY_EVERY_CUT") else 7
 GROUPS = 6

@@ -19,7 +19,6 @@ from gigafactory.engine.errors import BadInput, Problem, refuse
 from gigafactory.factory.blocks import Block, Flag, Name, Text, setting
 from gigafactory.factory.quantities import (
     CostEURPerMWh,
-    Count,
     DurationS,
     Figure,
     PositiveCount,
@@ -225,11 +224,26 @@ class UftpSettings(Block):
         source="Shapeshifter UFTP 3.1.0, transport: at least one hour for routine messages, "
         "2026, published",
     )
-    retry_first_s: PositiveDurationS = setting("First wait before a delivery is tried again.", 1.0)
-    retry_most_s: PositiveDurationS = setting("Longest wait between tries.", 300.0)
-    retry_count: Count = setting("Tries after which an alarm is raised; trying goes on.", 5)
-    timeout_s: PositiveDurationS = setting("Longest wait for a counterpart's answer.", 10.0)
-    poll_s: PositiveDurationS = setting("How often the store is looked at.", 0.5)
+    retry_first_s: PositiveDurationS = setting(
+        "First wait before a delivery is tried again; it doubles.",
+        1.0,
+        key="retry_first",
+        source=_OURS,
+    )
+    retry_most_s: PositiveDurationS = setting(
+        "Longest wait between tries.", 300.0, key="retry_most", source=_OURS
+    )
+    retry_count: PositiveCount = setting(
+        "Tries after which an alarm is raised; trying goes on, but for what is refused for good.",
+        5,
+        source=_OURS,
+    )
+    timeout_s: PositiveDurationS = setting(
+        "Longest wait for a counterpart to take a message.", 10.0, key="timeout", source=_OURS
+    )
+    poll_s: PositiveDurationS = setting(
+        "How often the store is looked at.", 0.5, key="poll", source=_OURS
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> UftpSettings:
