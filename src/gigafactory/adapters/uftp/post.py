@@ -52,6 +52,8 @@ class Courier:
     stop: threading.Event
     due: threading.Event = field(default_factory=threading.Event)
     _tries: int = 0
+    _after: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _oauth: Any = None
 
     def run(self) -> None:
@@ -72,12 +74,21 @@ class Courier:
         Returns:
             How long to wait before the next round, s.
         """
-        rows = self.store.messages(CHANNEL, direction=OUT, states={DUE}, limit=1000)
+        after = self._after
+        rows = self.store.messages(
+            CHANNEL, direction=OUT, states={HELD, DUE}, after=after, limit=1000
+        )
+        held = False
         for row in rows:
-            if (row.detail.get("party"), row.detail.get("role")) != (self.to.domain, self.to.role):
-                continue
+            mine = (row.detail.get("party"), row.detail.get("role")) == (
+                self.to.domain,
+                self.to.role,
+            )
             if self.stop.is_set():
                 break
+            held = held or row.state == HELD
+            if not mine or row.state == HELD:
+                continue
             if not self._deliver(client, row):
                 self._tries += 1
                 wait = self.settings.retry_first_s * 2.0 ** min(self._tries - 1, 20)
@@ -85,7 +96,17 @@ class Courier:
                 self.stop.wait(min(wait, self.settings.retry_most_s))
                 return 0.0
             self._tries = 0
+        else:
+            with self._lock:
+                if rows and not held and after == self._after:
+                    self._after = rows[-1].seq  # nothing up to here is left for this courier
         return self.settings.poll_s
+
+    def again(self, seq: int) -> None:
+        """Look once more from before a message on: it is to go again."""
+        with self._lock:
+            self._after = min(self._after, seq - 1)
+        self.due.set()
 
     def _deliver(self, client: httpx.Client, row: Message) -> bool:
         """Try once; whether the message is done with."""

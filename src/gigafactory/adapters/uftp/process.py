@@ -66,6 +66,8 @@ class Gateway:
         self._mirrored: dict[str, mirror.Shown] = {}
         self._loaded = False
         self._late: set[str] = set()
+        self._taken = 0  # all of theirs up to this number are handled
+        self._released = 0  # all of ours up to this number may go
         self._said_ns = 0
 
     @property
@@ -122,6 +124,7 @@ class Gateway:
     def load(self) -> None:
         """Read the book from the store."""
         self.desk = Desk(self.settings, Book())
+        self._taken = self._released = 0
         prefix = f"{CHANNEL}:"
         self._late = {
             one.key.removeprefix(prefix)
@@ -149,22 +152,33 @@ class Gateway:
     # --- what came ----------------------------------------------------------------------------
 
     def _take_in(self, now_ns: int, grant: Grant) -> None:
-        while rows := self.store.messages(CHANNEL, direction=IN, states={"new"}, limit=_PAGE):
+        states = {"new", "conflict"}
+        while rows := self.store.messages(
+            CHANNEL, direction=IN, states=states, after=self._taken, limit=_PAGE
+        ):
             for row in rows:
-                opened = self._reopened(row)
-                handled = self.desk.handle(opened.record, opened.inner_domain, now_ns, grant)
-                for one in handled.written:
-                    self._keep(one)
-                self._raise(handled.notices, now_ns)
-                state = ENTERED if handled.entered else IGNORED
-                self.store.note_message(CHANNEL, IN, row.message_id, state)
-        for row in self.store.messages(CHANNEL, direction=IN, states={"conflict"}, limit=_PAGE):
-            head = self._reopened(row).record.head
-            if not head.kind.endswith("Response"):
-                self._keep(self.desk.conflict(head, row.detail["digest"], now_ns))
-            text = f"{head.kind} {head.message_id} came before with other content; refused"
-            self._raise([Notice("duplicate_identifier", head.party, text)], now_ns)
-            self.store.note_message(CHANNEL, IN, row.message_id, IGNORED)
+                if row.state == "new":
+                    self._handle(row, now_ns, grant)
+                else:
+                    self._handle_conflict(row, now_ns)
+                self._taken = row.seq
+
+    def _handle(self, row: Message, now_ns: int, grant: Grant) -> None:
+        opened = self._reopened(row)
+        handled = self.desk.handle(opened.record, opened.inner_domain, now_ns, grant)
+        for one in handled.written:
+            self._keep(one)
+        self._raise(handled.notices, now_ns)
+        state = ENTERED if handled.entered else IGNORED
+        self.store.note_message(CHANNEL, IN, row.message_id, state)
+
+    def _handle_conflict(self, row: Message, now_ns: int) -> None:
+        head = self._reopened(row).record.head
+        if not head.kind.endswith("Response"):
+            self._keep(self.desk.conflict(head, row.detail["digest"], now_ns))
+        text = f"{head.kind} {head.message_id} came before with other content; refused"
+        self._raise([Notice("duplicate_identifier", head.party, text)], now_ns)
+        self.store.note_message(CHANNEL, IN, row.message_id, IGNORED)
 
     def _again(self) -> None:
         """Answers to messages that came once more go once more."""
@@ -175,6 +189,8 @@ class Gateway:
             row = self.store.message(CHANNEL, OUT, answer.head.message_id)
             if row is not None and row.state == SENT:
                 self.store.note_message(CHANNEL, OUT, row.message_id, DUE)
+                for courier in self.couriers:
+                    courier.again(row.seq)
 
     # --- what is said -------------------------------------------------------------------------
 
@@ -207,7 +223,9 @@ class Gateway:
     def _release(self) -> None:
         """Put in the store what our acceptances promise, then let them go."""
         released = False
-        while rows := self.store.messages(CHANNEL, direction=OUT, states={HELD}, limit=_PAGE):
+        while rows := self.store.messages(
+            CHANNEL, direction=OUT, states={HELD}, after=self._released, limit=_PAGE
+        ):
             for row in rows:
                 entry = self.desk.book.orders.get(row.detail.get("to", ""))
                 if entry is not None and row.kind == "FlexOrderResponse":
@@ -215,6 +233,7 @@ class Gateway:
                     for order in grid_orders(entry, self.settings):
                         self.store.put_order(order, came.body if came else b"")
                 self.store.note_message(CHANNEL, OUT, row.message_id, DUE)
+                self._released = row.seq
                 released = True
         if released:
             for courier in self.couriers:
