@@ -200,6 +200,7 @@ class Server:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((settings.host, settings.port))
+            self._socket.listen(_TOGETHER)  # two may bind a port, only one may listen
         except OSError as error:
             self._socket.close()
             where = f"{settings.host}:{settings.port}"
