@@ -44,7 +44,7 @@ def test_the_command_runs_until_it_is_told_to_stop(
     file.write_text(yaml.safe_dump({"store": rig.url, "gopacs": rig.settings}))
     command = [sys.executable, "-m", "gigafactory.adapters.uftp", str(file)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
-        waited("its status", lambda: rig.store.published("gopacs"))
+        waited("its status", lambda: rig.store.published("channel:gopacs"))
         waited("its registration", lambda: rig.cro.of(uftp.AgrPortfolioUpdate))
         again = subprocess.run(command, capture_output=True, text=True, check=False)
         assert again.returncode == 2
@@ -66,6 +66,7 @@ def test_the_runtime_sees_orders_and_silence(rig: Rig) -> None:
     source = GopacsOrders(rig.store)
     assert isinstance(source, OrderSource)
     assert source.trouble(rig.now_ns()) == ""
+    assert rig.store.lead("gateway:gopacs", rig.now_ns()) is None  # one gateway speaks for us
     before = rig.now_ns()
     for number in range(3):
         power = -1_000_000 * (number + 1)

@@ -14,7 +14,8 @@ import shapeshifter_uftp.uftp as uftp
 from nacl.bindings import crypto_sign
 from shapeshifter_uftp import transport
 
-from gigafactory.adapters.store.records import OfferState
+from gigafactory.adapters.store.records import OfferState, RequestState
+from gigafactory.adapters.store.records import Request as Asked
 from gigafactory.adapters.uftp.days import instant_text
 from tests.adapters.uftp.counterpart import (
     AGR_DOMAIN,
@@ -335,6 +336,25 @@ def test_an_operator_decides_where_the_settings_say_so(make_rig: Callable[..., R
     rig.answer_to(request, uftp.FlexRequestResponse, "flex_request_message_id")
     waited("the request to be shown", rig.store.offers)
     assert rig.dso.of(uftp.FlexOffer) == []
-    rig.store.settle_offer("gopacs", request.message_id, OfferState.ACCEPTED, rig.now_ns())
-    waited("an offer", lambda: rig.dso.of(uftp.FlexOffer))
+
+    def asked(kind: str, key: str) -> Asked:
+        body = {"channel": "gopacs", "key": key}
+        put = Asked(f"{kind}/{key}", kind, f"gopacs/{key}", body, "why not", "op", rig.now_ns())
+        name = rig.store.put_request(put)[0].id
+
+        def settled() -> list[Asked]:
+            states = {RequestState.DONE, RequestState.REFUSED}
+            return [one for one in rig.store.requests(states) if one.id == name]
+
+        return waited("it to be taken up", settled)[0]
+
+    assert asked("accept_offer", "none").state is RequestState.REFUSED
+    assert asked("accept_offer", request.message_id).state is RequestState.DONE
+    offer = waited("an offer", lambda: rig.dso.of(uftp.FlexOffer))[0]
     waited("it to be shown", lambda: rig.store.offers()[0].state == OfferState.OFFERED)
+    waited("every answer to be read", rig.quiet)
+    assert asked("refuse_offer", request.message_id).state is RequestState.DONE
+    waited("a revocation", lambda: rig.dso.of(uftp.FlexOfferRevocation))
+    assert "revoked" in rig.ordered(rig.order(offer)).rejection_reason
+    waited("it to be shown", lambda: rig.store.offers()[0].state == OfferState.WITHDRAWN)
+    assert len(rig.dso.of(uftp.FlexOffer)) == 1

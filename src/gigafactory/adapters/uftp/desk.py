@@ -252,7 +252,11 @@ class Desk:
     # --- what goes out unasked ----------------------------------------------------------------
 
     def next_step(
-        self, now_ns: int, grant: Grant, approved: Collection[str] | None = None
+        self,
+        now_ns: int,
+        grant: Grant,
+        approved: Collection[str] | None = None,
+        refused: Collection[str] = (),
     ) -> Written | None:
         """The next message to send of our own accord; None when there is none.
 
@@ -260,16 +264,21 @@ class Desk:
             now_ns: the present instant.
             grant: what the runtime says of the site.
             approved: requests on which an operator lets us offer; None: on all.
+            refused: requests on which one does not, and whose open offers are taken back.
         """
-        return next(self._steps(now_ns, grant, approved), None)
+        return next(self._steps(now_ns, grant, approved, refused), None)
 
     def _steps(
-        self, now_ns: int, grant: Grant, approved: Collection[str] | None
+        self,
+        now_ns: int,
+        grant: Grant,
+        approved: Collection[str] | None,
+        refused: Collection[str],
     ) -> Iterator[Written]:
         yield from self._portfolio(now_ns)
-        yield from self._revocations(now_ns, grant)
+        yield from self._revocations(now_ns, grant, refused)
         yield from self._prognoses(now_ns, grant)
-        yield from self._offers(now_ns, grant, approved)
+        yield from self._offers(now_ns, grant, approved, refused)
         yield from self._metering(now_ns, grant)
 
     def _portfolio(self, now_ns: int) -> Iterator[Written]:
@@ -285,8 +294,13 @@ class Desk:
                     head = self._head("AgrPortfolioQuery", one.domain, "CRO", query, now_ns)
                     yield Written(Portfolio(head, date))
 
-    def _revocations(self, now_ns: int, grant: Grant) -> Iterator[Written]:
+    def _revocations(
+        self, now_ns: int, grant: Grant, refused: Collection[str]
+    ) -> Iterator[Written]:
         open_offers = [entry for entry in self.book.offers.values() if entry.open(now_ns)]
+        for entry in open_offers:
+            if entry.answered and entry.offer.request_id in refused:
+                yield self._revoked(entry, now_ns)
         allowed_w = -round(self.settings.least_mw * 1e6)  # a plan that trembles revokes nothing
         for date in sorted({entry.offer.frame.date for entry in open_offers}):
             room = self._room(self._day(date), grant, now_ns)
@@ -327,12 +341,18 @@ class Desk:
                 yield Written(Prognosis(head, self._frame(date), number, joined(planned)))
 
     def _offers(
-        self, now_ns: int, grant: Grant, approved: Collection[str] | None
+        self,
+        now_ns: int,
+        grant: Grant,
+        approved: Collection[str] | None,
+        refused: Collection[str],
     ) -> Iterator[Written]:
         for name, request in self.book.requests.items():
             if now_ns >= request.expires_ns or (approved is not None and name not in approved):
                 continue
             made = list(self.book.offers_on(name))
+            if name in refused:
+                continue
             if len(made) >= _OFFERS_MAX or any(not one.revocation for one in made):
                 continue
             date, party = request.frame.date, request.head.party

@@ -16,7 +16,11 @@ from gigafactory.adapters.uftp.days import day_of
 from gigafactory.adapters.uftp.settings import UftpSettings
 from gigafactory.adapters.uftp.terms import CHANNEL, Request
 
-_UNDECIDED: Final = (OfferState.REQUESTED, OfferState.OFFERED)
+#: What may be written over: an operator's refusal stands until the offer is taken back or ordered.
+_OVER: Final = {
+    OfferState.EXPIRED: (OfferState.REQUESTED, OfferState.OFFERED),
+    OfferState.OFFERED: (OfferState.REQUESTED, OfferState.ACCEPTED, OfferState.WITHDRAWN),
+}
 
 
 class Shown(NamedTuple):
@@ -48,7 +52,7 @@ def show(
         if name not in shown:
             store.put_offer(_row(request, settings, body))
         if wanted.state is not OfferState.REQUESTED:
-            was = _UNDECIDED if wanted.state is OfferState.EXPIRED else None
+            was = _OVER.get(wanted.state)
             store.settle_offer(CHANNEL, name, wanted.state, now_ns, wanted.why, body, was=was)
         shown[name] = wanted
 

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from gigafactory.adapters.store import Store, StoreTrouble
-from gigafactory.adapters.store.records import Message, OfferState, RequestState
-from gigafactory.adapters.uftp import mirror
+from gigafactory.adapters.store import Lease, Store, StoreTrouble
+from gigafactory.adapters.store.records import Message
+from gigafactory.adapters.uftp import mirror, word
 from gigafactory.adapters.uftp.book import Book
 from gigafactory.adapters.uftp.desk import Desk, Notice, Written
 from gigafactory.adapters.uftp.inbox import Inbox, Server
@@ -22,7 +22,8 @@ from gigafactory.adapters.uftp.orders import grid_orders
 from gigafactory.adapters.uftp.post import DUE, HELD, SENT, Courier
 from gigafactory.adapters.uftp.published import KIND, grant_of
 from gigafactory.adapters.uftp.settings import UftpSettings, signing_key
-from gigafactory.adapters.uftp.terms import CHANNEL, IN, OUT, Grant
+from gigafactory.adapters.uftp.source import trouble_of
+from gigafactory.adapters.uftp.terms import CHANNEL, IN, OUT, STATUS, Grant
 from gigafactory.adapters.uftp.wire import Opened, reopened, sealed_post
 from gigafactory.engine.clock import Clock, WallClock
 from gigafactory.units import NS_PER_S
@@ -79,15 +80,18 @@ class Gateway:
 
     def run(self, stop: threading.Event) -> None:
         """Serve until told to stop."""
+        lease = self._led(stop)
+        if lease is None:
+            return
         threads = [threading.Thread(target=one.run, daemon=True) for one in self.couriers]
         self.server.start()
         for thread in threads:
             thread.start()
         try:
-            while not stop.is_set() and self.server.alive():
+            while not stop.is_set() and self.server.alive() and lease.held():
                 self._wake.clear()
                 try:
-                    self.turn()
+                    self.turn(lease)
                 except StoreTrouble as trouble:
                     _LOG.error("the store is away: %s", trouble)
                     self._loaded = False  # what was half entered is read again
@@ -101,18 +105,33 @@ class Gateway:
             self.server.stop()
             for thread in threads:
                 thread.join(timeout=self.settings.timeout_s + 5.0)
+            lease.release()
 
-    def turn(self) -> None:
-        """Look once: what came, what is to be said, what is to be delivered."""
+    def _led(self, stop: threading.Event) -> Lease | None:
+        """The lease of the only gateway that speaks for us; None when told to stop before."""
+        while not stop.is_set():
+            lease = self.store.lead(f"gateway:{CHANNEL}", self.clock.now_ns(), self.settings.domain)
+            if lease is not None:
+                return lease
+            stop.wait(self.settings.retry_first_s)  # another gateway runs; stand by
+        return None
+
+    def turn(self, lease: Lease) -> None:
+        """Look once: what came, what is to be said, what is to be delivered.
+
+        Args:
+            lease: proves that no other gateway speaks for us.
+        """
         if not self._loaded:
             self.load()
         now_ns = self.clock.now_ns()
         grant = self._grant(now_ns)
         self._take_in(now_ns, grant)
         self._again()
-        approved = self._approved()
+        word.hear(self.desk.book, self.store, lease, now_ns)
+        said = word.said(self.desk.book, self.store, self.settings, now_ns)
         for _ in range(_STEPS):
-            step = self.desk.next_step(now_ns, grant, approved)
+            step = self.desk.next_step(now_ns, grant, said.approved, said.refused)
             if step is None:
                 break
             self._keep(step)
@@ -252,23 +271,6 @@ class Gateway:
             self.store.clear_alarm("stale_plan", key, now_ns)
         return grant
 
-    def _approved(self) -> set[str] | None:
-        """Requests we may offer on; None for all."""
-        if self.settings.offers == "automatic":
-            return None
-        waiting = {
-            name for name in self.desk.book.requests if not any(self.desk.book.offers_on(name))
-        }
-        if self.settings.offers == "none" or not waiting:
-            return set()
-        rows = self.store.offers(channel=CHANNEL, states={OfferState.ACCEPTED})
-        allowed = {row.key for row in rows}
-        for state in (RequestState.ASKED, RequestState.DONE):
-            allowed |= {
-                one.target for one in self.store.requests({state}) if one.kind == "accept_offer"
-            }
-        return allowed & waiting
-
     def _raise(self, notices: Iterable[Notice], now_ns: int) -> None:
         for one in notices:
             _LOG.warning("%s %s: %s", one.kind, one.key, one.text)
@@ -288,12 +290,13 @@ class Gateway:
         self._said_ns = now_ns
         book = self.desk.book
         status = {
+            "trouble": trouble_of(self.store),
             "port": self.port,
             "orders": len(book.orders),
             "open_offers": sum(entry.open(now_ns) for entry in book.offers.values()),
             "unanswered": len(book.awaited),
         }
-        self.store.publish(CHANNEL, status, now_ns)
+        self.store.publish(STATUS, status, now_ns)
 
 
 def run(

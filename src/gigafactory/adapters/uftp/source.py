@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gigafactory.adapters.store import Store
-from gigafactory.adapters.uftp.terms import CHANNEL
+from gigafactory.adapters.uftp.terms import CHANNEL, STATUS
 from gigafactory.grid.calendar import utc_text
 from gigafactory.grid.ports import GridOrder
 from gigafactory.units import NS_PER_S
@@ -42,10 +42,19 @@ class GopacsOrders:
         Raises:
             StoreTrouble: the store is away.
         """
-        said = self._store.published(CHANNEL)
+        said = self._store.published(STATUS)
         if said is None:
             return "the GOPACS gateway has never run"
         if now_ns - said[0] > self._silent_ns:
             return f"the GOPACS gateway is silent since {utc_text(said[0])}"
-        away = [one.text for one in self._store.alarms() if one.kind == "undelivered"]
-        return away[0] if away else ""
+        return trouble_of(self._store)
+
+
+def trouble_of(store: Store) -> str:
+    """What keeps the gateway from a counterpart, as its open alarms say; empty for nothing."""
+    away = (
+        one.text
+        for one in store.alarms()
+        if one.kind == "undelivered" and one.key.startswith(f"{CHANNEL}:")
+    )
+    return next(away, "")

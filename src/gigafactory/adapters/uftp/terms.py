@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 from gigafactory.adapters.uftp.days import Span
 
 CHANNEL: Final = "gopacs"
+#: Under this name the gateway says in the store that it lives.
+STATUS: Final = f"channel:{CHANNEL}"
 IN: Final = "in"
 OUT: Final = "out"
 
