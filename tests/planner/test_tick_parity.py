@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tick_cases import random_case
 from tick_manager import TinyManager, works_of
-from tick_twin import ORIGIN, TICK, Case, Twin
+from tick_twin import BEFORE, ORIGIN, TICK, Case, Twin
 
+from gigafactory.kernel import JobState
 from gigafactory.planner.tick import Gate, TickDecision
 from tests.effort import examples
 
@@ -162,3 +163,58 @@ def test_a_limit_takes_the_same_victims_and_gives_them_back() -> None:
 def test_differences_never_add_up(seed: int, ruled: bool) -> None:
     _, _, wrong = whole_trace(random_case(seed, jobs=50, ticks=30, ruled=ruled))
     assert wrong == []
+
+
+# --- a twin let loose ---------------------------------------------------------------------------
+
+
+def loose(seed: int, *, ruled: bool) -> tuple[int, int]:
+    """Run a twin as a simulation does, on no tick of ours, until it and the gate part.
+
+    It decides the moment work ends or comes, in one pass; what that pass makes possible waits for
+    the next event. The gate passes until nothing is left to do. So all that the twin does at an
+    instant is the beginning of what the gate does.
+
+    Returns at how many ticks they agreed, and how much was begun there.
+    """
+    case = random_case(seed, jobs=80, ticks=50, ruled=ruled, limits=False)
+    case.plan = replace(case.plan, span_rate=1024)
+    for column in ("submit_ns", "need_ns", "walltime_ns"):
+        case.jobs[column] = case.jobs[column] + BEFORE  # on the ticks themselves
+    twin, gate, begun = Twin(case), Gate(case.plan), 0
+    twin.hold(False)
+    twin.pool.set_budget(None)
+    manager = TinyManager(case.plan, works_of(case), int(case.plan.checkpoint_ns[0]))
+    for k in range(len(case.budgets_kw)):
+        t = ORIGIN + k * TICK
+        before = twin.pool.state.job["state"].copy()
+        before[before == JobState.FUTURE] = JobState.QUEUED
+        some = twin.pool.advance(t + 1)
+        manager.go_to(t + 1)
+        if twin.pool.state.v["claims"][0]:
+            return k, begun
+        notes = list(zip(some.job.tolist(), some.kind.tolist(), strict=True))
+        want = twin.net(before, twin.pool.state.job["state"].copy(), notes)
+        got = gate.decide(
+            manager.snapshot(t),
+            t,
+            budget_kw=None,
+            usage=case.usage,
+            touched_before=manager.touched_before(),
+        )
+        for ours, theirs in ((got.starts, want["starts"]), (got.requeues, want["requeues"])):
+            assert ours[: len(theirs)] == theirs, f"tick {k}"
+        if (got.starts, got.requeues) != (want["starts"], want["requeues"]):
+            return k, begun
+        begun += len(got.starts)
+        manager.act(got, t)
+    return len(case.budgets_kw), begun
+
+
+@pytest.mark.slow
+def test_a_twin_let_loose_does_the_beginning_of_what_the_gate_does() -> None:
+    plain = [loose(seed, ruled=False) for seed in range(20)]
+    ruled = [loose(seed, ruled=True) for seed in range(20)]
+    assert sum(ticks for ticks, _ in plain) > 0.8 * 50 * len(plain)
+    assert sum(ticks for ticks, _ in ruled) > 0.5 * 50 * len(ruled)
+    assert sum(begun for _, begun in plain + ruled) > 1500
