@@ -3,7 +3,8 @@
 Knows the energy LP of a site and its horizon, forecasts that cannot see the future, the rules by
 which a plan meets the present (speeds, power budgets, nodes in service), and the response of a site
 second by second. Does no input or output, reads no clock, draws no random number, and never imports
-a doer (`adapters`). The only room that speaks to the solver.
+a doer (`adapters`). The only room that speaks to the solver. What one tick of the live controller
+decides for a pool is in `planner.tick`, made by the kernel.
 """
 
 from gigafactory.planner.balancing import (
