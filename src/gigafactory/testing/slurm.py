@@ -120,7 +120,7 @@ _POWER_UP = """\
 #!/bin/bash
 export SLURM_CONF={conf} {mark}={name}
 for node in $(scontrol show hostnames "$1"); do
-  setsid slurmd -D -b -N "$node" -f {conf} </dev/null >/dev/null 2>&1 &
+  slurmd -b -N "$node" -f {conf} </dev/null >/dev/null 2>&1  # detaches itself
 done
 """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gigafactory.adapters.slurm.metadata import Tag, write_tag
@@ -112,8 +112,12 @@ def there(command: Command, one: Ours | None) -> bool:
             return True
 
 
-def move_on(scene: Scene) -> Plan:
+def move_on(scene: Scene, told: Collection[str] = ()) -> Plan:
     """Plan the next step of every pause on its way, and mend what was left half done.
+
+    Args:
+        scene: what was seen.
+        told: jobs that are told something else in the same call, and are left to it.
 
     A job that has acknowledged its save, or had its grace, gives its nodes back. A job that works
     without the licences it needs (its pause broke off between the two steps) gets them again.
@@ -121,6 +125,8 @@ def move_on(scene: Scene) -> Plan:
     made = Plan()
     ready, short = [], []
     for one in scene.jobs.values():
+        if one.job in told:
+            continue
         if one.pausing:
             if _has_saved(one, scene):
                 ready.append(one)

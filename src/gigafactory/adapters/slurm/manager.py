@@ -8,7 +8,7 @@ saves work or hinders a repetition; losing it is harmless.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import groupby
 
 from gigafactory.adapters.slurm.actions import Plan, Scene, move_on, plan, there
@@ -79,7 +79,7 @@ class SlurmManager:
         watch = Stopwatch()
         seen = self._look.jobs()
         if not seen.trouble:
-            seen = self._move_on(seen)
+            seen = self._move_on(seen, {c.job for c in commands if c.action is not Action.PAUSE})
         receipts: list[Receipt] = []
         for _, run in groupby(commands, key=lambda command: command.action):
             some = list(run)
@@ -116,14 +116,14 @@ class SlurmManager:
     def _tell(self, made: Plan) -> Told:
         return tell(made, self._settings, self._commands)
 
-    def _move_on(self, seen: Looked) -> Looked:
+    def _move_on(self, seen: Looked, told: Collection[str]) -> Looked:
         """The next step of pauses on their way; doubles are taken away."""
-        made = move_on(self._scene(seen))
+        made = move_on(self._scene(seen), told)
         made.cancels += seen.jobs.doubles
         if not made:
             return seen
-        told = self._tell(made)
-        return Looked(seen.at_ns, trouble=told.trouble) if told.trouble else self._look.jobs()
+        answer = self._tell(made)
+        return Looked(seen.at_ns, trouble=answer.trouble) if answer.trouble else self._look.jobs()
 
     def _run(self, commands: list[Command], seen: Looked) -> tuple[Looked, list[Receipt]]:
         """Carry out commands of one action."""

@@ -78,11 +78,11 @@ def _there(action: NodeAction, node: NodeView) -> bool:
         case NodeAction.DRAIN:
             return node.draining
         case NodeAction.UNDRAIN:
-            return not node.draining and node.up
+            return not node.draining
         case NodeAction.POWER_DOWN:
             return node.off
         case NodeAction.POWER_UP:
-            return not node.off
+            return node.up
 
 
 def _receipt(

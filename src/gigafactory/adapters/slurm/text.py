@@ -261,10 +261,18 @@ def _job(values: Sequence[str], gres: str) -> JobRow:
         nodes=_or_empty(node_list),
         licences=_or_empty(licences),
         restarts=int(restarts),
-        exit_code=int(code.partition(":")[0]) if code.partition(":")[0].isdigit() else -1,
+        exit_code=_exit_code(code),
         reason="" if reason == "None" else reason,
         comment=_or_empty(comment),
     )
+
+
+def _exit_code(text: str) -> int:
+    """From the status `wait` gives; ended by signal n is 128 + n, as shells count."""
+    if not text.isdigit():
+        return -1
+    status = int(text)
+    return 128 + (status & 0x7F) if status & 0x7F else status >> 8
 
 
 def _or_empty(text: str) -> str:

@@ -186,13 +186,14 @@ def view_node(row: NodeRow, pools: Mapping[str, str]) -> NodeView:
     """One node; its pool is that of the first of its partitions we know."""
     state = row.state.lower()
     word = state.rstrip("*~#!%$@^-+")
-    off = any(mark in state for mark in "~%") or word.startswith("power")
+    off = "~" in state or word == "powered_down"
+    changing = any(mark in state for mark in "*#%") or word.startswith("powering")
     return NodeView(
         node=row.node,
         pool=next((pools[name] for name in row.partitions if name in pools), ""),
         accelerators=row.accelerators,
-        up=not off and "*" not in state and "#" not in state and not word.startswith(_DOWN),
-        draining=word.startswith("drain") or "!" in state,
+        up=not (off or changing or word.startswith(_DOWN)),
+        draining=word.startswith("drain") or any(mark in state for mark in "!%"),
         off=off,
     )
 
