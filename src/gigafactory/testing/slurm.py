@@ -288,9 +288,13 @@ class LocalCluster:
         pid = int((self.folder / "pids" / node).read_text())
         if self._is_ours(pid):
             _signal(pid, signal.SIGKILL)
-        for job_pid, values in list(self._marked().items()):
-            if values.get("SLURMD_NODENAME") == node:
-                _signal(job_pid, signal.SIGKILL)
+        marked = self._marked()
+        jobs = {p for p, values in marked.items() if values.get("SLURMD_NODENAME") == node}
+        # Who watches over them goes first, and tells nobody that they ended.
+        watchers = {parent for p in jobs if (parent := _parent(p)) in marked} - jobs
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for job_pid in (*watchers, *jobs):
+                _signal(job_pid, number)
         if daemon is not None:
             daemon.wait()
 
@@ -507,10 +511,19 @@ def _signal(pid: int, number: int) -> None:
 
 
 def _state(pid: int) -> str:
+    return _status(pid)[0]
+
+
+def _parent(pid: int) -> int:
+    return int(_status(pid)[1] or 0)
+
+
+def _status(pid: int) -> list[str]:
+    """State and parent of a process; empty words once it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return ""
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return ["", ""]
 
 
 def _environments(*marks: str) -> Iterator[tuple[int, dict[str, str]]]:

@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from gigafactory.adapters.slurm.metadata import Tag, write_tag
 from gigafactory.adapters.slurm.settings import SlurmSettings
@@ -21,6 +22,7 @@ from gigafactory.units import NS_PER_S
 #: Between the priorities of two released jobs, so that one may be put between them later.
 _STEP = 1_000
 _TOP = 2_000_000_000
+_MOST = 1 << 32
 #: What a requeue takes beyond the time to save, s: Slurm's own turn and the job's end.
 REQUEUE_S = 3.0
 
@@ -324,24 +326,42 @@ def _leaving_tag(one: Ours, scene: Scene, *, told: bool) -> Tag:
 
 
 def _let_start(made: Plan, jobs: Sequence[Ours], scene: Scene) -> None:
-    """Release jobs so that they start in this order, behind those released before."""
+    """Release jobs that wait; that they start in this order is `in_order`'s."""
     waiting = [one for one in jobs if one.row.kept_back]
     for one in waiting:
         if one.tag.pause_ns is not None:
             _write(made, one, one.tag.unpaused(left=True))
     _set_licences(made, [one for one in waiting if one.row.held], scene, pending=True)
-    if not waiting:
-        return
-    places = [
-        one.row.priority
-        for one in scene.jobs.values()
-        if one.row.waiting and 0 < one.row.priority <= _TOP
-    ]
-    place = min(places, default=_TOP)
     _listed(made, "release", waiting, scene)
+
+
+def in_order(jobs: Sequence[str], released: Collection[str], scene: Scene) -> Plan:
+    """Plan that released jobs which still wait start in this order, behind those before them.
+
+    A cluster that orders jobs by their release does so by itself, and nothing needs to be told; one
+    that orders them by age and size is told a place for each.
+
+    Args:
+        jobs: in the order they are to start.
+        released: jobs that waited, released, before these were.
+        scene: what is seen after the release.
+    """
+    made = Plan()
+    waiting = [one for job in jobs if (one := scene.jobs.get(job)) and _queued(one)]
+    before = [one.row.priority for job in released if (one := scene.jobs.get(job)) and _queued(one)]
+    places = [min(before, default=_MOST), *(one.row.priority for one in waiting)]
+    if all(high > low for high, low in pairwise(places)):
+        return made
+    place = min([_TOP, *before])
     for one in waiting:
         place = max(1, place - _STEP)
         made.lines.append(f"update JobId={one.job} Priority={place}")
+    made.jobs = len(waiting)
+    return made
+
+
+def _queued(one: Ours) -> bool:
+    return one.row.waiting and not one.row.held
 
 
 def _place(one: Ours, priority: int, scene: Scene) -> int:

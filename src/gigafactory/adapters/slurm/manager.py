@@ -11,11 +11,12 @@ from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from itertools import groupby
 
-from gigafactory.adapters.slurm.actions import Plan, Scene, move_on, plan, there
+from gigafactory.adapters.slurm.actions import Plan, Scene, in_order, move_on, plan, there
 from gigafactory.adapters.slurm.budget import set_budget
 from gigafactory.adapters.slurm.command import Commands
 from gigafactory.adapters.slurm.looking import Look, Looked
 from gigafactory.adapters.slurm.nodes import act_on_nodes
+from gigafactory.adapters.slurm.rich import RichJob, look_closely
 from gigafactory.adapters.slurm.settings import SlurmSettings
 from gigafactory.adapters.slurm.submitting import Submitter
 from gigafactory.adapters.slurm.views import view_ended, view_foreign, view_node, view_ours
@@ -108,6 +109,14 @@ class SlurmManager:
         """Leave no more than so many licences to work that is yet to start."""
         return set_budget(power_kw, self._settings, self._commands)
 
+    def closely(self) -> tuple[RichJob, ...]:
+        """Every job in full, with the accelerators it holds by index; slow, not for the tick.
+
+        Raises:
+            UnreadableError: nothing came, or it is of a version this adapter was not tried with.
+        """
+        return look_closely(self._settings, self._commands)
+
     # --- parts -------------------------------------------------------------------------------
 
     def _scene(self, seen: Looked) -> Scene:
@@ -146,11 +155,23 @@ class SlurmManager:
         after = seen
         if made:
             after = Looked(seen.at_ns, trouble=told.trouble) if told.trouble else self._look.jobs()
+            if commands[0].action in (Action.RELEASE, Action.RESUME):
+                self._put_in_order(asked, seen, after)
         receipts = [self._receipt(command, refused, made, told, after) for command in commands]
         for command, receipt in zip(commands, receipts, strict=True):
             if receipt.outcome is Outcome.ACCEPTED:
                 self._done.note(command)
         return after, receipts
+
+    def _put_in_order(self, asked: Collection[str], seen: Looked, after: Looked) -> None:
+        queued = {
+            job
+            for job, one in seen.jobs.ours.items()
+            if one.row.waiting and not one.row.held and job not in asked
+        }
+        made = in_order(list(asked), queued, self._scene(after))
+        if made and not after.trouble:
+            self._tell(made)
 
     def _receipt(
         self,

@@ -82,7 +82,7 @@ class RestClient:
             "hold": True,
             "requeue": True,
             "nodes": nodes,
-            "tres_per_node": f"gres:{settings.gres}:{order.accelerators // nodes}",
+            "gres": f"{settings.gres}:{order.accelerators // nodes}",
             "time_limit": max(1, math.ceil(order.walltime_s / 60.0)),
             "current_working_directory": settings.work_folder,
             "standard_output": settings.output,
@@ -106,6 +106,8 @@ class RestClient:
             import httpx
         except ImportError:
             return Handed("", 'slurmrestd needs httpx: pip install "gigafactory[serve]"')
+        if self._at.socket and not Path(self._at.socket).is_socket():
+            return Handed("", f"slurmrestd cannot be reached: no socket at {self._at.socket}")
         url = f"{self._at.url.rstrip('/') or 'http://slurmrestd'}/slurm/{self._at.version}/{path}"
         transport = httpx.HTTPTransport(uds=self._at.socket) if self._at.socket else None
         try:
@@ -131,13 +133,20 @@ class RestClient:
 
 
 def _read(status: int, content: bytes) -> Handed:
-    """Read an answer; also one of status 200 may be a refusal."""
+    """Read an answer; also one of status 200 may be a refusal.
+
+    A job handed over held is taken and numbered, and `errors` says that it is held: with a number,
+    it is there.
+    """
     import json
 
     try:
         body = json.loads(content or b"{}")
     except ValueError:
         body = {}
+    job = body.get("job_id", 0) if isinstance(body, dict) else 0
+    if isinstance(job, int) and job > 0:
+        return Handed(str(job))
     errors = body.get("errors") or [] if isinstance(body, dict) else []
     if errors:
         said = "; ".join(str(e.get("error") or e.get("description") or e) for e in errors)
@@ -146,4 +155,4 @@ def _read(status: int, content: bytes) -> Handed:
         return Handed("", f"slurmrestd answered with status {status}", lost=True)
     if status >= 400:
         return Handed("", f"slurmrestd refused with status {status}")
-    return Handed(str(body.get("job_id", "")))
+    return Handed("")

@@ -215,14 +215,12 @@ def _expand(text: str) -> Iterator[str]:
         yield head
         return
     inside, _, tail = rest.partition("]")
-    for ending in _expand(tail):
-        for span in inside.split(","):
-            low, dash, high = span.partition("-")
-            if not dash:
-                yield f"{head}{low}{ending}"
-                continue
-            for number in range(int(low), int(high) + 1):
-                yield f"{head}{number:0{len(low)}d}{ending}"
+    endings = list(_expand(tail))
+    for span in inside.split(","):
+        low, dash, high = span.partition("-")
+        numbers = range(int(low), int(high) + 1) if dash else ()
+        for word in [f"{number:0{len(low)}d}" for number in numbers] or [low]:
+            yield from (f"{head}{word}{ending}" for ending in endings)
 
 
 def _split_outside(text: str) -> list[str]:

@@ -34,8 +34,11 @@ def tell(made: Plan, settings: SlurmSettings, commands: Commands) -> Told:
     errors: dict[str, str] = {}
     answers: list[Answer] = []
     limit_s = settings.write_limit_s
-    if made.lines:
-        answers.append(commands.run(["scontrol"], limit_s, stdin="\n".join([*made.lines, ""])))
+    for i in range(0, len(made.lines), settings.chunk_jobs):
+        lines = made.lines[i : i + settings.chunk_jobs]
+        answers.append(commands.run(["scontrol"], limit_s, stdin="\n".join([*lines, ""])))
+        if answers[-1].trouble:
+            break
     if made.signals and not _lost(answers):
         argv = ["scancel", f"--signal={settings.signal}", "--batch"]
         answers += _listed(argv, made.signals, settings, commands)
