@@ -12,8 +12,8 @@ slurmrestd where asked. Only the accelerators are pretended, by character device
 behind them. Needs Linux, root and Slurm's packages; `available` says what is missing. Slurm 22.05
 is what it was made with.
 
-Every process carries `GIGAFACTORY_CLUSTER` in its environment, jobs included, so that all of them
-are found again, and only they are ever signalled.
+Every process carries `GIGAFACTORY_CLUSTER` or the cluster's name in its environment, so that all of
+them are found again, and only they are ever signalled.
 """
 
 from __future__ import annotations
@@ -467,8 +467,9 @@ class LocalCluster:
         """Process id to environment of every process of this cluster."""
         if self._run is None:
             return {}
-        mark = f"{_MARK}={self._name}"
-        return dict(_environments(mark, f"SLURM_CONF={self.conf}"))
+        # A job carries its cluster's name whatever environment it was handed over with.
+        marks = (f"{_MARK}={self._name}", f"SLURM_CLUSTER_NAME={self._name}")
+        return dict(_environments(*marks, f"SLURM_CONF={self.conf}"))
 
     def _is_ours(self, pid: int) -> bool:
         return pid in self._marked()
