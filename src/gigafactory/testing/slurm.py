@@ -49,7 +49,7 @@ SlurmdUser=root
 AuthType=auth/munge
 AuthInfo=socket={run}/munge/s,cred_expire=10
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool/%n
+SlurmdSpoolDir={run}/spool/%n
 SlurmctldPidFile={folder}/pids/slurmctld
 SlurmdPidFile={folder}/pids/%n
 SlurmctldLogFile={folder}/log/slurmctld
@@ -344,7 +344,8 @@ class LocalCluster:
 
     def _write(self) -> None:
         run, folder = self._running, self.folder
-        for name in ("state", "spool", "pids", "log", "checkpoints"):
+        (run / "spool").mkdir(mode=0o755)  # scripts lie in it, and other users run them too
+        for name in ("state", "pids", "log", "checkpoints"):
             (folder / name).mkdir(exist_ok=True)
         self.checkpoints.chmod(0o777)
         nodes = "\n".join(
