@@ -12,6 +12,7 @@ from benchmarks.cases import (
     peers,
     regret,
     rules,
+    slurm,
     store,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "peers",
     "regret",
     "rules",
+    "slurm",
     "store",
 ]

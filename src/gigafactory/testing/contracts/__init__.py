@@ -1,4 +1,5 @@
-"""Checks that every adapter behind a port must pass: the twin, a simulated device, the real part.
+"""Contract checks: what every adapter behind a port must do, said once and run on each of them.
 
-Plain functions that raise `AssertionError` with words; whoever writes an adapter calls them.
+A check takes a bench (the adapter under test and what surrounds it) and raises `AssertionError` in
+words when the adapter breaks its contract. Checks know no test framework.
 """
