@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -102,24 +102,20 @@ class DayBook:
         self.last_ns = 0
         self._journal: Journal | None = None
         self._synced: tuple[int, str] = (len(MARK), GENESIS.hex())
-        self._kept: list[tuple[int, live.LiveFrame]] = []
+        self._kept: list[tuple[str, int, live.LiveFrame]] = []
+        self._file_day = ""  # of the journal on the disk; behind `day` while the disk is full
+        self._before = ""  # head of the journal sealed last
 
     @property
     def head(self) -> str:
-        """The chain hash after the last frame."""
+        """The chain hash after the last frame; empty while nothing can be written."""
         return self._journal.head if self._journal is not None else ""
 
-    def begin(self, day: str) -> None:
-        """Start the journal of a new day.
-
-        Raises:
-            OSError: it cannot be made.
-        """
-        path = day_path(self.folder, day)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._journal = Journal.create(path)
-        self._synced = (self._journal.position, self._journal.head)
-        self.day, self._kept = day, []
+    def begin(self, day: str, at_ns: int, frame: live.Begin) -> None:
+        """Seal what is at hand and start the journal of a new day; as `write`, it never raises."""
+        self.sync()
+        self.day = day
+        self.write(at_ns, frame)
 
     def resume(self, day: str) -> Recovered:
         """Go on in a journal that is there; what was broken off is cut.
@@ -127,24 +123,26 @@ class DayBook:
         Raises:
             BadInput: another process writes it.
             Damaged: it is damaged in the middle.
+            OSError: it cannot be opened.
         """
         path = day_path(self.folder, day)
         found = recover(path)
         self._journal = Journal.resume(path, found.position, found.head)
         self._synced = (found.position, found.head)
-        self.day, self._kept = day, []
+        self.day = self._file_day = day
+        self._kept = []
         return found
 
     def write(self, at_ns: int, frame: live.LiveFrame) -> None:
         """Add a frame; a full disk is told by `full`, never raised."""
         self.last_ns = max(self.last_ns, at_ns)
-        self._kept.append((self.last_ns, frame))
+        self._kept.append((self.day, self.last_ns, frame))
         if len(self._kept) > _KEPT_MAX:
             del self._kept[: len(self._kept) - _KEPT_MAX]
-        if self.full or self._journal is None:
+        if self.full:
             return
         try:
-            live.write(self._journal, self.last_ns, frame)
+            self._put(*self._kept[-1])
         except OSError as error:
             self._failed(error)
 
@@ -153,7 +151,7 @@ class DayBook:
         if self.full and not self._again():
             return False
         if self._journal is None:
-            return False
+            return not self._kept
         if not self._kept:
             return True
         try:
@@ -161,15 +159,44 @@ class DayBook:
         except OSError as error:
             self._failed(error)
             return False
-        self._synced = (self._journal.position, self._journal.head)
-        self._kept.clear()
+        self._safe()
         return True
 
     def close(self) -> None:
         """Sync as far as possible and let go of the file."""
-        if self._journal is not None:
-            self.sync()
-            self._let_go()
+        self.sync()
+        self._let_go()
+
+    def _put(self, day: str, at_ns: int, frame: live.LiveFrame) -> None:
+        if day != self._file_day or self._journal is None:
+            assert isinstance(frame, live.Begin), "a day begins with its begin"
+            frame = replace(frame, previous_day=self._file_day, previous_head=self._seal())
+            self._journal = self._new(day)
+            self._file_day = day
+        live.write(self._journal, at_ns, frame)
+
+    def _seal(self) -> str:
+        """Close the journal at hand; its head."""
+        if self._journal is None:
+            return self._before
+        self._journal.sync()
+        head = self._journal.head
+        self._journal.close()
+        self._journal, self._before = None, head
+        return head
+
+    def _new(self, day: str) -> Journal:
+        path = day_path(self.folder, day)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        journal = Journal.create(path)
+        self._synced = (journal.position, journal.head)
+        return journal
+
+    def _safe(self) -> None:
+        """Note that everything so far is on the disk."""
+        assert self._journal is not None, "nothing was written"
+        self._synced = (self._journal.position, self._journal.head)
+        self._kept.clear()
 
     def _failed(self, error: OSError) -> None:
         self.full = os.strerror(error.errno) if error.errno else str(error)
@@ -186,17 +213,26 @@ class DayBook:
     def _again(self) -> bool:
         """Try to write what was kept, after the last synced frame."""
         try:
-            journal = Journal.resume(day_path(self.folder, self.day), *self._synced)
-        except OSError as error:
-            self.full = os.strerror(error.errno) if error.errno else str(error)
-            return False
-        self._journal = journal
-        try:
-            for at_ns, frame in self._kept:
-                live.write(journal, at_ns, frame)
-            journal.sync()
+            if self._file_day:
+                path = day_path(self.folder, self._file_day)
+                self._journal = Journal.resume(path, *self._synced)
+            for day, at_ns, frame in list(self._kept):
+                if day != self._file_day:  # the day before is whole: it need not be kept any more
+                    self._half_made(day)
+                self._put(day, at_ns, frame)
+                if isinstance(frame, live.Begin) and self._kept[0][0] != day:
+                    self._kept = [one for one in self._kept if one[0] >= day]
+            if self._journal is not None:
+                self._journal.sync()
+                self._safe()
         except OSError as error:
             self._failed(error)
             return False
         self.full = ""
         return True
+
+    def _half_made(self, day: str) -> None:
+        """Take away a file of a day that a full disk left without a single frame."""
+        path = day_path(self.folder, day)
+        if path.is_file() and path.stat().st_size <= len(MARK):
+            path.unlink()

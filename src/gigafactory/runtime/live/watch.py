@@ -286,7 +286,8 @@ class Watch:
 
         Args:
             moves: rows dated within the interval, in order.
-            from_ns, to_ns: the interval.
+            from_ns: begin of the interval.
+            to_ns: its end.
             power_mw: per pool, milliwatts of an active accelerator by class and speed step.
             idle_mw: per pool, milliwatts of one at rest.
             group_of: class number by job number; foreign jobs have none.
