@@ -295,7 +295,19 @@ class Cluster:
     def freeze(self, job: Job) -> None:
         """Stop it where it stands; it keeps its nodes."""
         self._fold(job)
-        job.phase, job.frozen = Phase.PAUSED, True
+        job.phase, job.frozen, job.stop_ns = Phase.PAUSED, True, _NEVER
+
+    def put_away(self, job: Job) -> None:
+        """Save a frozen job where it stands and give its nodes back."""
+        job.saved_done_ns, job.saved_ns = job.done_ns, self.now_ns
+        self._leave(job)
+        job.phase = Phase.PAUSED
+
+    def saves_in_s(self, job: Job) -> float:
+        """How long it takes from now until a job that is paused has saved itself, s."""
+        if job.stop_ns < _NEVER:
+            return (job.stop_ns - self.now_ns) / NS_PER_S
+        return self.manner.save_s
 
     def thaw(self, job: Job) -> None:
         """Let a frozen job go on."""

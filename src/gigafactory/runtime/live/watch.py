@@ -121,7 +121,6 @@ class Watch:
     closed: dict[str, EndedView] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
     _open: dict[int, _Open] = field(default_factory=dict)
-    _native: dict[str, str] = field(default_factory=dict)
 
     # --- looking ---------------------------------------------------------------------------
 
@@ -352,9 +351,21 @@ class Watch:
         """Jobs that have not ended."""
         return len(self.jobs)
 
-    def restore(self, seen: Mapping[str, Seen], count: int, opened: Mapping[int, _Open]) -> None:
-        """Go on from what a journal says."""
-        self.jobs, self.count, self._open = dict(seen), count, dict(opened)
+    def restore(
+        self, seen: Mapping[str, Seen], count: int, moves: Iterable[Move], groups: Mapping[int, int]
+    ) -> None:
+        """Go on from what a journal says.
+
+        Args:
+            seen: jobs by name.
+            count: numbers given.
+            moves: the last move of each job that holds something.
+            groups: class number by job number.
+        """
+        self.jobs, self.count = dict(seen), count
+        self._open.clear()
+        for move in moves:
+            self._apply(move, groups)
 
 
 def _name(view: JobView) -> str:
@@ -386,6 +397,6 @@ def group_of(view: JobView, classes: Mapping[str, int]) -> int:
     if not view.ours:
         return NOBODY
     label = view.job_class
-    if label == "inference":  # work handed over as a job is inference that can wait
-        label = "inference_batch"
+    if label == "inference":  # one word for both service levels, as the gate takes it
+        label = "inference_realtime"
     return classes.get(label, NOBODY)
