@@ -104,16 +104,29 @@ class Intake:
             self.seq = found[-1][0]
         return tuple(order for _, order in found)
 
-    def standing_orders(self, now_ns: int) -> tuple[GridOrder, ...]:
-        """Orders taken before that hold or will hold; for a start from nothing."""
+    def catch_up(self, now_ns: int) -> tuple[GridOrder, ...]:
+        """Orders taken before that hold or will hold; those judged already are not read again."""
         found: list[GridOrder] = []
-        after = 0
+        while rows := self._ask(lambda: self.store.orders(after=self.seq), []):
+            for row in rows:
+                if row.verdict is Verdict.WAITING:
+                    return tuple(found)
+                self.seq = row.seq
+                if row.verdict is Verdict.TAKEN and row.order.end_ns > now_ns:
+                    found.append(row.order)
+        return tuple(found)
+
+    def settled_overrides(self) -> list[Request]:
+        """Overrides that were carried out, in order of time."""
+        found, after = list[Request](), None
         while True:
-            rows = self._ask(lambda at=after: self.store.orders(now_ns, after=at), [])  # type: ignore[misc]
+            rows = self._ask(
+                lambda at=after: self.store.requests(states=(RequestState.DONE,), after=at), []  # type: ignore[misc]
+            )
             if not rows:
-                return tuple(found)
-            found += [row.order for row in rows if row.verdict is Verdict.TAKEN]
-            after = rows[-1].seq
+                return found
+            found += [row for row in rows if row.kind == "override"]
+            after = rows[-1].id
 
     def life(self, channels: Iterable[str]) -> dict[str, int]:
         """When each channel was last known to be well, ns UTC."""

@@ -176,8 +176,9 @@ class Watch:
             if now.opened_ns:
                 self.jobs[name] = now = replace(now, opened_ns=at_ns)
                 moves.append(self._move(now, now.view, frames.START, at_ns))
-            elif now.view.frozen:
-                moves.append(self._move(now, now.view, frames.PAUSE, at_ns, frozen=1))
+            elif now.view.phase is Phase.PAUSED:
+                frozen = int(now.view.frozen)
+                moves.append(self._move(now, now.view, frames.PAUSE, at_ns, frozen=frozen))
         return tuple(told), tuple(moves)
 
     def _number(self) -> int:
@@ -304,7 +305,7 @@ class Watch:
                 self._hold(until - at, groups, foreign, energy, power_mw, idle_mw)
                 at = until
             if move is not None:
-                self._apply(move, group_of)
+                self.apply(move, group_of)
         groups[:, :, frames.GROUP_COLUMNS.index("active_uwh")] = energy // MW_NS_PER_UWH
         return groups, foreign
 
@@ -335,7 +336,8 @@ class Watch:
                 more = int(power_mw[one.pool][group, one.speed]) - idle_mw[one.pool]
                 energy[one.pool, group] += held * more
 
-    def _apply(self, move: Move, group_of: Mapping[int, int]) -> None:
+    def apply(self, move: Move, group_of: Mapping[int, int]) -> None:
+        """Let a row take effect on what is integrated."""
         if move.kind in (frames.START, frames.RESUME, frames.SPEED):
             group = group_of.get(move.job, NOBODY)
             self._open[move.job] = _Open(move.pool, group, move.width, move.speed, True, False)
@@ -365,7 +367,7 @@ class Watch:
         self.jobs, self.count = dict(seen), count
         self._open.clear()
         for move in moves:
-            self._apply(move, groups)
+            self.apply(move, groups)
 
 
 def _name(view: JobView) -> str:
