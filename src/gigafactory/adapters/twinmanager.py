@@ -369,6 +369,8 @@ def _stop_or_go(cluster: Cluster, job: Job, command: Command) -> str:
                 cluster.release(job)
             elif job.phase == Phase.HELD:
                 return "it is held, not paused"
+            else:
+                cluster.take_back(job)
         case Action.REQUEUE:
             if job.runs or job.frozen:
                 cluster.stop(job, "requeue", save=False)

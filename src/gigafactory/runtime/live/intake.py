@@ -118,15 +118,16 @@ class Intake:
 
     def settled_overrides(self) -> list[Request]:
         """Overrides that were carried out, in order of time."""
-        found, after = list[Request](), None
-        while True:
-            rows = self._ask(
-                lambda at=after: self.store.requests(states=(RequestState.DONE,), after=at), []  # type: ignore[misc]
-            )
-            if not rows:
-                return found
+        found = list[Request]()
+        after: str | None = None
+        while rows := self._settled(after):
             found += [row for row in rows if row.kind == "override"]
             after = rows[-1].id
+        return found
+
+    def _settled(self, after: str | None) -> list[Request]:
+        states = (RequestState.DONE,)
+        return list(self._ask(lambda: self.store.requests(states=states, after=after), []))
 
     def life(self, channels: Iterable[str]) -> dict[str, int]:
         """When each channel was last known to be well, ns UTC."""

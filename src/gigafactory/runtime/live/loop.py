@@ -530,7 +530,7 @@ class Controller:
         for name, cluster in parts.clusters.items():
             if snapshots[name].trouble:
                 continue
-            self._tell_budget(name, budgets, now)
+            self._tell_budget(name, budgets, snapshots[name], now)
             orders = submits[name]
             if orders:
                 receipts = cluster.manager.submit(orders)
@@ -601,14 +601,24 @@ class Controller:
                 change = WorkChange(order.key, WorkState.REFUSED, now, why=reason, end_ns=now)
                 self.parts.intake.note(change)
 
-    def _tell_budget(self, cluster: str, budgets: Mapping[str, Allowed], now: int) -> None:
-        """The manager's own guard: what running work of its pools may take together."""
-        total = 0.0
+    def _tell_budget(
+        self, cluster: str, budgets: Mapping[str, Allowed], snapshot: WorkloadSnapshot, now: int
+    ) -> None:
+        """The manager's own guard: what running work of its pools may take together, all in.
+
+        Never so tight that it keeps back what the gate lets start: the gate counts what is drawn
+        above rest, the manager whole kilowatts per job.
+        """
+        total = 1.0 + sum(v.ours for v in snapshot.jobs)
         for pool in self.parts.clusters[cluster].pools:
-            plan = self.parts.plans[pool]
-            most = len(plan.nodes) * plan.node_size * int(plan.power_mw.max()) / 1e6
-            told = budgets.get(pool)
-            total += most if told is None or told.budget_kw is None else told.budget_kw
+            plan, told = self.parts.plans[pool], budgets.get(pool)
+            size = len(plan.nodes) * plan.node_size
+            full = plan.power_mw[:, plan.full_speed]
+            if told is None or told.budget_kw is None:
+                total += size * int(full.max()) / 1e6
+                continue
+            above = max(told.budget_kw - size * plan.idle_power_mw / 1e6, 0.0)
+            total += above * max(int(p) / max(int(p) - plan.idle_power_mw, 1) for p in full)
         last = self._budget.get(cluster)
         kw = int(total)
         if last is not None and last[0] == kw and now - last[1] < _BUDGET_NS:

@@ -188,7 +188,7 @@ class Desk:
         name = order.source, order.key
         told = self._refused.get(name)
         if told is not None and told[1] == _content(order):
-            return Judged(REPEATED, why="refused before; nothing changes")
+            return Judged(REPEATED, "refused", "refused before; nothing changes")
         broken = self._broken(order, now_ns)
         if broken is not None:
             rule, why = broken

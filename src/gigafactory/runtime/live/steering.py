@@ -69,8 +69,8 @@ def judge(parts: Parts, order: GridOrder, now_ns: int, *, kept: bool) -> tuple[b
     found = parts.desk.hear(order, now_ns)
     if found.verdict == REPEATED:
         if kept:
-            parts.intake.judged(order, True, found.why)
-        return True, found.why
+            parts.intake.judged(order, not found.rule, found.why)
+        return not found.rule, found.why
     taken = found.verdict == ACCEPTED
     told = frames.OrderJudged(
         **as_plain(order), verdict=found.verdict, rule=found.rule, why=found.why
@@ -121,9 +121,7 @@ class Requests:
         for request in settled:
             self._keep(request)
 
-    def kept_back(
-        self, decision: TickDecision, snapshot: WorkloadSnapshot
-    ) -> TickDecision:
+    def kept_back(self, decision: TickDecision, snapshot: WorkloadSnapshot) -> TickDecision:
         """A decision without what an operator has stopped."""
         if not self.held:
             return decision
