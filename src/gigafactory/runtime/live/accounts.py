@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.jobs.ports import WorkloadSnapshot
+from gigafactory.jobs.ports import EndedView, Ending, WorkloadSnapshot
 from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.daybook import DayBook, day_at
 from gigafactory.runtime.live.orders import Desk, as_plain
@@ -66,6 +66,7 @@ class Accounts:
     _queued: dict[str, tuple[int, int]] = field(default_factory=dict)
     _imported: dict[str, int] = field(default_factory=dict)
     _end_ns: int = 0
+    _sealed: bool = False
 
     def __post_init__(self) -> None:
         begin = self.parts.begin
@@ -81,6 +82,12 @@ class Accounts:
         self._begin(now_ns)
         self.upto_ns = now_ns
 
+    def first(self, day: str, now_ns: int) -> None:
+        """Begin a day whose journal is there and empty."""
+        self._book.day = day
+        self._begin(now_ns)
+        self.upto_ns = now_ns
+
     def resume(self, found: Recovery, torn_bytes: int, why: str, now_ns: int) -> None:
         """Go on in a day that is there."""
         assert found.begin is not None, "a day begins with its begin"
@@ -88,7 +95,12 @@ class Accounts:
         self._groups = dict(found.groups)
         self.upto_ns = found.upto_ns
         self._end_ns = found.begin.edges_ns[-1]
+        self._sealed = found.ended
+        for key, kind in found.closed.items():
+            self.watch.closed[key] = _closed(key, kind, found.last_ns)
         self._book.last_ns = found.last_ns
+        if found.ended:
+            return
         told = frames.Resumed(found.upto_ns, why, torn_bytes)
         self._book.write(max(now_ns, found.last_ns), told)
 
@@ -97,11 +109,13 @@ class Accounts:
         turned = False
         while now_ns >= self._end_ns:
             end = self._end_ns
-            if end > self.upto_ns:
-                self._interval((), end, {})
-            next_day = day_at(end, self.parts.begin.timezone).name
-            self._book.write(end, frames.End(next_day, self.watch.open_jobs()))
+            if not self._sealed:
+                if end > self.upto_ns:
+                    self._interval((), end, {})
+                next_day = day_at(end, self.parts.begin.timezone).name
+                self._book.write(end, frames.End(next_day, self.watch.open_jobs()))
             self._begin(end)
+            self._sealed, self.upto_ns = False, max(self.upto_ns, end)
             turned = True
         return turned
 
@@ -305,3 +319,9 @@ class Accounts:
             ("over_ns", over),
         ):
             row[_SITE[name]] = value
+
+
+def _closed(key: str, kind: int, at_ns: int) -> EndedView:
+    """The end of a job as a journal knows it."""
+    ending = {frames.LIMIT: Ending.TIMED_OUT, frames.CANCEL: Ending.CANCELLED}
+    return EndedView("", key, ending.get(kind, Ending.COMPLETED), at_ns, None)

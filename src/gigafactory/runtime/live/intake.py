@@ -138,6 +138,11 @@ class Intake:
                 found[name] = int(told[0])
         return found
 
+    def told_ns(self, kind: str) -> int:
+        """When something was last published, ns UTC; 0 where it never was."""
+        told = self._ask(lambda: self.store.published(kind), None)
+        return int(told[0]) if told is not None else 0
+
     def unplaced(self) -> list[Work]:
         """Work that tenants asked for and that is with no manager yet."""
         return list(self._ask(lambda: self.store.unplaced(_AT_ONCE), []))

@@ -24,6 +24,7 @@ from gigafactory.adapters.store.records import Work, WorkChange, WorkState
 from gigafactory.jobs.ports import (
     Action,
     Command,
+    EndedView,
     Ending,
     JobView,
     NodeAction,
@@ -39,7 +40,7 @@ from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.accounts import Accounts
 from gigafactory.runtime.live.acting import Hands, Wanted, wanted_of
 from gigafactory.runtime.live.budgets import Allowed, it_allowed_w, split
-from gigafactory.runtime.live.intake import orders_of
+from gigafactory.runtime.live.intake import Intake, orders_of
 from gigafactory.runtime.live.orders import Force
 from gigafactory.runtime.live.parts import (
     CLOCK_JUMP,
@@ -114,9 +115,24 @@ class Controller:
         self._budget: dict[str, tuple[int, int]] = {}
         self._frozen_ns: dict[str, int] = {}
         self._drift_since: int | None = None
+        self._expected: set[str] = set()
+        self._unseen_ns = 0
         self._node_keys = 0
-        self._ranks = 0
+        self.ranks = 0
         self._cluster_of = {p: name for name, c in parts.clusters.items() for p in c.pools}
+
+    def adopt(self, pool: str, command: Command, now_ns: int) -> None:
+        """A command that was about to be sent when the controller before us ended."""
+        self.hands[self._cluster_of[pool]].adopt([command], now_ns)
+
+    def expect(self, intake: Intake) -> None:
+        """Work that should be with a manager, by the store; the first look says what is missing."""
+        after: str | None = None
+        told_ns = intake.told_ns("status")
+        self._unseen_ns = max(self.parts.clock.now_ns() - told_ns, 0) if told_ns else 0
+        while page := intake.placed(after):
+            self._expected.update(work.id for work in page)
+            after = page[-1].id
 
     # --- the tick --------------------------------------------------------------------------
 
@@ -200,7 +216,21 @@ class Controller:
                 parts.book.write(now, frames.Receipts(answers, reconciled=True))
             self._rank(snapshots[name], look)
             self._lost(look, gap, now)
+        if self._expected and len(looks) == len(snapshots):
+            self._missing(snapshots, now)
         return looks
+
+    def _missing(self, snapshots: Mapping[str, WorkloadSnapshot], now: int) -> None:
+        """Once, after a start: placed work that no manager knows was lost while we were away."""
+        known = {v.key for s in snapshots.values() for v in s.jobs}
+        ended = {e.key: e for s in snapshots.values() for e in s.ended}
+        for key in sorted(self._expected - known):
+            end = ended.get(key)
+            if end is not None:
+                self.parts.intake.note(_ended(end, now))
+            elif key not in self.accounts.watch.closed:
+                self._lose(key, self._unseen_ns, now)
+        self._expected.clear()
 
     def _rank(self, snapshot: WorkloadSnapshot, look: Look) -> None:
         """Keep the order in which jobs were paused."""
@@ -211,8 +241,8 @@ class Controller:
             self._frozen_ns.pop(job, None)
         for job, view in sorted(still.items()):
             if job not in self.paused:
-                self._ranks += 1
-                self.paused[job] = self._ranks
+                self.ranks += 1
+                self.paused[job] = self.ranks
             if view.frozen:
                 self._frozen_ns.setdefault(job, snapshot.at_ns)
             else:
@@ -223,13 +253,17 @@ class Controller:
     def _lost(self, look: Look, gap: int, now: int) -> None:
         """Work that a manager lost is handed over again; work that ended unseen is told so."""
         for key in look.lost:
-            if gap <= int(self.parts.memory_s * NS_PER_S):
-                self._handed.pop(key, None)
-                self.requests.again.add(key)
-                continue
-            why = "it ended while nobody looked, and its end is no longer known"
-            self.parts.intake.alarm(WORK_VANISHED, key, why)
-            self.parts.intake.note(WorkChange(key, WorkState.FAILED, now, why=why, end_ns=now))
+            self._lose(key, gap, now)
+
+    def _lose(self, key: str, gap: int, now: int) -> None:
+        """A job that is gone without an end: lost by the manager, or ended long ago."""
+        if gap <= int(self.parts.memory_s * NS_PER_S):
+            self._handed.pop(key, None)
+            self.requests.again.add(key)
+            return
+        why = "it ended while nobody looked, and its end is no longer known"
+        self.parts.intake.alarm(WORK_VANISHED, key, why)
+        self.parts.intake.note(WorkChange(key, WorkState.FAILED, now, why=why, end_ns=now))
 
     def _clock(self, now: int) -> int | None:
         """The other reading of the clock, where the two disagree."""
@@ -617,7 +651,10 @@ class Controller:
             if told is None or told.budget_kw is None:
                 total += size * int(full.max()) / 1e6
                 continue
-            above = max(told.budget_kw - size * plan.idle_power_mw / 1e6, 0.0)
+            names = frozenset(plan.nodes)
+            on = [n for n in snapshot.nodes if n.node in names and n.up and not n.off]
+            rest = sum(n.accelerators for n in on) * plan.idle_power_mw / 1e6
+            above = max(told.budget_kw - rest, 0.0)
             total += above * max(int(p) / max(int(p) - plan.idle_power_mw, 1) for p in full)
         last = self._budget.get(cluster)
         kw = int(total)
@@ -672,12 +709,7 @@ class Controller:
                     self._orders.pop(end.key, None)
                     self._handed.pop(end.key, None)
                     self.requests.again.discard(end.key)
-                    intake.note(
-                        WorkChange(
-                            end.key, _ENDS[end.ending], now, why=str(end.ending),
-                            start_ns=end.start_ns, end_ns=end.end_ns,
-                        )
-                    )  # fmt: skip
+                    intake.note(_ended(end, now))
         self._publish(snapshots, forces, found)
         self.parts.desk.forget(now)
         intake.flush()
@@ -745,6 +777,19 @@ class Controller:
                 if v.pool == pool and v.ours and v.phase is Phase.RUNNING
             )
         return total
+
+
+def _ended(end: EndedView, now: int) -> WorkChange:
+    """How a job ended, as its tenant is told."""
+    return WorkChange(
+        end.key,
+        _ENDS[end.ending],
+        now,
+        job=end.job,
+        why=str(end.ending),
+        start_ns=end.start_ns,
+        end_ns=end.end_ns,
+    )
 
 
 def _change(view: JobView, why: str, now: int) -> WorkChange:
