@@ -231,7 +231,7 @@ class Edge:
         return again
 
     async def _whole(self, receive: Receive) -> bytes:
-        body = b""
+        body = bytearray()
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -240,7 +240,7 @@ class Edge:
             if len(body) > self._most_bytes:
                 raise Refusal(413, f"The body may have {self._most_bytes} bytes.")
             if not message.get("more_body", False):
-                return body
+                return bytes(body)
 
     def _with_ours(
         self, given: list[tuple[bytes, bytes]], request_id: str, seen: _Seen

@@ -98,7 +98,7 @@ def run(
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where processes add up their counts
         made = config(partial(application, factory_file, settings, store_url), settings)
         sock = made.bind_socket()
-        Multiprocess(made, target=uvicorn.Server(made).run, sockets=[sock]).run()
+        Multiprocess(made, sockets=[sock]).run()
 
 
 def application(factory_file: str | Path, settings: ApiSettings, store_url: str) -> FastAPI:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Path, Request
 from starlette.responses import Response
@@ -38,12 +38,18 @@ grid_router = router("grid operator")
 
 Point = Annotated[str, Path(max_length=64, description="Connection, as the site is named.")]
 ChannelName = Annotated[str, Path(max_length=64, description="Channel that it speaks on.")]
-_NOTHING = GridOperatorAccess(points=())
+_NOTHING: Final = GridOperatorAccess(points=())
+_ALL: Final = ("operator", "auditor")
 
 
 def _access(request: Request) -> GridOperatorAccess:
-    """What the caller may see. A party that the settings no longer name sees nothing."""
+    """What the caller may see: a grid operator its own, those who run and audit the factory all.
+
+    A party that the settings no longer name sees nothing.
+    """
     desk = desk_of(request)
+    if who_of(request).role in _ALL:
+        return GridOperatorAccess(points=tuple(desk.factory.sites), channels=desk.channels())
     return desk.settings.grid_operators.get(who_of(request).party, _NOTHING)
 
 
@@ -69,7 +75,7 @@ def _at(desk: Desk, kind: str) -> str | None:
     "/grid/connections",
     response_model=list[ConnectionView],
     summary="Own connections",
-    **open_to("grid_operator"),
+    **open_to("grid_operator", *_ALL),
 )
 def connections(request: Request) -> Response:
     """What each connection may take and takes."""
@@ -98,7 +104,7 @@ def connections(request: Request) -> Response:
     "/grid/connections/{point}/schedule",
     response_model=ScheduleView,
     summary="Planned import",
-    **open_to("grid_operator", errors=(404,)),
+    **open_to("grid_operator", *_ALL, errors=(404,)),
 )
 def schedule(request: Request, point: Point) -> Response:
     """The import planned per market period."""
@@ -111,7 +117,7 @@ def schedule(request: Request, point: Point) -> Response:
     "/grid/connections/{point}/telemetry",
     response_model=PublishedView,
     summary="Metered power",
-    **open_to("grid_operator", errors=(404,)),
+    **open_to("grid_operator", *_ALL, errors=(404,)),
 )
 def telemetry(request: Request, point: Point) -> Response:
     """What was metered at the connection, as last published by the controller."""
@@ -156,7 +162,7 @@ def _orders(
     "/grid/connections/{point}/limits",
     response_model=Page[OrderView],
     summary="Limits in force or to come",
-    **open_to("grid_operator", errors=(404,)),
+    **open_to("grid_operator", *_ALL, errors=(404,)),
 )
 def limits(request: Request, point: Point, after: AfterSeq = 0, limit: Limit = PAGE) -> Response:
     """Limits it gave by its own channels.
@@ -172,7 +178,7 @@ def limits(request: Request, point: Point, after: AfterSeq = 0, limit: Limit = P
     "/grid/connections/{point}/activations",
     response_model=Page[OrderView],
     summary="Every order, and what became of it",
-    **open_to("grid_operator", errors=(404,)),
+    **open_to("grid_operator", *_ALL, errors=(404,)),
 )
 def activations(
     request: Request, point: Point, after: AfterSeq = 0, limit: Limit = PAGE
@@ -188,7 +194,7 @@ def activations(
     "/grid/connections/{point}/delivery",
     response_model=DeliveryView,
     summary="Proof of delivery",
-    **open_to("grid_operator", errors=(404,)),
+    **open_to("grid_operator", *_ALL, errors=(404,)),
 )
 def delivery(request: Request, point: Point) -> Response:
     """Per order what was asked, the baseline, what was metered and what was delivered."""
@@ -202,7 +208,7 @@ def delivery(request: Request, point: Point) -> Response:
     "/grid/channels/{channel}/messages",
     response_model=Page[MessageView],
     summary="Message log",
-    **open_to("grid_operator", errors=(404,)),
+    **open_to("grid_operator", *_ALL, errors=(404,)),
 )
 def messages(
     request: Request, channel: ChannelName, after: AfterSeq = 0, limit: Limit = PAGE

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, get_args
 
 from fastapi import Request
 from starlette.responses import Response
 
 from gigafactory.factory.contracts import Ppa
-from gigafactory.runtime.apisettings import PartnerAccess
+from gigafactory.runtime.apisettings import AgreedData, PartnerAccess
 from gigafactory.web import shown
 from gigafactory.web.desk import SCHEDULE, SETTLEMENT, STATUS, Desk
 from gigafactory.web.routes.common import desk_of, open_to, reply, router, who_of
@@ -17,12 +17,19 @@ from gigafactory.web.shapes import ContractView, PartnerData
 
 partner_router = router("energy partner")
 
-_NOTHING = PartnerAccess(contracts=(), data=())
+_NOTHING: Final = PartnerAccess(contracts=(), data=())
 
 
 def _access(request: Request) -> PartnerAccess:
-    """What was agreed. A party that the settings no longer name sees nothing."""
-    return desk_of(request).settings.energy_partners.get(who_of(request).party, _NOTHING)
+    """What was agreed; an auditor reads all that any partner could be shown.
+
+    A party that the settings no longer name sees nothing.
+    """
+    desk = desk_of(request)
+    if who_of(request).role == "auditor":
+        every = tuple(one.name for one in desk.factory.energy.ppas)
+        return PartnerAccess(contracts=every, data=get_args(AgreedData))
+    return desk.settings.energy_partners.get(who_of(request).party, _NOTHING)
 
 
 def _contracts(request: Request) -> list[Ppa]:
@@ -53,7 +60,7 @@ def _terms(one: Ppa) -> dict[str, Any]:
     "/partner/contracts",
     response_model=list[ContractView],
     summary="Own contracts",
-    **open_to("energy_partner"),
+    **open_to("energy_partner", "auditor"),
 )
 def contracts(request: Request) -> Response:
     """Its contracts; terms and settlement where they were agreed to be shared, else null."""
@@ -75,7 +82,7 @@ def contracts(request: Request) -> Response:
     "/partner/data",
     response_model=PartnerData,
     summary="Data agreed to be shared",
-    **open_to("energy_partner"),
+    **open_to("energy_partner", "auditor"),
 )
 def data(request: Request) -> Response:
     """Power and schedule of the sites of its contracts, as far as they were agreed to be shared."""
