@@ -33,7 +33,9 @@ PUBLIC: Final = frozenset({"/healthz", "/readyz"})
 METRICS: Final = "/metrics"
 #: How long the body of a request may take to arrive, s.
 _BODY_S: Final = 10.0
-_GIVEN_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+#: Characters of a path that are logged.
+_PATH_SHOWN: Final = 200
+_GIVEN_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 #: Only JSON is served, to programs: a browser may neither guess, embed nor keep it.
 _HEADERS: Final = (
@@ -262,7 +264,7 @@ class Edge:
         fields: dict[str, Any] = {
             "request_id": scope["request_id"],
             "method": scope["method"],
-            "path": scope["path"],
+            "path": scope["path"][:_PATH_SHOWN],
             "status": seen.status,
             "ms": round(took_s * 1000.0, 2),
             "bytes": seen.bytes_sent,
