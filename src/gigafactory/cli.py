@@ -30,6 +30,7 @@ from gigafactory.engine.errors import (
 
 if TYPE_CHECKING:
     from gigafactory.assess.subject import Subject
+    from gigafactory.runtime.live.settings import Settings
     from gigafactory.runtime.run import Outcome
 
 app = typer.Typer(
@@ -132,6 +133,9 @@ def check(
     factory: Annotated[str, typer.Argument(help="A bundled factory or a file.")],
     scenario: Annotated[str | None, typer.Option(help="A scenario to apply.")] = None,
     strict: Annotated[bool, typer.Option(help="Ask a source for every figure.")] = False,
+    settings: Annotated[
+        Path | None, typer.Option(help="Settings of the service to check with it.")
+    ] = None,
 ) -> None:
     """Check a factory file and its dossier, and print every problem at once."""
     from gigafactory.assess.files import check_dossier
@@ -152,6 +156,10 @@ def check(
     wrong = check_dossier(found)
     if wrong:
         raise BadInput(wrong)
+    if settings is not None:
+        from gigafactory.runtime.live.settings import load_settings
+
+        load_settings(settings, found)
     worth = fleet_h100_equivalents(found)
     count = sum(p.accelerators for p in found.fleet)
     _say(
@@ -694,6 +702,57 @@ def _run_of(name: str) -> Path | None:
 
 
 @app.command()
+def serve(
+    factory: Annotated[str, typer.Argument(help="A bundled factory or a file.")],
+    settings: Annotated[Path, typer.Option(help="Settings of the service (serve.yaml).")],
+    only: Annotated[
+        str | None, typer.Option(help="Run one process: controller, api, or a channel's name.")
+    ] = None,
+) -> None:
+    """Run a factory: steer its cluster, answer the grid, take work. Needs gigafactory[serve]."""
+    from gigafactory.factory import load_factory
+    from gigafactory.runtime.live.settings import load_settings
+
+    found = load_settings(settings, load_factory(factory))
+    try:
+        code = _serve(factory, settings, found, only)
+    except ModuleNotFoundError as missing:
+        why = f'needs {missing.name}: pip install "gigafactory[serve]"'
+        raise refuse("serve", "", None, why) from None
+    raise typer.Exit(code)
+
+
+def _serve(factory: str, path: Path, settings: Settings, only: str | None) -> int:
+    """Run the service or one of its processes; the exit code."""
+    from gigafactory.runtime.live.serve import (
+        API,
+        CONTROLLER,
+        children_of,
+        run_gateway,
+        stop_on_signals,
+        supervise,
+    )
+    from gigafactory.runtime.live.wiring import run_controller
+    from gigafactory.web import logs
+
+    logs.set_up()
+    if only is None:
+        return supervise(factory, path, settings)
+    if only not in children_of(settings):
+        raise refuse("--only", "", only, f"is one of {', '.join(children_of(settings))}")
+    stop = stop_on_signals()
+    if only == CONTROLLER:
+        run_controller(factory, settings, path.parent, stop)
+    elif only == API:
+        from gigafactory.web.serve import run as run_api
+
+        run_api(factory, settings.api, settings.store.full_url(), where=str(path))
+    else:
+        run_gateway(only, settings, str(path), stop)
+    return 0
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     _say(__version__)
@@ -711,7 +770,8 @@ def _is_told(error: Exception) -> bool:
     from gigafactory.engine.journal import Damaged
     from gigafactory.runtime.folder import DiskFull
 
-    return isinstance(error, Damaged | DiskFull | DownloadError)
+    away = type(error).__name__ == "StoreTrouble"  # its module needs the extra `serve`
+    return away or isinstance(error, Damaged | DiskFull | DownloadError)
 
 
 def main(argv: list[str] | None = None) -> int:
