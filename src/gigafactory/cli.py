@@ -103,18 +103,26 @@ class Bar:
 def init(
     name: Annotated[str, typer.Argument(help="Name of the factory.")],
     out: Annotated[Path | None, typer.Option(help="File to write; NAME.yaml by default.")] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Also write serve.yaml, for a simulated cluster.")
+    ] = False,
 ) -> None:
     """Write a commented factory file to start from."""
     from gigafactory.factory import init_text
+    from gigafactory.runtime.live.settings import example_settings
 
     path = out or Path(f"{name}.yaml")
-    text = init_text(name)
-    if path.exists():
-        raise refuse(str(path), "", None, "exists already; choose another name with --out")
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise refuse(str(path), "", None, f"cannot be written: {error.strerror}") from None
+    texts = {path: init_text(name)}
+    if serve:
+        texts[path.with_name("serve.yaml")] = example_settings()
+    for file in texts:
+        if file.exists():
+            raise refuse(str(file), "", None, "exists already; choose another name with --out")
+    for file, text in texts.items():
+        try:
+            file.write_text(text, "utf-8")
+        except OSError as error:
+            raise refuse(str(file), "", None, f"cannot be written: {error.strerror}") from None
     _say(f"Wrote {path}. Check it with: gigafactory check {path}")
 
 
@@ -746,9 +754,10 @@ def _serve(factory: str, path: Path, settings: Settings, only: str | None) -> in
     elif only == API:
         from gigafactory.web.serve import run as run_api
 
-        run_api(factory, settings.api, settings.store.full_url(), where=str(path))
+        url = settings.store.full_url(path.parent)
+        run_api(factory, settings.api, url, where=str(path))
     else:
-        run_gateway(only, settings, str(path), stop)
+        run_gateway(only, settings, path, stop)
     return 0
 
 

@@ -99,8 +99,14 @@ def children_of(settings: Settings) -> tuple[str, ...]:
     return tuple(names)
 
 
-def run_gateway(name: str, settings: Settings, where: str, stop: threading.Event) -> None:
+def run_gateway(name: str, settings: Settings, path: Path, stop: threading.Event) -> None:
     """Run one channel until told to stop.
+
+    Args:
+        name: of the channel.
+        settings: of the service.
+        path: their file, for problems, and the folder that paths start from.
+        stop: set from outside to end it.
 
     Raises:
         BadInput: its settings cannot be used.
@@ -109,9 +115,9 @@ def run_gateway(name: str, settings: Settings, where: str, stop: threading.Event
     from gigafactory.adapters.store import Store
 
     channel = settings.channels[name]
-    store = Store.open(settings.store.full_url())
+    store = Store.open(settings.store.full_url(path.parent))
     try:
-        GATEWAYS[channel.kind](name, channel, where, store, stop)
+        GATEWAYS[channel.kind](name, channel, str(path), store, stop)
     finally:
         store.close()
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field
 
@@ -39,6 +41,7 @@ _OURS: Final = "Our assumption, 2026, assumption"
 
 ChannelKind = Literal["uftp", "mqtt", "openadr", "iec104", "api"]
 OrderKindName = Literal["limit", "setpoint", "emergency"]
+_SQLITE: Final = "sqlite:///"
 #: Words in the name of an option whose value must not stand in the file.
 _SECRET_WORDS: Final = ("password", "secret", "token", "private_key", "credential")
 
@@ -73,17 +76,18 @@ class StoreSettings(Block):
     url: Text = setting("sqlite:///path or postgresql://user@host/database, without a password.")
     password: Secret | None = setting("Password of the database; empty for none.", None)
 
-    def full_url(self) -> str:
-        """The URL with its password in it; do not log it."""
+    def full_url(self, folder: Path) -> str:
+        """The URL with its password in it, a relative path counted from a folder; do not log it."""
+        if self.url.startswith(_SQLITE) and not self.url.startswith(f"{_SQLITE}/"):
+            path = (folder / self.url.removeprefix(_SQLITE)).absolute()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return f"{_SQLITE}{path}"
         if self.password is None:
             return self.url
-        from urllib.parse import quote, urlsplit
-
         parts = urlsplit(self.url)
         host = parts.netloc.rpartition("@")[2]
-        user = parts.username or ""
         secret = quote(self.password.reveal(), safe="")
-        return parts._replace(netloc=f"{user}:{secret}@{host}").geturl()
+        return parts._replace(netloc=f"{parts.username or ''}:{secret}@{host}").geturl()
 
 
 class TwinSettings(Block):
@@ -294,6 +298,12 @@ class Settings(Block):
     def pools(self) -> dict[str, str]:
         """The manager of each pool."""
         return {pool: name for name, one in self.managers.items() for pool in one.pools}
+
+
+def example_settings() -> str:
+    """A commented settings file to start from, for the factory file that `init` writes."""
+    file = resources.files("gigafactory.runtime.live").joinpath("data", "serve.yaml")
+    return file.read_text(encoding="utf-8")
 
 
 def load_settings(path: Path, factory: Factory | None = None) -> Settings:
