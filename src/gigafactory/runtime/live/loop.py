@@ -556,6 +556,14 @@ class Controller:
         sent = tuple(c for some in commands.values() for c in some)
         if sent or any(nodes.values()) or any(submits.values()):
             self._intend(snapshots, commands, nodes, submits, budgets, forces, now)
+            if parts.book.full:  # found out just now: what needs a record stays here
+                commands = {n: self.hands[n].only_reducing(c) for n, c in commands.items()}
+                sent = tuple(c for some in commands.values() for c in some)
+                submits = {name: [] for name in submits}
+                nodes = {
+                    name: [c for c in some if c.action is not NodeAction.POWER_UP]
+                    for name, some in nodes.items()
+                }
         if not parts.acts:
             for name, some in commands.items():
                 self.hands[name].shadow(some)
