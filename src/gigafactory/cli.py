@@ -30,7 +30,6 @@ from gigafactory.engine.errors import (
 
 if TYPE_CHECKING:
     from gigafactory.assess.subject import Subject
-    from gigafactory.runtime.live.settings import Settings
     from gigafactory.runtime.run import Outcome
 
 app = typer.Typer(
@@ -723,42 +722,11 @@ def serve(
 
     found = load_settings(settings, load_factory(factory))
     try:
-        code = _serve(factory, settings, found, only)
+        from gigafactory.web.service import run_service
     except ModuleNotFoundError as missing:
         why = f'needs {missing.name}: pip install "gigafactory[serve]"'
         raise refuse("serve", "", None, why) from None
-    raise typer.Exit(code)
-
-
-def _serve(factory: str, path: Path, settings: Settings, only: str | None) -> int:
-    """Run the service or one of its processes; the exit code."""
-    from gigafactory.runtime.live.serve import (
-        API,
-        CONTROLLER,
-        children_of,
-        run_gateway,
-        stop_on_signals,
-        supervise,
-    )
-    from gigafactory.runtime.live.wiring import run_controller
-    from gigafactory.web import logs
-
-    logs.set_up()
-    if only is None:
-        return supervise(factory, path, settings)
-    if only not in children_of(settings):
-        raise refuse("--only", "", only, f"is one of {', '.join(children_of(settings))}")
-    stop = stop_on_signals()
-    if only == CONTROLLER:
-        run_controller(factory, settings, path.parent, stop)
-    elif only == API:
-        from gigafactory.web.serve import run as run_api
-
-        url = settings.store.full_url(path.parent)
-        run_api(factory, settings.api, url, where=str(path))
-    else:
-        run_gateway(only, settings, path, stop)
-    return 0
+    raise typer.Exit(run_service(factory, settings, found, only))
 
 
 @app.command()
