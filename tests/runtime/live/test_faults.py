@@ -9,7 +9,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gigafactory.adapters.store import StoreTrouble
@@ -54,8 +54,9 @@ def chaos(seed: int, folder: Path) -> Bench:
 
 
 @pytest.mark.slow
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(st.integers(0, 2**32))
+@example(2634614)  # resting and broken nodes alone exceed the limit
 def test_whatever_goes_wrong_no_job_is_lost_or_doubled(seed: int) -> None:
     """Jobs come, the controller is killed, limits come and go; all ends well, and by the rules."""
     draw = Random(seed + 1)
@@ -82,7 +83,7 @@ def test_whatever_goes_wrong_no_job_is_lost_or_doubled(seed: int) -> None:
         assert {w.id: w.state for w in bench.store.list_work()} == dict.fromkeys(
             ids, WorkState.COMPLETED
         )
-        ends = [e.key for e in bench.twin.observe().ended]
+        ends = [e.key for e in bench.twin.look().ended]
         assert sorted(ends) == sorted(ids), "each ended once"
         bench.check()
         bench.close()

@@ -144,7 +144,7 @@ class Controller:
         self.requests.take(parts, now)
         decisions, wanted, budgets = self._decide(snapshots, found, forces, now)
         submits = self._submits(snapshots, now)
-        nodes = self._nodes(snapshots, budgets, now)
+        nodes = self._nodes(snapshots, budgets, forces, found, now)
         sent = self._act(snapshots, wanted, nodes, submits, budgets, forces, now)
         self._guard(forces, now)
         self._tell(snapshots, looks, decisions, forces, found, now)
@@ -492,31 +492,65 @@ class Controller:
         return found
 
     def _nodes(
-        self, snapshots: Mapping[str, WorkloadSnapshot], budgets: Mapping[str, Allowed], now: int
+        self,
+        snapshots: Mapping[str, WorkloadSnapshot],
+        budgets: Mapping[str, Allowed],
+        forces: Mapping[str, Force],
+        found: Mapping[str, Power],
+        now: int,
     ) -> dict[str, list[NodeCommand]]:
         """Nodes that leave service because even their rest is too much, or that come back."""
-        found: dict[str, list[NodeCommand]] = {name: [] for name in self.parts.clusters}
-        for pool, told in budgets.items():
-            cluster = self._cluster_of[pool]
-            snapshot = snapshots[cluster]
-            names = frozenset(self.parts.plans[pool].nodes)
-            mine = [n for n in snapshot.nodes if n.node in names]
-            busy = {
-                n for v in snapshot.jobs for n in v.nodes if v.phase is Phase.RUNNING or v.frozen
-            }
-            on = [n for n in mine if n.up and not n.off]
-            off = [n for n in mine if n.off]
-            spare = [n.node for n in reversed(on) if n.node not in busy]
-            for node in spare[: max(len(on) - told.nodes, 0)]:
-                found[cluster].append(self._node(NodeAction.POWER_DOWN, node, "no power", now))
-            if not self.parts.book.full:
-                for one in off[: max(told.nodes - len(on), 0)]:
-                    found[cluster].append(self._node(NodeAction.POWER_UP, one.node, "power", now))
+        orders: dict[str, list[NodeCommand]] = {name: [] for name in self.parts.clusters}
+        for site, part in self.parts.sites.items():
+            room_w = forces[site].limit_mw * 1e6 - self._import(site, snapshots, found).power_w
+            for pool in part.pools:
+                if pool in budgets:
+                    cluster = self._cluster_of[pool]
+                    told = budgets[pool].nodes
+                    orders[cluster] += self._power(
+                        site, pool, told, snapshots[cluster], room_w, now
+                    )
         for action, node, why in self.requests.nodes():
             for name, snapshot in snapshots.items():
                 if any(n.node == node for n in snapshot.nodes):
-                    found[name].append(self._node(action, node, why, now))
-        return found
+                    orders[name].append(self._node(action, node, why, now))
+        return orders
+
+    def _power(
+        self,
+        site: str,
+        pool: str,
+        told: int,
+        snapshot: WorkloadSnapshot,
+        room_w: float,
+        now: int,
+    ) -> list[NodeCommand]:
+        """Nodes of a pool to power down, by the model or because the meter still says too much.
+
+        Broken nodes may draw as well, and go first; what has gone comes back when there is room.
+        """
+        plan = self.parts.plans[pool]
+        names = frozenset(plan.nodes)
+        mine = [n for n in snapshot.nodes if n.node in names]
+        holds = [v for v in snapshot.jobs if v.phase is Phase.RUNNING or v.frozen]
+        busy = {node for v in holds for node in v.nodes}
+        on = [n for n in mine if n.up and not n.off]
+        off = [n for n in mine if n.off]
+        rest_w = plan.node_size * plan.idle_power_mw / 1000.0
+        fewer = max(len(on) - told, 0)
+        late = now - self.over_ns.get(site, now) >= self.parts.response.freeze_after_s * NS_PER_S
+        working = any(v.ours and v.pool == pool and v.phase is Phase.RUNNING for v in holds)
+        if late and not working:
+            fewer = max(fewer, math.ceil(-room_w / rest_w))
+        broken = [n for n in mine if not n.up and not n.off] if late else []
+        spare = [n.node for n in (*broken, *reversed(on)) if n.node not in busy]
+        if fewer:
+            return [self._node(NodeAction.POWER_DOWN, n, "no power", now) for n in spare[:fewer]]
+        if self.parts.book.full or not off:
+            return []
+        more = min(told - len(on), int(room_w / (rest_w * self.parts.sites[site].overhead)))
+        back = off[: max(more, 0)]
+        return [self._node(NodeAction.POWER_UP, n.node, "there is power", now) for n in back]
 
     def _node(self, action: NodeAction, node: str, why: str, now: int) -> NodeCommand:
         self._node_keys += 1
