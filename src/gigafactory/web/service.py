@@ -12,6 +12,7 @@ from gigafactory.runtime.live.serve import (
     API,
     CONTROLLER,
     children_of,
+    end_with_supervisor,
     run_gateway,
     stop_on_signals,
     supervise,
@@ -41,6 +42,7 @@ def run_service(factory: str, path: Path, settings: Settings, only: str | None) 
     if only not in names:
         raise refuse("--only", "", only, f"is one of {', '.join(names)}")
     if only == API:  # uvicorn hears signals itself
+        end_with_supervisor()
         run_api(factory, settings.api, settings.store.full_url(path.parent), where=str(path))
         return EXIT_OK
     stop = stop_on_signals()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -207,6 +209,33 @@ def test_the_supervisor_starts_again_what_dies_and_stops_cleanly(tmp_path: Path)
         assert child.wait(30) == EXIT_OK
     assert '"child": "controller"' in log.read_text(), "structured logs"
     outside.store.close()
+
+
+@pytest.mark.slow
+def test_the_api_is_ready_once_the_controller_speaks_and_ends_with_its_supervisor(
+    tmp_path: Path,
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    factory, settings = written(tmp_path, api={"host": "127.0.0.1", "port": port})
+
+    def ready() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+                return answer.status == 200  # type: ignore[no-any-return]
+        except OSError:
+            return False
+
+    def left() -> bool:
+        shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+        return str(settings) in shown.stdout
+
+    with process(command(factory, settings), tmp_path / "log") as child:
+        until(ready, 90.0, "the service is not ready")
+        child.kill()
+        child.wait()
+    until(lambda: not left(), 20.0, "a child outlived its supervisor")
 
 
 def test_bad_input_is_not_retried_for_ever() -> None:

@@ -136,6 +136,19 @@ def stop_on_signals() -> threading.Event:
     return stop
 
 
+def end_with_supervisor() -> None:
+    """For a process that hears signals itself: it is told to end when its supervisor is gone."""
+    line = os.environ.get(_LIFELINE)
+    if line is None:
+        return
+
+    def follow() -> None:
+        _watch(int(line), threading.Event())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
 def _watch(line: int, stop: threading.Event) -> None:
     """Wait until the other end of the pipe closes: the supervisor is gone."""
     try:
