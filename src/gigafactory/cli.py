@@ -105,18 +105,26 @@ class Bar:
 def init(
     name: Annotated[str, typer.Argument(help="Name of the factory.")],
     out: Annotated[Path | None, typer.Option(help="File to write; NAME.yaml by default.")] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Also write serve.yaml, for a simulated cluster.")
+    ] = False,
 ) -> None:
     """Write a commented factory file to start from."""
     from gigafactory.factory import init_text
+    from gigafactory.runtime.live.settings import example_settings
 
     path = out or Path(f"{name}.yaml")
-    text = init_text(name)
-    if path.exists():
-        raise refuse(str(path), "", None, "exists already; choose another name with --out")
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise refuse(str(path), "", None, f"cannot be written: {error.strerror}") from None
+    texts = {path: init_text(name)}
+    if serve:
+        texts[path.with_name("serve.yaml")] = example_settings()
+    for file in texts:
+        if file.exists():
+            raise refuse(str(file), "", None, "exists already; choose another name with --out")
+    for file, text in texts.items():
+        try:
+            file.write_text(text, "utf-8")
+        except OSError as error:
+            raise refuse(str(file), "", None, f"cannot be written: {error.strerror}") from None
     _say(f"Wrote {path}. Check it with: gigafactory check {path}")
 
 
@@ -135,6 +143,9 @@ def check(
     factory: Annotated[str, typer.Argument(help="A bundled factory or a file.")],
     scenario: Annotated[str | None, typer.Option(help="A scenario to apply.")] = None,
     strict: Annotated[bool, typer.Option(help="Ask a source for every figure.")] = False,
+    settings: Annotated[
+        Path | None, typer.Option(help="Settings of the service to check with it.")
+    ] = None,
 ) -> None:
     """Check a factory file and its dossier, and print every problem at once."""
     from gigafactory.assess.files import check_dossier
@@ -155,6 +166,10 @@ def check(
     wrong = check_dossier(found)
     if wrong:
         raise BadInput(wrong)
+    if settings is not None:
+        from gigafactory.runtime.live.settings import load_settings
+
+        load_settings(settings, found)
     worth = fleet_h100_equivalents(found)
     count = sum(p.accelerators for p in found.fleet)
     _say(
@@ -694,6 +709,27 @@ def _run_of(name: str) -> Path | None:
         if name == "latest" or Path(name).is_dir():
             raise
         return None
+
+
+@app.command()
+def serve(
+    factory: Annotated[str, typer.Argument(help="A bundled factory or a file.")],
+    settings: Annotated[Path, typer.Option(help="Settings of the service (serve.yaml).")],
+    only: Annotated[
+        str | None, typer.Option(help="Run one process: controller, api, or a channel's name.")
+    ] = None,
+) -> None:
+    """Run a factory: steer its cluster, answer the grid, take work. Needs gigafactory[serve]."""
+    from gigafactory.factory import load_factory
+    from gigafactory.runtime.live.settings import load_settings
+
+    found = load_settings(settings, load_factory(factory))
+    try:
+        from gigafactory.web.service import run_service
+    except ModuleNotFoundError as missing:
+        why = f'needs {missing.name}: pip install "gigafactory[serve]"'
+        raise refuse("serve", "", None, why) from None
+    raise typer.Exit(run_service(factory, settings, found, only))
 
 
 @app.command()

@@ -103,4 +103,7 @@ ALLOWED: dict[str, str] = {
     "report/figures/steps.py:Reach": _PANEL,
     "report/figures/steps.py:Step": _PANEL,
     "report/statements/equivalences.py:Equivalence.value": "a count, or a share where it says so",
+    "adapters/twinmanager.py:Faults": "chances per command; instants carry their unit in the text",
+    "runtime/live/frames.py:WorkTaken.columns": "each column carries its unit",
+    "runtime/live/frames.py:Moves.columns": "each column carries its unit",
 }

@@ -1,0 +1,1 @@
+"""The loop with consequences: a real cluster, real grid messages, a clock on the wall."""
