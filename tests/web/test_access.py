@@ -70,7 +70,9 @@ def routes(service: Service) -> dict[tuple[str, str], APIRoute]:
     """Every route of the application by method and path."""
     found = {}
     for route in service.app.routes:
-        assert isinstance(route, APIRoute), f"{route} is of another kind: it would not look at roles"
+        assert isinstance(route, APIRoute), (
+            f"{route} is of another kind: it would not look at roles"
+        )
         for method in route.methods:
             found[method, route.path] = route
     return found

@@ -21,30 +21,24 @@ import pytest
 
 from gigafactory.adapters.store import Store
 from gigafactory.adapters.store.records import Asked, Role, WorkReceipt
-from gigafactory.testing import postgres
 from gigafactory.units import NS_PER_S
-from tests.conftest import IN_CI
 from tests.web import shape_of_load as load
 from tests.web.service import JOB, WIDE
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-TENANTS: Final = ("delta-lab", "open-dutch", "polder-university", "rijnmond-university", "start-ups")
+TENANTS: Final = (
+    "delta-lab",
+    "open-dutch",
+    "polder-university",
+    "rijnmond-university",
+    "start-ups",
+)
 READS_PER_S: Final = 400
 SUBMISSIONS_PER_S: Final = 50
 #: 99 of 100 requests are answered within, ms.
 TARGET_MS: Final = 250.0
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """The address of a PostgreSQL."""
-    why = postgres.available()
-    if why and IN_CI:
-        pytest.fail(why)
-    if why:
-        pytest.skip(why)
-    with postgres.LocalPostgres() as server:
-        yield server.url()
+#: Processor time of the server for one request, at most, ms; measured 1.5 on a busy machine.
+CPU_MS: Final = 4.0
 
 
 def free_port() -> int:
@@ -94,7 +88,10 @@ def fill(url: str, each: int) -> list[tuple[str, list[str]]]:
             asked = Asked(tenant, f"fill-{i}", body, "test", now_ns + i * NS_PER_S // 100)
             ids.append(store.submit(asked)[0].id)
         store.put_receipts(
-            [WorkReceipt(one, tenant, "2026-01-01", {"gpu_s": 1, "energy_wh": 2}, now_ns) for one in ids]
+            [
+                WorkReceipt(one, tenant, "2026-01-01", {"gpu_s": 1, "energy_wh": 2}, now_ns)
+                for one in ids
+            ]
         )
         callers.append((secret, ids))
     store.close()
@@ -138,14 +135,15 @@ def _cpu_s(process: psutil.Process) -> float:
 
 @pytest.mark.slow
 def test_reads_and_submissions_together_for_ten_seconds(database: str) -> None:
-    """Everything is answered, in the time aimed at. On a machine with other work the time is a
-    warning of the benchmark, and here only held to be finite: four times the target.
-    """
+    """Everything is answered, with little processor time, and in time where the machine is ours."""
     callers = fill(database, 100)
+    busy = os.getloadavg()[0] > (os.cpu_count() or 1)
     found = measured(database, 10.0, READS_PER_S, SUBMISSIONS_PER_S, callers)
     assert found["read"]["statuses"] == {"200": 10 * READS_PER_S}
     assert found["submit"]["statuses"] == {"201": 10 * SUBMISSIONS_PER_S}
-    assert found["all"]["p99_ms"] <= 4.0 * TARGET_MS, found
+    assert found["server_cpu_s"] * 1000.0 / found["all"]["count"] <= CPU_MS, found
+    if not busy:
+        assert found["all"]["p99_ms"] <= TARGET_MS, found
     store = Store.open(database)
     assert sum(store.count_work().values()) == 100 * len(TENANTS) + 500 + 5
     store.close()
