@@ -16,6 +16,7 @@ from gigafactory.cli import app
 from gigafactory.factory import reference_markdown
 from gigafactory.factory.describing import model_markdown, settings_rows, supply_reference_markdown
 from gigafactory.finance.planfile import Plan
+from gigafactory.web.reference import api_markdown
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 MADE = "<!-- Made by tools/make_reference.py from the code; do not edit this page by hand. -->"
@@ -157,6 +158,7 @@ def pages() -> dict[Path, str]:
         "supply-file.md": supply_reference_markdown(),
         "plan-file.md": model_markdown(Plan, "The plan file", PLAN_HEAD),
         "dossier.md": dossier_markdown(),
+        "api.md": api_markdown(),
     }
     return {REFERENCE / name: f"{MADE}\n\n{text.strip()}\n" for name, text in made.items()}
 

@@ -1,4 +1,4 @@
-"""The service's interface in one process, with a token for each role and a clock that stands still."""
+"""The service's interface in one process, with a token for each role and a still clock."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Issuer:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
         self._server = HTTPServer(("127.0.0.1", 0), Handler)
@@ -179,7 +179,7 @@ def test_the_public_key_is_no_secret_to_sign_with(service: Service, issuer: Issu
         for form in (
             serialization.PublicFormat.SubjectPublicKeyInfo,
             serialization.PublicFormat.PKCS1,
-        )  # fmt: skip
+        )
     ]
     for secret in (*texts, json.dumps(issuer.jwks()[0]).encode()):
         mac = hmac.new(secret, message.encode(), hashlib.sha256).digest()

@@ -20,6 +20,7 @@ _LOG = logging.getLogger("gigafactory.web")
 
 #: What the controller and the channels publish, by kind.
 STATUS: Final = "status"
+TELEMETRY: Final = "telemetry"
 SCHEDULE: Final = "schedule"
 DELIVERY: Final = "delivery"
 SETTLEMENT: Final = "settlement"
@@ -110,7 +111,7 @@ class Desk:
         try:
             self.store.ping()
             status = self.store.published(STATUS)
-            channels = {name: self.store.published(CHANNEL + name) for name in self.channels()}
+            channels = {name: self._channel(name) for name in self.channels()}
         except StoreTrouble as why:
             self.metrics.trouble.inc()
             return [f"the store cannot be reached: {why.why}"]
@@ -126,6 +127,10 @@ class Desk:
                 found.append(f"the channel {name} {why_not}")
         return found
 
+    def _channel(self, name: str) -> Published | None:
+        """What a channel last said of itself; some say it under their bare name."""
+        return self.store.published(CHANNEL + name) or self.store.published(name)
+
     def _stale(self, said: Published | None, now_ns: int) -> str | None:
         if said is None:
             return "has said nothing yet"
@@ -140,7 +145,7 @@ class Desk:
         try:
             self.store.ping()
             status = self.store.published(STATUS)
-            channels = {name: self.store.published(CHANNEL + name) for name in self.channels()}
+            channels = {name: self._channel(name) for name in self.channels()}
             alarms = len(self.store.alarms(limit=1000))
         except StoreTrouble:
             self.metrics.trouble.inc()
