@@ -11,6 +11,7 @@ from benchmarks.cases import (
     peers,
     regret,
     rules,
+    store,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "peers",
     "regret",
     "rules",
+    "store",
 ]

@@ -27,6 +27,7 @@ from gigafactory.engine.errors import (
     Problem,
     refuse,
 )
+from gigafactory.runtime.storecommands import store_app, token_app
 
 if TYPE_CHECKING:
     from gigafactory.assess.subject import Subject
@@ -42,6 +43,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Public traces that can be downloaded.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(store_app, name="store")
+app.add_typer(token_app, name="token")
 
 Lang = Annotated[str, typer.Option("--lang", help="Language of the report: en or nl.")]
 RunArgument = Annotated[str, typer.Argument(help="A run folder, or latest.")]
@@ -711,6 +714,9 @@ def _is_told(error: Exception) -> bool:
     from gigafactory.engine.journal import Damaged
     from gigafactory.runtime.folder import DiskFull
 
+    store = sys.modules.get("gigafactory.adapters.store")  # in the base install it cannot come in
+    if store is not None and isinstance(error, store.StoreTrouble):
+        return True
     return isinstance(error, Damaged | DiskFull | DownloadError)
 
 

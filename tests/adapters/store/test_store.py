@@ -9,7 +9,6 @@ import pytest
 
 from gigafactory.adapters.store import KeyConflict, Store
 from gigafactory.adapters.store.records import (
-    Asked,
     Message,
     Offer,
     OfferState,
@@ -22,21 +21,8 @@ from gigafactory.adapters.store.records import (
     WorkState,
 )
 from gigafactory.engine.errors import BadInput
-from gigafactory.grid.ports import GridOrder, OrderKind
 from gigafactory.units import NS_PER_DAY, NS_PER_S
-
-NOW = 1_764_331_200 * NS_PER_S
-HOUR = 3600 * NS_PER_S
-
-
-def asked(key: str, tenant: str = "uni", at_ns: int = NOW, **body: Any) -> Asked:
-    return Asked(tenant, key, {"accelerators": 8, **body}, "token-1", at_ns)
-
-
-def order(key: str, source: str = "gopacs", end_ns: int = NOW + HOUR) -> GridOrder:
-    return GridOrder(
-        key, source, OrderKind.LIMIT, "maasvlakte", 87.5, NOW, NOW + 1, NOW + 2, end_ns, 4, "old"
-    )
+from tests.adapters.store.making import HOUR, NOW, asked, order
 
 
 def test_the_same_key_is_the_same_work(store: Store) -> None:
@@ -55,13 +41,34 @@ def test_the_same_key_is_the_same_work(store: Store) -> None:
     assert [row.action for row in store.audit_after(0)] == ["submit", "submit"]
 
 
+def test_what_cannot_be_kept_is_refused_the_same_everywhere(store: Store) -> None:
+    for wrong in (
+        asked("a\0b"),
+        asked("\ud800"),
+        asked("k" * 256),
+        asked("k", tenant="\0"),
+        asked("k", value=float("nan")),
+        asked("k", value=object()),
+        asked("k", text="x" * (1 << 20)),
+    ):
+        with pytest.raises(BadInput):
+            store.submit(wrong)
+    with pytest.raises(BadInput):
+        store.receipts(after=1 << 70)
+    assert store.list_work() == []
+    assert store.audit_after(0) == []
+
+
 def test_another_tenants_work_is_not_there(store: Store) -> None:
     work, _ = store.submit(asked("a"))
     assert store.work(work.id, "sme") is None
     assert store.ask_cancel(work.id, "sme", "k", "token-2", NOW) is None
     assert store.work(work.id, "uni") == work
     assert store.list_work("sme") == []
-    assert store.work("none") is None
+    for no_name in ("none", "", "a\0b", "\ud800", work.id + "\n"):
+        assert store.work(no_name) is None
+        assert store.ask_cancel(no_name, "uni", "k", "token-2", NOW) is None
+        assert not store.revoke_token(no_name, NOW)
 
 
 def test_pages_hold_every_row_once_and_in_order(store: Store) -> None:

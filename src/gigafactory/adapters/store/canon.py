@@ -20,6 +20,7 @@ KEY_MAX: Final = 255
 BODY_MAX: Final = 1 << 20
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+_ID = re.compile(f"[{ALPHABET}]{{{ID_LENGTH}}}")
 _UNKEPT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -48,6 +49,11 @@ def new_id(at_ns: int) -> str:
     """A name of 26 characters: the instant, then chance; it sorts by time and cannot be guessed."""
     chance = int.from_bytes(secrets.token_bytes(8))  # random-ok: a name nobody else may give
     return _base32(at_ns) + _base32(chance)
+
+
+def is_id(text: str) -> bool:
+    """Whether a text could be a name given by `new_id`; what could not is not looked for."""
+    return _ID.fullmatch(text) is not None
 
 
 def _base32(value: int) -> str:

@@ -6,11 +6,13 @@ which gives up on a server that does not answer, even one that is stopped and ke
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 import psycopg
 import sqlalchemy as sa
@@ -68,6 +70,11 @@ def _bounded(gen: Any, pgconn: Any, limit_s: float) -> Generator[Any, Any, Any]:
         return done.value
 
 
+def lock_file(path: Path) -> BinaryIO:
+    """A file to lock, opened, and made where it is not there; nobody else may hold it open."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+
 def parse(url: str) -> sa.URL:
     """The address of a store.
 
@@ -78,6 +85,9 @@ def parse(url: str) -> sa.URL:
         parsed = sa.make_url(url)
     except (ArgumentError, ValueError):
         raise _no_store("", "") from None
+    secret = parsed.query.get("password")
+    if isinstance(secret, str):  # where nobody would think to hide it
+        parsed = parsed.difference_update_query(["password"]).set(password=secret)
     kind = parsed.get_backend_name()
     safe = parsed.render_as_string(hide_password=True)
     if kind == "sqlite":
@@ -168,6 +178,9 @@ class Database:
         )
 
     def _sqlite(self) -> sa.Engine:
+        # Only its owner reads it; what SQLite puts beside the file takes after it.
+        with contextlib.suppress(OSError):  # there already, or the engine will say why not
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o600))
         engine = sa.create_engine(
             self.url,
             connect_args={"timeout": self.limit_s, "cached_statements": 256},

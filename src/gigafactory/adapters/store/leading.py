@@ -20,7 +20,7 @@ import psycopg
 import sqlalchemy as sa
 
 from gigafactory.adapters.store.canon import check_texts, from_text, new_id, to_text
-from gigafactory.adapters.store.database import Bounded, Database, connect, trouble
+from gigafactory.adapters.store.database import Bounded, Database, connect, lock_file, trouble
 from gigafactory.adapters.store.errors import KeyConflict, StaleLeader, StoreTrouble
 from gigafactory.adapters.store.numbering import next_numbers
 from gigafactory.adapters.store.records import Alarm, Body, WorkReceipt
@@ -84,8 +84,8 @@ class _SessionLock:
         if conn.closed or conn.broken:
             return False
         try:
-            # The server says nothing on an idle connection unless it ends it.
-            if select.select([conn.fileno()], [], [], 0)[0]:
+            # A server that ends a session says so, and then closes: read on until it is silent.
+            while select.select([conn.fileno()], [], [], 0)[0]:
                 conn.pgconn.consume_input()
         except (OSError, ValueError, psycopg.Error):
             conn.close()
@@ -161,7 +161,7 @@ def _session_lock(db: Database, name: str) -> _SessionLock | None:
 def _file_lock(db: Database, name: str) -> _FileLock | None:
     path = db.path.with_name(f"{db.path.name}.{zlib.crc32(name.encode()):08x}.lock")
     try:
-        file = path.open("ab")
+        file = lock_file(path)
     except OSError as error:
         raise StoreTrouble(f"{path}: {error.strerror}") from error
     try:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from gigafactory.adapters.store.database import Database, unhurried
+from gigafactory.adapters.store.database import Database, lock_file, unhurried
 from gigafactory.engine.errors import refuse
 
 #: The newest revision; a test holds it to the scripts.
@@ -103,7 +103,7 @@ def file_lock(db: Database) -> Iterator[None]:
         return
     held: Any = None
     try:
-        held = db.path.with_name(db.path.name + ".migrate.lock").open("ab")
+        held = lock_file(db.path.with_name(db.path.name + ".migrate.lock"))
         fcntl.flock(held, fcntl.LOCK_EX)
     except OSError as error:
         raise refuse(str(db), "", None, f"cannot be written: {error.strerror}") from None

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from gigafactory.adapters.store.canon import check_texts, new_id
+from gigafactory.adapters.store.canon import check_texts, is_id, new_id
 from gigafactory.adapters.store.chaining import append
 from gigafactory.adapters.store.database import Database
 from gigafactory.adapters.store.errors import StoreTrouble
@@ -137,6 +137,8 @@ class People:
     def revoke_token(self, id: str, at_ns: int, by: str = "") -> bool:  # noqa: A002
         """Take a token back for good; whether there was one to take."""
         check_texts("token", by=by)
+        if not is_id(id):
+            return False
         change = (
             sa.update(token)
             .where(token.c.id == id, token.c.revoked_ns.is_(None))

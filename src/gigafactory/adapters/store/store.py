@@ -14,6 +14,7 @@ from gigafactory.adapters.store.gridside import GridSide
 from gigafactory.adapters.store.leading import Leading
 from gigafactory.adapters.store.people import People
 from gigafactory.adapters.store.records import Swept
+from gigafactory.adapters.store.tables import CONTENT
 from gigafactory.adapters.store.working import Working
 
 #: How long a connection, a statement and a lock may each take, s.
@@ -34,18 +35,20 @@ class Store(Working, GridSide, Leading, People, Trail):
         self._leases = []
 
     @classmethod
-    def open(cls, url: str, *, limit_s: float = LIMIT_S) -> Store:
+    def open(cls, url: str, *, password: str | None = None, limit_s: float = LIMIT_S) -> Store:
         """Open a store, made or brought to the newest revision where it is not.
 
         Args:
             url: `sqlite:///FILE` or `postgresql://USER@HOST/DATABASE`.
+            password: of the user, where it is in no place PostgreSQL's own library looks.
             limit_s: how long a connection, a statement and a lock may each take, s.
 
         Raises:
             BadInput: the address is none, or the store is newer than this software.
             StoreTrouble: the database is away.
         """
-        db = Database(parse(url), limit_s)
+        address = parse(url)
+        db = Database(address if password is None else address.set(password=password), limit_s)
         try:
             migrating.migrate(db)
         except BaseException:
@@ -66,6 +69,18 @@ class Store(Working, GridSide, Leading, People, Trail):
             StoreTrouble: there is none.
         """
         self._db.read(lambda conn: conn.execute(sa.select(sa.literal(1))).one())
+
+    def extent(self) -> tuple[str, dict[str, int]]:
+        """The revision of the tables, and how many rows each has; counts every row."""
+
+        def look(conn: sa.Connection) -> tuple[str, dict[str, int]]:
+            rows = {
+                table.name: conn.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+                for table in CONTENT
+            }
+            return migrating.revision(conn) or "", rows
+
+        return self._db.snapshot(look)
 
     def backup(self, path: Path) -> None:
         """Write everything as of one instant to one checked file, while others go on.

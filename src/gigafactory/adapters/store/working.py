@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from gigafactory.adapters.store.canon import check_texts, from_text, new_id, to_text
+from gigafactory.adapters.store.canon import check_texts, from_text, is_id, new_id, to_text
 from gigafactory.adapters.store.chaining import append
 from gigafactory.adapters.store.database import Database
 from gigafactory.adapters.store.errors import KeyConflict
@@ -132,6 +132,8 @@ class Working:
 
     def work(self, id: str, tenant: str | None = None) -> Work | None:  # noqa: A002
         """A piece of work by its name; another tenant's is not there."""
+        if not is_id(id):
+            return None
         row = self._db.read(lambda conn: conn.execute(_ONE, {"id": id}).one_or_none())
         if row is None or (tenant is not None and row.tenant != tenant):
             return None
@@ -200,6 +202,8 @@ class Working:
             KeyConflict: the key was used before by the same, for other work.
         """
         check_texts("cancel", key=key, by=by)
+        if not is_id(id):
+            return None
         set_it = (
             sa.update(work)
             .where(work.c.id == id, work.c.cancel_ns.is_(None), work.c.end_ns.is_(None))
