@@ -13,6 +13,7 @@ from gigafactory.factory.models import Factory
 from gigafactory.plant import Chip, load_catalogue
 from gigafactory.runtime.apisettings import ApiSettings
 from gigafactory.units import NS_PER_S
+from gigafactory.web import shown
 from gigafactory.web.identity import Who
 from gigafactory.web.metrics import Metrics, Sample
 
@@ -57,6 +58,7 @@ class Desk:
         self.metrics = Metrics(self._look)
         self._clock = clock or WallClock()
         self._published: dict[str, tuple[int, Published | None]] = {}
+        self._alarms: tuple[int, list[dict[str, Any]]] = (-_FRESH_NS, [])
         self._lock = threading.Lock()
 
     def now_ns(self) -> int:
@@ -77,6 +79,20 @@ class Desk:
             got = self.store.published(kind)
             self._published[kind] = (now_ns, got)
         return got
+
+    def open_alarms(self) -> list[dict[str, Any]]:
+        """The alarms that are open, as shown; at most half a second old.
+
+        Raises:
+            StoreTrouble: the store is away.
+        """
+        now_ns = self.now_ns()
+        at_ns, rows = self._alarms
+        if not 0 <= now_ns - at_ns < _FRESH_NS:
+            with self._lock:
+                rows = [shown.alarm(one) for one in self.store.alarms(limit=100)]
+                self._alarms = (now_ns, rows)
+        return rows
 
     def part(self, kind: str, *names: str) -> Any:
         """A part of what was last published of a kind; None where it is not there."""
