@@ -110,7 +110,7 @@ class Generator:
             task = asyncio.create_task(self.one(stream["name"], text, begin + offset))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
-        await asyncio.wait_for(asyncio.gather(*tasks), 60.0)
+        await asyncio.wait_for(asyncio.gather(*tasks), 150.0)
         took_s = time.perf_counter() - begin
         every = [t for times in self.times.values() for t in times]
         return {

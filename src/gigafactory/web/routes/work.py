@@ -59,7 +59,7 @@ OfTenant = Annotated[
 #: `NODES`, or `QUOTA:missions`: the scheduler's reason and the share or cap it means.
 _WHY: Final = re.compile(r"([A-Za-z_]+)(?::(.*))?")
 #: Own work that is looked at to say how much waits before a piece of it.
-_AHEAD: Final = 200
+_AHEAD: Final = 50
 _WAITING: Final = (WorkState.ASKED, WorkState.PLACED)
 
 
