@@ -67,10 +67,22 @@ def server(url: str, **settings: Any) -> Iterator[tuple[int, psutil.Process]]:
                     if one.connect_ex(("127.0.0.1", port)) == 0:
                         break
                 time.sleep(0.1)
+            _settled(psutil.Process(process.pid))
             yield port, psutil.Process(process.pid)
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(20)
+
+
+def _settled(process: psutil.Process) -> None:
+    """Wait until every process has started: the port is open before, and connections are kept."""
+    before = -1.0
+    for _ in range(60):
+        now = _cpu_s(process)
+        if before >= 0.0 and now - before < 0.03:
+            return
+        before = now
+        time.sleep(0.4)
 
 
 def fill(url: str, each: int) -> list[tuple[str, list[str]]]:
