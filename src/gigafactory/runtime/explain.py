@@ -204,7 +204,7 @@ def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
     lines += [line(*one) for one in sorted(told, key=lambda one: one[0])]
     first = next((m for m in found.moves if _opens(m)), None)
     hours = 0.0 if first is None else (first["t_ns"] - ask["submit_ns"]) / NS_PER_H
-    if first is not None and hours > 0:
+    if first is not None and hours > 0 and first["why"] >= 0:  # a live day does not say why
         lines += [heads["waited"].format(hours=number(hours, 2), why=reason(first["why"]))]
     if found.waiting is not None:
         lines.append(heads["waits"].format(why=reason(found.waiting)))

@@ -44,6 +44,8 @@ from gigafactory.units import NS_PER_H, NS_PER_S
 
 Ints = npt.NDArray[np.int64]
 
+#: Tenant of work of ours whose own is not among those the day began with.
+UNKNOWN: Final = "unknown"
 _UWH: Final = 10**6
 _S: Final = {name: i for i, name in enumerate(SITE)}
 _P: Final = {name: i for i, name in enumerate(POOL)}
@@ -123,6 +125,9 @@ def _jobs(gather: Gather, factory: Factory) -> tuple[tuple[int, ...], JobTable]:
     ours = [job for job in gather.jobs.values() if not job.foreign]
     submit = [max(job.submit_ns, gather.first_ns) for job in ours]
     order = sorted(range(len(ours)), key=lambda i: (submit[i], ours[i].number))
+    tenants = gather.begin.tenants
+    if not tenants or any(job.tenant < 0 for job in ours):
+        tenants = (*tenants, UNKNOWN)  # -1 is the last of them
     chips = tuple(dict.fromkeys(p.chip for p in factory.fleet))
     pool_chip = [chips.index(p.chip) for p in factory.fleet]
     wall = [max(ours[i].walltime_s, 60) * NS_PER_S for i in order]
@@ -131,11 +136,11 @@ def _jobs(gather: Gather, factory: Factory) -> tuple[tuple[int, ...], JobTable]:
         accelerators=np.array([max(ours[i].accelerators, 1) for i in order], np.int32),
         work_ns=np.array(wall, np.int64),
         walltime_ns=np.array(wall, np.int64),
-        tenants=gather.begin.tenants or ("nobody",),
+        tenants=tenants,
         chips=chips,
         origin=f"work asked of the factory on {gather.begin.day}",
         state="measured",
-        tenant=np.array([ours[i].tenant for i in order], np.int16),
+        tenant=np.array([ours[i].tenant % len(tenants) for i in order], np.int16),
         job_class=np.array([ours[i].group for i in order], np.int8),
         priority=np.array([min(max(ours[i].priority, 0), 7) for i in order], np.int8),
         chip=np.array([pool_chip[ours[i].pool] for i in order], np.int8),
@@ -232,17 +237,16 @@ def _events(
     moves: list[list[tuple[int, ...]]] = [[] for _ in range(n)]
     for row in rows:
         k = min((row.t_ns - gather.first_ns) // gather.step_ns, n - 1)
-        why = -1 if row.kind not in OPENS else 0
-        told = (row.kind, numbers[row.job], row.t_ns, row.energy_uwh, row.width, why, row.lost_ns)
-        moves[k].append((*told, row.pool))
+        told = (row.kind, numbers[row.job], row.t_ns, row.energy_uwh, row.width)
+        moves[k].append((*told, -1, row.lost_ns, row.pool))  # why it waited is not journaled
     asks: list[list[tuple[int, ...]]] = [[] for _ in range(n)]
     for i, number in enumerate(jobs):
         job = gather.jobs[number]
         submit = int(table.submit_ns[i])
         k = min((submit - gather.first_ns) // gather.step_ns, n - 1)
-        told = (i, submit, job.tenant, job.group, 0, max(job.accelerators, 1), job.pool, job.ended)
+        told = (i, submit, int(table.tenant[i]), job.group, 0, int(table.accelerators[i]))
         if n:
-            asks[k].append((*told, int(price[i])))
+            asks[k].append((*told, job.pool, job.ended, int(price[i])))
     return [(_columns(MOVES, moves[k]), _columns(ASK, asks[k])) for k in range(n)]
 
 
@@ -435,7 +439,7 @@ def rows_between(
                 "start_ns": gather.first_ns + period * gather.step_ns,
                 "end_ns": gather.first_ns + (period + 1) * gather.step_ns,
                 "work": job.key,
-                "tenant": begin.tenants[job.tenant],
+                "tenant": begin.tenants[job.tenant] if job.tenant >= 0 else UNKNOWN,
                 "pool": pool.name,
                 "site": pool.site,
                 "country": factory.sites[pool.site].place.country,

@@ -31,7 +31,7 @@ from gigafactory.kernel import FULL_SPEED, Why
 from gigafactory.ledger import GROUP_COLUMNS
 from gigafactory.ledger.tables import job_states
 from gigafactory.plant import load_catalogue
-from gigafactory.runtime.live.accounting import SUMMED, DayBook, receipts_of
+from gigafactory.runtime.live.accounting import SUMMED, UNKNOWN, DayBook, receipts_of
 from gigafactory.runtime.live.metering import SITE, Correction
 from gigafactory.runtime.outputs import summarise, write_summary, write_tables
 from gigafactory.runtime.replay import rebuild
@@ -213,7 +213,7 @@ def receipt_table(day: DayBook, factory: Factory) -> pa.Table:
                 "work": job.key,
                 "native": job.native,
                 "job": i,
-                "tenant": begin.tenants[job.tenant],
+                "tenant": begin.tenants[job.tenant] if job.tenant >= 0 else UNKNOWN,
                 "job_class": CLASSES[job.group],
                 "pool": pool.name,
                 "site": pool.site,

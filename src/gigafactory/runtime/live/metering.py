@@ -63,7 +63,7 @@ class Job:
     Attributes:
         number: its number of the day.
         key: our own name for it; `native` the workload manager's, `name` its owner's.
-        tenant, group, pool: numbers of tenant, class (of the ledger) and pool.
+        tenant, group, pool: numbers of tenant (-1 unknown), class (of the ledger) and pool.
         accelerators: asked for.
         submit_ns: when it was asked for.
         walltime_s: its limit.
@@ -241,7 +241,7 @@ class Gather:
                 columns["walltime_s"][i],
                 columns["priority"][i],
                 bool(columns["carried"][i]),
-                tenant < 0,
+                group < 0,
             )
 
     def _moves(self, frame: f.Moves) -> None:
@@ -411,9 +411,11 @@ class Gather:
         if move.kind in _LEAVES:
             job.ended = {f.CANCEL: 2, f.GONE: 2, f.FAIL: 3}.get(move.kind, 1)
         width, job.width = job.width, 0
-        if not (move.frozen and move.kind == f.PAUSE):
+        frozen = move.frozen and move.kind == f.PAUSE
+        if not frozen or not job.held:  # first seen frozen, it holds its nodes from now on
             meter.held -= job.held
-            job.held = 0
+            job.held = self._held(p, move.width) if frozen else 0
+            meter.held += job.held
         if width:
             meter.counts[job.group] -= width
             kind = f.FINISH if move.kind in (f.CANCEL, f.GONE) else move.kind
