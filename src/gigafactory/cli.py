@@ -44,7 +44,7 @@ data_app = typer.Typer(help="Public traces that can be downloaded.", no_args_is_
 app.add_typer(data_app, name="data")
 
 Lang = Annotated[str, typer.Option("--lang", help="Language of the report: en or nl.")]
-RunArgument = Annotated[str, typer.Argument(help="A run folder, or latest.")]
+RunArgument = Annotated[str, typer.Argument(help="A run folder, the folder of a live day, or latest.")]
 
 
 def _say(text: str = "") -> None:
@@ -369,9 +369,13 @@ def report(
 
 @app.command()
 def verify(path: RunArgument = "latest") -> None:
-    """Prove a run: every byte, the journal's chain, conservation to the last integer."""
+    """Prove a run or a live day: the journal's chain, conservation to the last integer."""
+    from gigafactory.runtime.live.telling import verify_lines
     from gigafactory.runtime.replay import verify as prove
 
+    told = verify_lines(path)
+    if told is not None:
+        return _tell(told)
     folder, problems, proved = prove(path)
     if problems:
         _fail(problems)
@@ -386,7 +390,7 @@ def verify(path: RunArgument = "latest") -> None:
 
 @app.command()
 def explain(
-    path: Annotated[str, typer.Argument(help="A run folder, or latest.")],
+    path: Annotated[str, typer.Argument(help="A run folder, the folder of a live day, or latest.")],
     job: Annotated[int, typer.Argument(help="Number of the job.")],
     lang: Lang = "en",
 ) -> None:
@@ -471,14 +475,30 @@ def supply(
 
 @app.command()
 def replay(path: RunArgument = "latest") -> None:
-    """Rebuild the ledger from the journal and compare it byte for byte."""
+    """Rebuild the ledger of a run or a live day from its journal, compare byte for byte."""
+    from gigafactory.runtime.live.telling import replay_lines
     from gigafactory.runtime.outputs import DERIVED
     from gigafactory.runtime.replay import replay as rebuild
 
+    told = replay_lines(path)
+    if told is not None:
+        return _tell(told)
     folder, problems = rebuild(path)
     if problems:
         _fail(problems)
     _say(f"{folder}: {', '.join(DERIVED)} rebuilt from the journal, byte for byte the same.")
+
+
+@app.command()
+def diff(
+    day: Annotated[str, typer.Argument(help="The folder of a live day.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """Compare a live or shadow day as decided with the day as it was."""
+    from gigafactory.runtime.live.telling import diff_lines
+
+    for line in diff_lines(day, as_json=as_json):
+        _say(line)
 
 
 @app.command()
@@ -697,6 +717,15 @@ def _run_of(name: str) -> Path | None:
 def version() -> None:
     """Print the version."""
     _say(__version__)
+
+
+def _tell(told: tuple[list[Problem], list[str]]) -> None:
+    """Fail with the problems, or say the lines."""
+    problems, lines = told
+    if problems:
+        _fail(problems)
+    for line in lines:
+        _say(line)
 
 
 def _fail(problems: list[Problem]) -> None:
