@@ -77,6 +77,9 @@ class Command:
             A pause of seconds may freeze the job where it stands; a longer one saves it first and
             gives its nodes back.
         reason: why, in words a tenant can read.
+        within_s: for `Action.PAUSE`, how soon its power must be gone, s; 0 where there is time to
+            save first. A job that cannot save that soon is frozen where it stands; the same
+            command without a hurry then saves it and gives its nodes back.
     """
 
     key: str
@@ -86,6 +89,7 @@ class Command:
     reason: str = ""
     priority: int | None = None
     expected_s: float = 0.0
+    within_s: float = 0.0
 
     def __post_init__(self) -> None:
         assert self.key, "a command without a key cannot be repeated safely"

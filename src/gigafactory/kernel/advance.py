@@ -13,13 +13,12 @@ from gigafactory.kernel.jit import compiled
 from gigafactory.kernel.queues import dequeue, enqueue
 from gigafactory.kernel.quotas import read_quota
 from gigafactory.kernel.running import close_segment, leave, vacate
-from gigafactory.kernel.schedule import cannot_start, explain, schedule
+from gigafactory.kernel.schedule import cannot_start, note_reasons, schedule
 from gigafactory.kernel.state import GROUPS, URGENT, JobState, Kind, State
 
 _DONE = int(JobState.DONE)
 _FUTURE = int(JobState.FUTURE)
 _QUEUED = int(JobState.QUEUED)
-_CLAIMING = int(JobState.CLAIMING)
 _FINISH = int(Kind.FINISH)
 _LIMIT = int(Kind.LIMIT)
 
@@ -154,11 +153,7 @@ def advance(s: State, until: int) -> int:
         quiet = came == 0 and v.arrival > first and v.fault + v.urgent == drawn
         if changed or not (quiet or (came == 1 and cannot_start(s, lone, t))):
             schedule(s, t)
-        for j in range(first, v.arrival):
-            if s.job[j].state == _QUEUED or s.job[j].state == _CLAIMING:
-                reason = explain(s, j)
-                s.job[j].why = reason % 256
-                s.job[j].why_node = reason // 256
+        note_reasons(s, first, v.arrival)
     v.t = until
     for g in range(GROUPS):
         read_group(s, g, until)

@@ -98,7 +98,8 @@ def set_quotas(s: State, nominal: Any, lend: Any) -> None:
 
 
 @compiled
-def _pause(s: State, j: int, t: int) -> None:
+def pause(s: State, j: int, t: int) -> None:
+    """Pause running job `j`; it keeps its nodes and goes on top of the stack."""
     v = s.v[0]
     job = s.job[j]
     ask = s.ask[j]
@@ -182,7 +183,7 @@ def set_budget(s: State, budget: int) -> int:
             j = _youngest(s, g)
             if j < 0:
                 break
-            _pause(s, j, t)
+            pause(s, j, t)
     above = -1
     j = v.paused_top
     while j >= 0:
@@ -200,7 +201,8 @@ def set_budget(s: State, budget: int) -> int:
 
 
 @compiled
-def _put_in_service(s: State, n: int) -> None:
+def put_in_service(s: State, n: int) -> None:
+    """Put node `n`, empty, in service."""
     v = s.v[0]
     list_node(s, n, v.node_size)
     v.in_service += 1
@@ -244,7 +246,7 @@ def set_service(s: State, target: int) -> int:
     for k in range(last if v.in_service < target else 0):
         n = last - 1 - k  # the lowest number comes last, and so goes first
         if s.node[n].free < 0 and s.node[n].down == 0:
-            _put_in_service(s, n)
+            put_in_service(s, n)
     if v.in_service > target:
         while v.paused_top >= 0:  # paused jobs hold nodes: wake them, so they can be evicted
             _resume(s, v.paused_top, -1, t)
@@ -313,7 +315,7 @@ def node_returns(s: State, n: int, t: int) -> None:
     s.node[n].down = 0
     s.v[0].down -= 1
     if _is_missing(s, n):
-        _put_in_service(s, n)
+        put_in_service(s, n)
         reckon(s, t)
 
 
@@ -336,7 +338,7 @@ def _fill_service(s: State, t: int) -> None:
     read_held(s, t)
     for n in range(s.node.shape[0]):
         if _is_missing(s, n):
-            _put_in_service(s, n)
+            put_in_service(s, n)
     reckon(s, t)
 
 

@@ -20,8 +20,9 @@ from gigafactory.kernel.control import (
     turn,
 )
 from gigafactory.kernel.jit import entry
+from gigafactory.kernel.loading import load
 from gigafactory.kernel.moving import admit, dismiss, withdraw
-from gigafactory.kernel.schedule import explain
+from gigafactory.kernel.schedule import explain, note_reasons
 from gigafactory.kernel.state import State
 
 
@@ -40,6 +41,7 @@ class Order(IntEnum):
     DISMISS = 9
     LIMITS = 10
     QUOTAS = 11
+    LOAD = 12
 
 
 _ADVANCE = int(Order.ADVANCE)
@@ -53,6 +55,7 @@ _ADMIT = int(Order.ADMIT)
 _DISMISS = int(Order.DISMISS)
 _LIMITS = int(Order.LIMITS)
 _QUOTAS = int(Order.QUOTAS)
+_LOAD = int(Order.LOAD)
 
 
 @entry
@@ -62,10 +65,11 @@ def obey(s: State, order: int, number: int, first: Any, second: Any) -> int:
     Args:
         s: the pool.
         order: an `Order`.
-        number: instant to advance to, budget in milliwatts, nodes in service, or a job.
-        first: speeds, groups held back, limits, nominal quotas, or the work a job brings, int64;
-            read by those orders only.
-        second: milliwatts per active accelerator, or what is lent of each quota, int64.
+        number: instant to advance to, budget in milliwatts, nodes in service, jobs laid, or a job;
+            for reasons, -1 stands for all that wait.
+        first: speeds, groups held back, limits, nominal quotas, the work a job brings, or jobs to
+            be laid, int64; read by those orders only.
+        second: milliwatts per active accelerator, what is lent of each quota, or nodes, int64.
 
     Returns:
         What the order's function returns; 0 where it returns nothing.
@@ -96,5 +100,11 @@ def obey(s: State, order: int, number: int, first: Any, second: Any) -> int:
         return 0
     if order == _QUOTAS:
         set_quotas(s, first, second)
+        return 0
+    if order == _LOAD:
+        load(s, number, first, second)
+        return 0
+    if number < 0:
+        note_reasons(s, 0, s.job.shape[0])
         return 0
     return explain(s, number)

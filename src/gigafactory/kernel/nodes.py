@@ -474,8 +474,26 @@ def _place_over_pods(s: State, j: int, nodes: int, reach: int) -> int:
 
 
 @compiled
+def _take_named(s: State, j: int, nodes: int) -> bool:
+    """Give job `j` the empty nodes listed in `spare`; returns whether they lie in several pods."""
+    pod = s.spare[0, 0] // s.v[0].pod_nodes
+    spans = False
+    for k in range(nodes):
+        n = s.spare[k, 0]
+        _unlist_empty(s, n)
+        s.node[n].free = 0
+        s.node[n].owner = j
+        s.node[n].chain = s.job[j].node
+        s.job[j].node = n
+        spans = spans or n // s.v[0].pod_nodes != pod
+    return spans
+
+
+@compiled
 def _place_gang(s: State, j: int, nodes: int) -> bool:
     """Give job `j` empty nodes, close together; returns whether they lie in several pods."""
+    if s.v[0].aim >= 0:
+        return _take_named(s, j, nodes)
     if s.v[0].aside_job == j:
         _place_in_room(s, j, nodes)
         return False

@@ -359,6 +359,30 @@ class Pool:
         code = self._obey(Order.EXPLAIN, job)
         return Why(code % 256), code // 256
 
+    def note_reasons(self) -> None:
+        """Write what every job that waits now waits for into `why` and `why_node` of its row."""
+        self._obey(Order.EXPLAIN, -1)
+
+    def load(self, jobs: Ints, count: int, nodes: Ints) -> None:
+        """Lay jobs that run or are paused on the nodes they have; all others wait from now on.
+
+        What a job has done and kept is written to its row before. Call `set_groups` and `hold`
+        before, and `set_budget` after it.
+
+        Args:
+            jobs: of each job laid, in the order in which they began (those paused, in the order in
+                which they were paused): its number, the instant it began, 1 where it is paused, how
+                many nodes it has, and their numbers. One with no nodes takes some as if it started
+                now, or waits if it does not find them.
+            count: how many jobs are laid.
+            nodes: numbers of the nodes in service; among equals the last one is used first.
+        """
+        self._obey(Order.LOAD, count, jobs, nodes)
+
+    def drain(self) -> Records:
+        """What happened since it was last asked."""
+        return self._drain()
+
     def waiting(self) -> npt.NDArray[np.int64]:
         """Numbers of the jobs that wait now, queued or claiming, ascending."""
         states = (int(JobState.QUEUED), int(JobState.CLAIMING))

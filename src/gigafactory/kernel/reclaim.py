@@ -190,6 +190,8 @@ def _is_guest(s: State, j: int, v: int) -> bool:
     q = s.ask[j].tenant
     if s.tenant[q].block == 0 or s.ask[v].tenant == q:
         return False
+    if s.group[s.ask[v].group].runtime_min >= NEVER:
+        return False  # nobody's to move
     leaf = s.tenant[q].leaf
     if s.usage[USED, SOON, leaf] + least_of(s, j) > s.quota[leaf].effective:
         return False

@@ -766,3 +766,13 @@ def explain(s: State, j: int) -> int:
     ):
         return _ORDER
     return _SHADOW
+
+
+@compiled
+def note_reasons(s: State, first: int, last: int) -> None:
+    """Write down what waiting jobs, from `first` to before `last`, wait for after a pass."""
+    for j in range(first, last):
+        if s.job[j].state == _QUEUED or s.job[j].state == _CLAIMING:
+            reason = explain(s, j)
+            s.job[j].why = reason % 256
+            s.job[j].why_node = reason // 256

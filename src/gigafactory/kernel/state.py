@@ -337,7 +337,7 @@ VARS: Final = np.dtype(
         ("aside_place", np.int64),
         ("zoned", np.int64),  # 1: some racks are blocks of tenants
         ("together", np.int64),  # 1: small jobs are moved together for a gang that lacks nodes
-        ("aim", np.int64),  # shared node a job is moved to, -1 while none is
+        ("aim", np.int64),  # node a job is moved to or found on, -1 while none is
         ("blocks", np.int64),  # first row of releases per 64 minutes; so many minutes before it
         ("big_blocks", np.int64),  # first row of releases per 64 x 64 minutes
     ],
@@ -378,7 +378,7 @@ class State(NamedTuple):
     out: Any  # int64[capacity, 9]: as `record` writes
     batch: Any  # int32[capacity]: jobs that end at one instant; victims being chosen
     tested: Any  # int32[depth]: jobs tested behind the head, in order
-    spare: Any  # int32[m, 2]: shared nodes with their free accelerators, while jobs are moved
+    spare: Any  # int32[m, 2]: while jobs are moved, shared nodes and what is free; nodes found
     place: Any  # int32[racks]: of racks or pods, what a search for the best one works out
     room: Any  # int32[node_size]: the node a job of so many accelerators would share, -1 none
 

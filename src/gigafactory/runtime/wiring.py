@@ -29,22 +29,27 @@ from gigafactory.kernel import FULL_SPEED, Pool, PoolSpec, Rules
 from gigafactory.ledger import Header
 from gigafactory.planner import EnergyPlanner, GroupShape, Responder, SiteShape
 from gigafactory.planner.gate import Gate
+from gigafactory.planner.poolplan import CLASSES as CLASSES
+from gigafactory.planner.poolplan import (
+    checkpoint_intervals,
+    floor_steps,
+    pod_nodes_of,
+    power_table,
+    rack_nodes_of,
+    slowest,
+    span_rate_of,
+    victims_of,
+)
 from gigafactory.plant import Chip
 from gigafactory.plant.battery import Battery
-from gigafactory.plant.power import PowerCurve, curve_for
+from gigafactory.plant.power import curve_for
 from gigafactory.plant.thermal import CoolingDesign, Electrical, overhead, wet_bulb_c
 from gigafactory.policy import Reason
 from gigafactory.runtime.islanding import Policy, policy_of
 from gigafactory.runtime.limits import Limits, limits_of
 from gigafactory.runtime.power import contract_terms
 from gigafactory.runtime.reservewires import ReserveWires, reserve_wires, settle_imbalance
-from gigafactory.runtime.rights import (
-    pod_nodes_of,
-    rack_nodes_of,
-    rules_of,
-    span_rate_of,
-    urgent_of,
-)
+from gigafactory.runtime.rights import rules_of, urgent_of
 from gigafactory.runtime.supply import OwnWires, header_fields, market_count, own_of
 from gigafactory.runtime.thermal import design_mw_of, design_of, lift_of, sea_c, water_guard
 from gigafactory.runtime.transport import Transport, transport_of
@@ -54,7 +59,6 @@ from gigafactory.units import NS_PER_S
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-CLASSES = tuple(c.label for c in JobClass)
 #: Form of a contract that no weather drives.
 BASELOAD = "baseload"
 REALTIME = int(JobClass.INFERENCE_REALTIME)
@@ -289,18 +293,7 @@ def _contracts(
 def _powers(factory: Factory, catalogue: Mapping[str, Chip]) -> list[Ints]:
     """The power table of every pool."""
     fabric_w = {name: site.network.watt_per_accelerator_w for name, site in factory.sites.items()}
-    return [_power_table(catalogue[p.chip], fabric_w[p.site]) for p in factory.fleet]
-
-
-def _power_table(chip: Chip, fabric_w: float) -> Ints:
-    """Milliwatts an active accelerator draws, fabric included, by class and speed step."""
-    steps = np.arange(FULL_SPEED + 1) / FULL_SPEED
-    table = np.zeros((len(CLASSES), FULL_SPEED + 1))
-    for g, label in enumerate(CLASSES):
-        work_w = chip.work_w.get(label, chip.idle_w)
-        dynamic = curve_for(chip.name, label).dynamic_at(steps)
-        table[g] = chip.idle_w + dynamic * (work_w - chip.idle_w) + fabric_w
-    return np.rint(table * 1000).astype(np.int64)
+    return [power_table(catalogue[p.chip], fabric_w[p.site]) for p in factory.fleet]
 
 
 def _kernel(
@@ -324,7 +317,7 @@ def _kernel(
             node_size=chip.node_size,
             idle_power_mw=round((chip.idle_w + fabric_w) * 1000),
             depth=factory.policy.backfill_depth,
-            victims=_victims(factory),
+            victims=victims_of(factory),
             rack_nodes=rack_nodes_of(factory, pool, chip.node_size),
             pod_nodes=pod_nodes_of(factory, pool, chip.node_size),
             span_rate=span_rate_of(factory),
@@ -349,11 +342,6 @@ def _kernel(
         np.concatenate([power_mw[:, -1], np.zeros(3, np.int64)]),
     )
     return kernel
-
-
-def _victims(factory: Factory) -> tuple[int, ...]:
-    named = [CLASSES.index(label) for label in factory.policy.victim_order]
-    return tuple(named + [g for g in range(len(CLASSES)) if g not in named])
 
 
 def _site(
@@ -525,12 +513,6 @@ def _battery(factory: Factory, site: str) -> Battery | None:
     )
 
 
-def _floor(factory: Factory, label: str, curves: list[PowerCurve]) -> float:
-    """Slowest speed of a class: the policy's, or where no curve reaches it the slowest they do."""
-    asked = {str(k): v for k, v in factory.policy.speed_min.items()}.get(label, 1.0)
-    return float(max([asked, *(c.speed_min for c in curves)]))
-
-
 def _shape(
     factory: Factory,
     fleet: list[FleetPool],
@@ -546,7 +528,7 @@ def _shape(
         able = [p for p in fleet if catalogue[p.chip].can(label)] or fleet
         curves = [curve_for(p.chip, label) for p in able]
         # a plan never slows down what answers people; only the responder may, last of all
-        low = 1.0 if label == CLASSES[REALTIME] else _floor(factory, label, curves)
+        low = 1.0 if label == CLASSES[REALTIME] else slowest(factory, label, curves)
         speeds = (low, (1.0 + low) / 2, 1.0) if low < 0.999 else (0.999, 1.0)
         watts = [0.0] * len(speeds)
         for pool, curve in zip(able, curves, strict=True):
@@ -634,21 +616,16 @@ def _class_share(line: Timeline, names: list[str], periods: int) -> Array | None
 
 def _checkpoints(factory: Factory) -> tuple[tuple[int, ...], Ints]:
     """Per class, millionths of run time spent saving, and the interval in nanoseconds."""
-    ppm, interval = [], np.zeros(8, np.int64)
     savings = {str(k): v for k, v in factory.policy.checkpoint.items()}
-    for g, label in enumerate(CLASSES):
-        saving = savings.get(label)
-        ppm.append(round(1e6 * saving.cost_s / saving.interval_s) if saving else 0)
-        interval[g] = round(saving.interval_s * 1e9) if saving else 0
-    return tuple(ppm), interval
+    some = [savings.get(label) for label in CLASSES]
+    ppm = tuple(round(1e6 * one.cost_s / one.interval_s) if one else 0 for one in some)
+    return ppm, checkpoint_intervals(factory)
 
 
 def _responder(factory: Factory, catalogue: Mapping[str, Chip]) -> Responder:
-    floor = np.zeros(len(CLASSES), np.int64)
-    for g, label in enumerate(CLASSES):
-        curves = [curve_for(p.chip, label) for p in factory.fleet if catalogue[p.chip].can(label)]
-        floor[g] = int(np.ceil(_floor(factory, label, curves) * FULL_SPEED - 1e-9))
-    return Responder(FULL_SPEED, _victims(factory), floor)
+    return Responder(
+        FULL_SPEED, victims_of(factory), floor_steps(factory, catalogue, factory.fleet)
+    )
 
 
 def _header(

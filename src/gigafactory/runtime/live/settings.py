@@ -1,0 +1,448 @@
+"""The settings of the service: which cluster, which meters, which channels, which limits.
+
+One YAML file beside the factory file. It says where things are and how fresh they must be; what the
+factory is and may do stands in the factory file alone. Read like every other file: all problems at
+once. A secret stands in a file or in the environment, never here, and is never shown.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from gigafactory.engine.errors import BadInput, Problem, refuse
+from gigafactory.factory.blocks import Block, Flag, Name, Text, setting
+from gigafactory.factory.models import Factory
+from gigafactory.factory.quantities import (
+    Count,
+    DurationS,
+    PositiveCount,
+    PositiveDurationS,
+    PositiveRatio,
+    PowerMW,
+    Share,
+    SmallShare,
+)
+from gigafactory.factory.validating import load_checked
+
+_OURS: Final = "Our assumption, 2026, assumption"
+
+ChannelKind = Literal["uftp", "mqtt", "openadr", "iec104", "api"]
+OrderKindName = Literal["limit", "setpoint", "emergency"]
+#: Words in the name of an option whose value must not stand in the file.
+_SECRET_WORDS: Final = ("password", "secret", "token", "private_key", "credential")
+
+
+class Secret(Block):
+    """Something nobody should read: where it is, not what it is."""
+
+    file: Text | None = setting("File that holds it, alone.", None)
+    env: Text | None = setting("Variable of the environment that holds it.", None)
+
+    def reveal(self) -> str:
+        """The secret itself; do not log it.
+
+        Raises:
+            BadInput: the file or the variable is not there.
+        """
+        if self.env is not None:
+            found = os.environ.get(self.env)
+            if found is None:
+                raise refuse("settings", f"env: {self.env}", None, "is not set")
+            return found
+        try:
+            return Path(self.file or "").read_text("utf-8").strip()
+        except OSError as error:
+            why = f"cannot be read: {error.strerror}"
+            raise refuse("settings", f"file: {self.file}", None, why) from None
+
+
+class StoreSettings(Block):
+    """Where work, orders and people are kept."""
+
+    url: Text = setting("sqlite:///path or postgresql://user@host/database, without a password.")
+    password: Secret | None = setting("Password of the database; empty for none.", None)
+
+    def full_url(self) -> str:
+        """The URL with its password in it; do not log it."""
+        if self.password is None:
+            return self.url
+        from urllib.parse import quote, urlsplit
+
+        parts = urlsplit(self.url)
+        host = parts.netloc.rpartition("@")[2]
+        user = parts.username or ""
+        secret = quote(self.password.reveal(), safe="")
+        return parts._replace(netloc=f"{user}:{secret}@{host}").geturl()
+
+
+class TwinSettings(Block):
+    """A simulated cluster with the nodes of the factory file."""
+
+    kind: Literal["twin"] = setting("A simulated cluster.")
+    pools: tuple[Name, ...] = setting("Pools of the factory it runs.")
+    state: Text | None = setting(
+        "File its state lives in, so that it outlives the controller; empty for none.", None
+    )
+    checkpoint_s: PositiveDurationS = setting(
+        "How often jobs save themselves.", 600.0, key="checkpoint", source=_OURS
+    )
+    save_s: DurationS = setting("How long a save takes.", 2.0, key="save", source=_OURS)
+    freeze_s: DurationS = setting(
+        "A pause expected to be shorter freezes a job where it stands.",
+        60.0,
+        key="freeze",
+        source=_OURS,
+    )
+    seed: Count = setting("Seed of what goes wrong.", 0, source=_OURS)
+    lost: Share = setting("Share of commands that get lost.", 0.0, source=_OURS)
+
+
+class SlurmSettings(Block):
+    """A Slurm cluster."""
+
+    kind: Literal["slurm"] = setting("Slurm, by its commands.")
+    pools: dict[Name, Text] = setting("Partition of each pool of the factory.")
+    timeout_s: PositiveDurationS = setting(
+        "No call takes longer.",
+        10.0,
+        key="timeout",
+        source=f"{_OURS}: Slurm's own MessageTimeout is as long",
+    )
+    options: dict[str, Any] = setting("What else its adapter takes.", {})
+
+
+class TwinMeterSettings(Block):
+    """The meter of simulated clusters."""
+
+    kind: Literal["twin"] = setting("Reads what simulated clusters draw.")
+
+
+class PrometheusSettings(Block):
+    """Meters that a Prometheus server scrapes."""
+
+    kind: Literal["prometheus"] = setting("Asks a Prometheus server.")
+    url: Text = setting("Where it is.")
+    queries: dict[Text, Text] = setting(
+        "Query of each point, such as h100/it or home/import; its value in W."
+    )
+    token: Secret | None = setting("Bearer token; empty for none.", None)
+    timeout_s: PositiveDurationS = setting(
+        "No question takes longer.", 1.0, key="timeout", source=f"{_OURS}: half a tick"
+    )
+    options: dict[str, Any] = setting("What else its adapter takes.", {})
+
+
+class OtherMeterSettings(Block):
+    """A meter by another adapter."""
+
+    kind: Literal["other"] = setting("An adapter named by its place.")
+    adapter: Text = setting("module:function that gets `options` and gives a meter.")
+    options: dict[str, Any] = setting("What it takes.", {})
+
+
+class SiteSettings(Block):
+    """What holds at a connection."""
+
+    safe_mw: PowerMW = setting(
+        "Import allowed when a channel that must speak is silent.", key="safe"
+    )
+    operator_mw: PowerMW | None = setting(
+        "Import allowed by the operator whatever the grid says; empty for the connection's.",
+        None,
+        key="operator",
+    )
+    overhead: PositiveRatio = setting(
+        "Site power per IT power where no meter says (the plant's slope).",
+        1.2,
+        source=f"{_OURS}: a usual PUE of such a site",
+    )
+    base_mw: PowerMW = setting(
+        "What the site draws without any IT, where no meter says.", 0.0, key="base", source=_OURS
+    )
+
+
+class ChannelSettings(Block):
+    """A channel by which a grid party speaks, and what it may say."""
+
+    kind: ChannelKind = setting("Its protocol; api is what comes by our own interface.")
+    points: tuple[Name, ...] = setting("Connections it has a say about.")
+    gives: tuple[OrderKindName, ...] = setting("What it may give.", ("limit", "emergency"))
+    stale_s: PositiveDurationS = setting(
+        "Longest from issue to receipt.",
+        300.0,
+        key="stale",
+        source=f"{_OURS}: five minutes, a message that was queued somewhere",
+    )
+    skew_s: DurationS = setting(
+        "How far its clock may be ahead of ours.",
+        5.0,
+        key="skew",
+        source=f"{_OURS}: clocks kept by NTP are within a second",
+    )
+    sequence: Flag = setting("Its orders carry a counter that must rise.", False)
+    ahead_s: PositiveDurationS = setting(
+        "How far ahead an order may begin.", 259_200.0, key="ahead", source=f"{_OURS}: three days"
+    )
+    lasts_s: PositiveDurationS = setting(
+        "How long an order may last.", 172_800.0, key="lasts", source=f"{_OURS}: two days"
+    )
+    day_ahead_by: Text | None = setting(
+        "Local hour of the day before by which a limit must have come, such as 08:30; empty where "
+        "it may come at any time.",
+        None,
+    )
+    silent_s: DurationS = setting(
+        "Silent for so long, the safe limit holds; 0 s for never.",
+        0.0,
+        key="silent",
+        source=f"{_OURS}: a channel that speaks on events alone is silent most of the time",
+    )
+    hold_s: PositiveDurationS = setting(
+        "How long a setpoint holds without a new one.",
+        60.0,
+        key="hold",
+        source=f"{_OURS}: fifteen setpoints of aFRR, which come every four seconds",
+    )
+    rate_mw_per_min: PositiveRatio | None = setting(
+        "Fastest change of a setpoint, MW a minute; empty for any.", None
+    )
+    per_minute: PositiveCount = setting(
+        "Most orders in a minute.", 600, source=f"{_OURS}: ten a second"
+    )
+    options: dict[str, Any] = setting("What its adapter takes.", {})
+
+    def due_h(self) -> float | None:
+        """`day_ahead_by` as hours."""
+        if self.day_ahead_by is None:
+            return None
+        hour, _, minute = self.day_ahead_by.partition(":")
+        return int(hour) + int(minute or 0) / 60.0
+
+
+class Response(Block):
+    """How fast a lower limit is met, and what is done when it is not."""
+
+    deadline_s: PositiveDurationS = setting(
+        "A lower limit is met within.",
+        30.0,
+        key="deadline",
+        source="Our requirement B12, 2026, assumption: aFRR gives minutes, an emergency less",
+    )
+    freeze_after_s: PositiveDurationS = setting(
+        "From then on what has not saved itself is frozen where it stands.",
+        15.0,
+        key="freeze_after",
+        source=f"{_OURS}: half the deadline",
+    )
+    lead_s: DurationS = setting(
+        "A limit known before it begins is met so much earlier.",
+        30.0,
+        key="lead",
+        source=f"{_OURS}: the deadline",
+    )
+    margin: SmallShare = setting(
+        "Share of a limit that is kept free.", 0.01, source=f"{_OURS}: error of a good meter"
+    )
+    model_margin: SmallShare = setting(
+        "Share kept free where the model stands in for a meter.",
+        0.05,
+        source=f"{_OURS}: error of the model against a metered pool",
+    )
+    patience_s: PositiveDurationS = setting(
+        "A manager that hangs for so long while a limit is broken is given up: the plant's own cap "
+        "is called, and named where there is none.",
+        10.0,
+        key="patience",
+        source=f"{_OURS}: a third of the deadline",
+    )
+    meter_stale_s: PositiveDurationS = setting(
+        "A reading older than this is none.", 10.0, key="meter_stale", source=f"{_OURS}: five ticks"
+    )
+    retry_s: PositiveDurationS = setting(
+        "A command without effect is given again after.",
+        10.0,
+        key="retry",
+        source=f"{_OURS}: longer than a scheduler takes to act",
+    )
+
+
+class Settings(Block):
+    """The settings of the service."""
+
+    environment: Literal["shadow", "live"] = setting(
+        "live acts; shadow writes what it would have done, and touches nothing."
+    )
+    state: Text = setting("Folder for journals and locks.")
+    tick_s: PositiveDurationS = setting(
+        "From one turn of the loop to the next.",
+        2.0,
+        key="tick",
+        source=f"{_OURS}: a cluster takes as long to act",
+    )
+    store: StoreSettings = setting("Where work, orders and people are kept.")
+    managers: dict[Name, TwinSettings | SlurmSettings] = setting("Clusters by name.")
+    meters: dict[Name, TwinMeterSettings | PrometheusSettings | OtherMeterSettings] = setting(
+        "Meters by name; a point without one is modelled.", {}
+    )
+    sites: dict[Name, SiteSettings] = setting("Connections, as the factory names its sites.")
+    channels: dict[Name, ChannelSettings] = setting("Channels of grid parties by name.", {})
+    response: Response = setting("How fast a lower limit is met.", Response())
+    api: dict[str, Any] = setting("The HTTP interface; see its own reference.", {})
+
+    def pools(self) -> dict[str, str]:
+        """The manager of each pool."""
+        return {pool: name for name, one in self.managers.items() for pool in one.pools}
+
+
+def load_settings(path: Path, factory: Factory | None = None) -> Settings:
+    """Read the settings of the service.
+
+    Args:
+        path: the file.
+        factory: what they are held against; None leaves that out.
+
+    Raises:
+        BadInput: with every problem found.
+    """
+    found = load_checked(path, str(path), Settings)
+    problems = list(check_settings(found, factory, str(path)))
+    if problems:
+        raise BadInput(problems)
+    return found
+
+
+def check_settings(settings: Settings, factory: Factory | None, where: str) -> Iterator[Problem]:
+    """Every contradiction between settings, and with the factory."""
+    yield from _check_secrets(settings, where)
+    yield from _check_response(settings, where)
+    for name, channel in settings.channels.items():
+        yield from _check_channel(name, channel, settings, where)
+    seen: set[str] = set()
+    for name, manager in settings.managers.items():
+        for pool in manager.pools:
+            if pool in seen:
+                yield Problem(where, f"managers.{name}.pools", pool, "has a manager already")
+            seen.add(pool)
+    if factory is not None:
+        yield from _check_factory(settings, factory, seen, where)
+
+
+def _check_factory(
+    settings: Settings, factory: Factory, pools: set[str], where: str
+) -> Iterator[Problem]:
+    known = [p.name for p in factory.fleet]
+    for pool in sorted(pools - set(known)):
+        why = f"is no pool of the factory; known: {', '.join(known)}"
+        yield Problem(where, "managers", pool, why)
+    for pool in known:
+        if pool not in pools:
+            yield Problem(where, "managers", pool, "this pool of the factory has no manager")
+    for name in settings.sites:
+        if name not in factory.sites:
+            why = f"is no site of the factory; known: {', '.join(factory.sites)}"
+            yield Problem(where, "sites", name, why)
+    for name, site in factory.sites.items():
+        told = settings.sites.get(name)
+        if told is None:
+            yield Problem(where, "sites", name, "this site of the factory has no settings")
+            continue
+        most = connection_mw(factory, name)
+        if told.safe_mw > min(most, site.connection.firm_mw):
+            why = f"must be at most the firm right, {site.connection.firm_mw:g} MW"
+            yield Problem(where, f"sites.{name}.safe", f"{told.safe_mw:g} MW", why)
+        if told.operator_mw is not None and told.operator_mw > most:
+            why = f"must be at most what the connection carries, {most:g} MW"
+            yield Problem(where, f"sites.{name}.operator", f"{told.operator_mw:g} MW", why)
+
+
+def connection_mw(factory: Factory, site: str) -> float:
+    """Real power that a site's connection can carry, MW."""
+    line = factory.sites[site].connection
+    most = min(line.capacity_mva, line.circuits * line.circuit_capacity_mva)
+    return float(most * line.power_factor)
+
+
+def _check_channel(
+    name: str, channel: ChannelSettings, settings: Settings, where: str
+) -> Iterator[Problem]:
+    for point in channel.points:
+        if point not in settings.sites:
+            why = f"is no site of these settings; known: {', '.join(settings.sites)}"
+            yield Problem(where, f"channels.{name}.points", point, why)
+    if channel.day_ahead_by is not None:
+        try:
+            right = 0.0 <= (channel.due_h() or 0.0) < 24.0
+        except ValueError:
+            right = False
+        if not right:
+            why = "must be a local hour, such as 08:30"
+            yield Problem(where, f"channels.{name}.day_ahead_by", channel.day_ahead_by, why)
+
+
+def _check_response(settings: Settings, where: str) -> Iterator[Problem]:
+    told = settings.response
+    if told.freeze_after_s >= told.deadline_s:
+        why = f"must be less than the deadline, {told.deadline_s:g} s"
+        yield Problem(where, "response.freeze_after", f"{told.freeze_after_s:g} s", why)
+    if settings.tick_s > told.deadline_s / 3.0:
+        why = "must be at most a third of response.deadline, to see whether a limit is met"
+        yield Problem(where, "tick", f"{settings.tick_s:g} s", why)
+
+
+def _check_secrets(settings: Settings, where: str) -> Iterator[Problem]:
+    if "@" in settings.store.url and ":" in settings.store.url.split("@")[0].split("//")[-1]:
+        why = "holds a password; write it as store.password: {file: ...} or {env: ...}"
+        yield Problem(where, "store.url", "", why)
+    for path, secret in _secrets(settings.model_dump(by_alias=True)):
+        told = [k for k in ("file", "env") if secret.get(k)]
+        if len(told) != 1:
+            yield Problem(where, path, "", "needs one of {file: ...} and {env: ...}")
+    for name, channel in settings.channels.items():
+        yield from _bare(channel.options, f"channels.{name}.options", where)
+    for name, meter in settings.meters.items():
+        if not isinstance(meter, TwinMeterSettings):
+            yield from _bare(meter.options, f"meters.{name}.options", where)
+    for name, manager in settings.managers.items():
+        if isinstance(manager, SlurmSettings):
+            yield from _bare(manager.options, f"managers.{name}.options", where)
+    yield from _bare(settings.api, "api", where)
+
+
+def _secrets(told: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Blocks that stand for a secret, by their place."""
+    if isinstance(told, Mapping):
+        if set(told) == {"file", "env"}:
+            yield path, told
+            return
+        for key, value in told.items():
+            yield from _secrets(value, f"{path}.{key}" if path else str(key))
+
+
+def _bare(told: Any, path: str, where: str) -> Iterator[Problem]:
+    """Secrets that stand in the file itself; their values are not repeated."""
+    if isinstance(told, Mapping):
+        for key, value in told.items():
+            here = f"{path}.{key}"
+            named = any(word in str(key).lower() for word in _SECRET_WORDS)
+            if named and isinstance(value, str):
+                why = "is a secret; write it as {file: ...} or {env: ...}"
+                yield Problem(where, here, "", why)
+            else:
+                yield from _bare(value, here, where)
+    elif isinstance(told, list | tuple):
+        for i, value in enumerate(told):
+            yield from _bare(value, f"{path}.{i}", where)
+
+
+def secret_of(told: Any) -> str:
+    """The secret that a block `{file: ...}` or `{env: ...}` among an adapter's options names.
+
+    Raises:
+        BadInput: it names none, or what it names is not there.
+    """
+    if not isinstance(told, Mapping):
+        raise refuse("settings", "", None, "a secret is written as {file: ...} or {env: ...}")
+    return Secret.model_validate(dict(told)).reveal()
