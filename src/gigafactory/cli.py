@@ -44,7 +44,9 @@ data_app = typer.Typer(help="Public traces that can be downloaded.", no_args_is_
 app.add_typer(data_app, name="data")
 
 Lang = Annotated[str, typer.Option("--lang", help="Language of the report: en or nl.")]
-RunArgument = Annotated[str, typer.Argument(help="A run folder, the folder of a live day, or latest.")]
+RunArgument = Annotated[
+    str, typer.Argument(help="A run folder, the folder of a live day, or latest.")
+]
 
 
 def _say(text: str = "") -> None:
@@ -375,7 +377,8 @@ def verify(path: RunArgument = "latest") -> None:
 
     told = verify_lines(path)
     if told is not None:
-        return _tell(told)
+        _say_or_fail(told)
+        return
     folder, problems, proved = prove(path)
     if problems:
         _fail(problems)
@@ -482,7 +485,8 @@ def replay(path: RunArgument = "latest") -> None:
 
     told = replay_lines(path)
     if told is not None:
-        return _tell(told)
+        _say_or_fail(told)
+        return
     folder, problems = rebuild(path)
     if problems:
         _fail(problems)
@@ -719,7 +723,7 @@ def version() -> None:
     _say(__version__)
 
 
-def _tell(told: tuple[list[Problem], list[str]]) -> None:
+def _say_or_fail(told: tuple[list[Problem], list[str]]) -> None:
     """Fail with the problems, or say the lines."""
     problems, lines = told
     if problems:

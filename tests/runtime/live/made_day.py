@@ -158,11 +158,11 @@ class MadeDay:
 
     def _free(self, pool: int) -> int:
         busy = [j for j in self.jobs if j.pool == pool and (j.state == "running" or j.frozen)]
-        return 8 * len(self.begin.pools[pool].nodes) - sum(-(-j.accelerators // 8) * 8 for j in busy)
+        return 8 * len(self.begin.pools[pool].nodes) - sum(
+            -(-j.accelerators // 8) * 8 for j in busy
+        )
 
-    def _roll(
-        self, start: int, end: int
-    ) -> tuple[list[tuple[int, ...]], np.ndarray, np.ndarray]:
+    def _roll(self, start: int, end: int) -> tuple[list[tuple[int, ...]], np.ndarray, np.ndarray]:
         """Moves at random instants of an interval, and accelerator-time used and frozen."""
         shape = (len(self.begin.pools), 5)
         used, frozen = np.zeros(shape, np.int64), np.zeros(shape, np.int64)

@@ -63,6 +63,7 @@ def test_every_prefix_closes(live_factory, seed, tick_s, gaps, error, cut):
         assert not any(row["modelled_uwh"] for row in had.values())
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6), tick_s=st.sampled_from((60, 500)))
 def test_receipts_of_periods_add_up_and_stay(live_factory, seed, tick_s):
@@ -157,9 +158,7 @@ def test_late_data_goes_to_those_who_ran(live_factory):
     assert change[:, :, taken].sum() == 77
     assert booked_uwh(gather)[0] == made.energy[0] + 800 * 10**6
     # in the period corrected nothing of that pool is modelled any more
-    assert gather.energy[3, 0, 1] == int(
-        gather.energy[3, 0, 0] + gather.group[3, 0, :, USED].sum()
-    )
+    assert gather.energy[3, 0, 1] == int(gather.energy[3, 0, 0] + gather.group[3, 0, :, USED].sum())
     was, now = receipts_of(before), receipts_of(after)
     assert {n for n in now if now[n]["energy_uwh"] != was[n]["energy_uwh"]}, "jobs ran in it"
 
@@ -206,7 +205,7 @@ def test_what_does_not_fit_is_told(live_factory):
         if isinstance(frame, f.Metered) and frame.from_ns == made.begin.edges_ns[0] + made.tick_ns:
             continue  # a hole
         if isinstance(frame, f.Metered):
-            frame = replace(frame, groups=frame.groups + 1)  # noqa: PLW2901
+            frame = replace(frame, groups=frame.groups + 1)
         gather.take(frame)
     told = "\n".join(map(str, gather.problems))
     assert "does not follow" in told

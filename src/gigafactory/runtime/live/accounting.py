@@ -185,7 +185,9 @@ def _micro(eur: float) -> int:
 
 def _wear(factory: Factory, site: str) -> int:
     """Wear of the battery of a site, micro-euro per MWh discharged; the dearest where several."""
-    return max((_micro(b.wear_eur_per_mwh) for b in factory.energy.batteries if b.site == site), default=0)
+    return max(
+        (_micro(b.wear_eur_per_mwh) for b in factory.energy.batteries if b.site == site), default=0
+    )
 
 
 def _prices(
@@ -244,14 +246,14 @@ def _events(
         job = gather.jobs[number]
         submit = int(table.submit_ns[i])
         k = min((submit - gather.first_ns) // gather.step_ns, n - 1)
-        told = (i, submit, int(table.tenant[i]), job.group, 0, int(table.accelerators[i]))
+        who = (i, submit, int(table.tenant[i]), job.group, 0, int(table.accelerators[i]))
         if n:
-            asks[k].append((*told, job.pool, job.ended, int(price[i])))
+            asks[k].append((*who, job.pool, job.ended, int(price[i])))
     return [(_columns(MOVES, moves[k]), _columns(ASK, asks[k])) for k in range(n)]
 
 
 def _columns(
-    shape: Mapping[str, type[np.generic]], rows: Sequence[tuple[int, ...]]
+    shape: Mapping[str, type[Any]], rows: Sequence[tuple[int, ...]]
 ) -> dict[str, npt.NDArray[Any]]:
     turned: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * len(shape)
     return {name: np.array(v, t) for (name, t), v in zip(shape.items(), turned, strict=True)}
@@ -288,9 +290,7 @@ def _facts(
     )
 
 
-def _meter(
-    gather: Gather, factory: Factory, catalogue: Mapping[str, Chip], n: int, s: int
-) -> Ints:
+def _meter(gather: Gather, factory: Factory, catalogue: Mapping[str, Chip], n: int, s: int) -> Ints:
     """Meters of a site, int64[periods, len(METERS)]: whole Wh, what a period leaves carried on."""
     begin = gather.begin
     assert begin is not None

@@ -151,11 +151,14 @@ def _told(day: DayBook, factory: Factory) -> Told:
     period_s = day.gather.step_ns // NS_PER_S
     calendar = MarketCalendar.of(date, 1, begin.timezone, period_s)
     share = _modelled(day)
+    plant = (
+        "cooling, losses and water by the plant's model at mean weather; energy is settled at the "
+        "day-ahead price"
+    )
     notes = (
         f"live accounts of {begin.day} ({begin.environment}), to {day.until_ns} ns UTC",
         f"{share:.1%} of the IT energy comes from the model: no meter vouched for it",
-        "cooling, losses and water by the plant's model at mean weather; energy is settled at the "
-        "day-ahead price",
+        plant,
     )
     signals = _signals(day, calendar, date.year)
     return Told(0, calendar, factory, load_catalogue(), signals, day.table, notes)

@@ -169,9 +169,7 @@ def read_corrections(folder: Path) -> tuple[Correction, ...]:
     path = folder / LATE
     if not path.is_file():
         return ()
-    return tuple(
-        Correction(**frame.fields) for frame in sound_frames(path) if frame.kind == _KIND
-    )
+    return tuple(Correction(**frame.fields) for frame in sound_frames(path) if frame.kind == _KIND)
 
 
 def correct(folder: Path, late: Sequence[Correction], now_ns: int) -> None:

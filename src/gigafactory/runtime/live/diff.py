@@ -267,7 +267,8 @@ def _more_uwh(day: _Day, would: Mapping[int, list[tuple[int, int]]]) -> Ints:
             for a, b in some:
                 i, j = np.searchsorted(edges, (a, b))
                 i = max(int(i) - 1, 0)
-                took = np.diff(np.clip(edges[i : int(j) + 1], a, b))
+                held = np.clip(edges[i : int(j) + 1], a, b)
+                took = held[1:] - held[:-1]
                 # nanoseconds of an interval times milliwatts stay below 2**63 when taken in us
                 out[i : i + len(took), job.pool] += sign * (took // 1000 * watt // _MW_US)
     return out
@@ -296,7 +297,8 @@ def _compare(day: _Day) -> dict[str, Any]:
     ratio = np.where(it > 0, taken / np.maximum(it, 1), 1.0)
     decided = taken + np.rint(more * np.maximum(ratio, 1.0)).astype(np.int64)
     price = np.where(sites[:, :, _SITE["priced"]] > 0, sites[:, :, _SITE["price_micro_eur"]], 0)
-    span = np.diff(np.array(day.edges, np.int64))[:, None]
+    edges = np.array(day.edges, np.int64)
+    span = (edges[1:] - edges[:-1])[:, None]
     limit = sites[:, :, _SITE["limit_w"]]
     held = limit >= 0
     mean_w = decided / span * 3_600_000
@@ -458,8 +460,10 @@ def lines_of(found: Mapping[str, Any], *, shown: int = 20) -> Iterable[str]:
         yield f"and {len(rows) - shown} more; --json has them all"
     yield ""
     same = "as" if found["same_order"] else "not"
-    yield f"The jobs began {same} in the order decided." if same == "not" else (
-        "The jobs began in the order decided."
+    yield (
+        f"The jobs began {same} in the order decided."
+        if same == "not"
+        else ("The jobs began in the order decided.")
     )
     yield from _judged(found, shadow)
 

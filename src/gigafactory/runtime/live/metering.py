@@ -180,6 +180,7 @@ class Gather:
         self.until_ns = 0
         self.ended = False
         self.segments = 0
+        self.budgets_w: tuple[int, ...] = ()
 
     # --- frames -------------------------------------------------------------------------------
 
@@ -210,7 +211,7 @@ class Gather:
         self.first_ns, self.step_ns = edges[0], edges[1] - edges[0]
         self.periods = len(edges) - 1
         self.until_ns = edges[0]
-        self.budgets_w: tuple[int, ...] = (-1,) * len(begin.pools)
+        self.budgets_w = (-1,) * len(begin.pools)
         self.classes = [_class_of(name) for name in begin.classes]
         pools, groups = len(begin.pools), len(CLASSES)
         self.meters = [
@@ -315,7 +316,7 @@ class Gather:
             k = self._period(span.begin)
             out += self._advance(p, k, meter, span, given, used, m.from_ns, measured)
             for row in rows.pop(span.end, ()):
-                self._book(p, meter, row)
+                self._book(meter, row)
         self._spread(p, m, pool, groups, edges, (it_uwh - out, metered))
         begin_used = m.groups[p][:, _CLASS["used_ns"]].sum()
         if int(begin_used) != sum(used):
@@ -371,7 +372,7 @@ class Gather:
         self._until(p, meter, due, at, (m.to_ns, m.from_ns), rows)
         if m.from_ns in rows:  # at the very start: the readings are those of now
             for row in rows.pop(m.from_ns):
-                self._book(p, meter, row)
+                self._book(meter, row)
         return spans, rows
 
     def _until(
@@ -431,8 +432,8 @@ class Gather:
         size = self.begin.pools[p].node_size
         return -(-width // size) * size if width >= size else width
 
-    def _book(self, p: int, meter: _Meter, row: Row) -> None:
-        """Keep a move with the readings of now, and count what of a segment no meter vouches for."""
+    def _book(self, meter: _Meter, row: Row) -> None:
+        """Keep a move with the readings of now, and what of its segment no meter vouches for."""
         job = self.jobs[row.job]
         energy, model = meter.reading[job.group], meter.model[job.group]
         self.rows.append(row._replace(energy_uwh=energy, model_uwh=model))

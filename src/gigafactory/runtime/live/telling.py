@@ -24,9 +24,9 @@ def verify_lines(path: str) -> tuple[list[Problem], list[str]] | None:
     if problems:
         return problems, []
     day = "The day is sealed" if proved["complete"] else "The day is not sealed"
+    until = _clock(proved["until_ns"])
     lines = [
-        f"{path}: {proved['frames']:,} entries of the journal are chained, to "
-        f"{_clock(proved['until_ns'])}. {day}.",
+        f"{path}: {proved['frames']:,} entries of the journal are chained, to {until}. {day}.",
         f"Energy, accelerator-hours and money balance in all {proved['periods']:,} periods;",
         f"receipts of {proved['segments']:,} segments and rounding sum to the totals, and the",
         "receipts of all periods to those of the day:",
