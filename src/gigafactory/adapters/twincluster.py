@@ -191,7 +191,8 @@ class Cluster:
         manner: how it behaves.
         now_ns: the instant it stands at, ns UTC.
         failures: (instant, node) at which nodes fail, rising.
-        budget_kw: nothing starts beyond it; None for no budget.
+        budget_kw: what the accelerators of running jobs may draw; nothing starts beyond it, and
+            None is no budget.
     """
 
     nodes: tuple[Node, ...]
@@ -295,7 +296,19 @@ class Cluster:
     def freeze(self, job: Job) -> None:
         """Stop it where it stands; it keeps its nodes."""
         self._fold(job)
-        job.phase, job.frozen = Phase.PAUSED, True
+        job.phase, job.frozen, job.stop_ns = Phase.PAUSED, True, _NEVER
+
+    def put_away(self, job: Job) -> None:
+        """Save a frozen job where it stands and give its nodes back."""
+        job.saved_done_ns, job.saved_ns = job.done_ns, self.now_ns
+        self._leave(job)
+        job.phase = Phase.PAUSED
+
+    def saves_in_s(self, job: Job) -> float:
+        """How long it takes from now until a job that is paused has saved itself, s."""
+        if job.stop_ns < _NEVER:
+            return (job.stop_ns - self.now_ns) / NS_PER_S
+        return self.manner.save_s
 
     def thaw(self, job: Job) -> None:
         """Let a frozen job go on."""
@@ -312,6 +325,11 @@ class Cluster:
             self._fold(job)
             self._back(job)
             self._stopped(job)
+
+    def take_back(self, job: Job) -> None:
+        """A pause that is on its way is not wanted after all."""
+        if job.stop_as == "pause":
+            job.stop_ns = _NEVER
 
     def save(self, job: Job) -> None:
         """Save now and go on."""
@@ -374,16 +392,14 @@ class Cluster:
         if not queued:
             return
         queued.sort(key=lambda j: (-j.priority, j.turn, j.name))
-        draw_w = sum(self.power_w(pool) for pool in self.draws)
+        draw_w = sum(self._working_w(j) for j in self.jobs.values() if j.runs)
         free = {
             n.name: self._free[n.name]
             for n in self.nodes
             if self.up(n.name) and not self._state[n.name].draining
         }
         for job in queued:
-            draw = self.draws.get(job.order.pool)
-            more = draw.active_w(job.order.job_class, 1.0) if draw is not None else 0.0
-            more *= job.order.accelerators
+            more = self._working_w(job)
             if self.budget_kw is not None and draw_w + more > self.budget_kw * 1000:
                 job.reason = "Licenses"
                 continue
@@ -395,6 +411,14 @@ class Cluster:
             draw_w += more
             for name in nodes:
                 free[name] = self._free[name]
+
+    def _working_w(self, job: Job) -> float:
+        """What the accelerators of a job draw at full speed, all in: what the budget counts."""
+        draw = self.draws.get(job.order.pool)
+        if draw is None:
+            return 0.0
+        each = draw.idle_w + draw.active_w(job.order.job_class, 1.0)
+        return each * job.order.accelerators
 
     def _room(self, job: Job, free: Mapping[str, int]) -> tuple[str, ...] | None:
         mine = [n for n in self.nodes if n.name in free and job.order.pool in ("", n.pool)]

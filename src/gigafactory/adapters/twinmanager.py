@@ -350,11 +350,15 @@ def _queue(cluster: Cluster, job: Job, action: Action) -> str:
 def _stop_or_go(cluster: Cluster, job: Job, command: Command) -> str:
     match command.action:
         case Action.PAUSE:
+            brief = 0.0 < command.expected_s < cluster.manner.freeze_s
             if job.phase == Phase.PAUSED:
+                if job.frozen and not brief and not command.within_s:
+                    cluster.put_away(job)
                 return ""
             if not job.runs:
                 return f"it is {job.phase}, not running"
-            if 0.0 < command.expected_s < cluster.manner.freeze_s:
+            hurry = 0.0 < command.within_s < cluster.saves_in_s(job)
+            if hurry or brief:
                 cluster.freeze(job)
             else:
                 cluster.stop(job, "pause", save=True)
@@ -365,6 +369,8 @@ def _stop_or_go(cluster: Cluster, job: Job, command: Command) -> str:
                 cluster.release(job)
             elif job.phase == Phase.HELD:
                 return "it is held, not paused"
+            else:
+                cluster.take_back(job)
         case Action.REQUEUE:
             if job.runs or job.frozen:
                 cluster.stop(job, "requeue", save=False)

@@ -4,7 +4,8 @@
 
     environment   clock       waiting
     simulate      SimClock    jumps to the instant
-    shadow, live  WallClock   sleeps until the instant
+    (feeds)       WallClock   sleeps until the instant
+    shadow, live  SteadyClock sleeps until the instant, and tells when the system's time jumps
 
 The loop asks its clock and nothing else, so the code is the same in every environment. This module
 is the only one that may read the ambient clock; each such line says ``clock-ok``.
@@ -68,6 +69,42 @@ class WallClock:
 
     def wait_until(self, instant_ns: int) -> int:
         """Sleep until the system's time is an instant, ns UTC."""
+        while (now := self.now_ns()) < instant_ns:
+            time.sleep(min(instant_ns - now, _NAP_NS) / NS_PER_S)  # clock-ok
+        return now
+
+
+class SteadyClock:
+    """The time of a service: it goes on by the monotonic clock, whatever is done to the wall's.
+
+    A wall clock that is set back would stop a loop that waits for instants, and one that is set
+    forward would end every order at once. Here neither happens: `drift_ns` says how far the two are
+    apart, and `adopt` takes the wall's time over where that leads forward.
+
+    Args:
+        not_before_ns: no instant earlier than this is given (the last one a journal knows), ns UTC.
+    """
+
+    def __init__(self, not_before_ns: int = 0) -> None:
+        self._wall_ns = max(time.time_ns(), not_before_ns)  # clock-ok
+        self._steady_ns = time.monotonic_ns()  # clock-ok
+
+    def now_ns(self) -> int:
+        """The present instant, ns UTC."""
+        return self._wall_ns + time.monotonic_ns() - self._steady_ns  # clock-ok
+
+    def drift_ns(self) -> int:
+        """The system's time less this clock's, ns; 0 within what slewing brings."""
+        return time.time_ns() - self.now_ns()  # clock-ok
+
+    def adopt(self) -> int:
+        """Take over the system's time where it is ahead; by how much this clock jumped, ns."""
+        jump = max(self.drift_ns(), 0)
+        self._wall_ns += jump
+        return jump
+
+    def wait_until(self, instant_ns: int) -> int:
+        """Sleep until an instant of this clock, ns UTC."""
         while (now := self.now_ns()) < instant_ns:
             time.sleep(min(instant_ns - now, _NAP_NS) / NS_PER_S)  # clock-ok
         return now

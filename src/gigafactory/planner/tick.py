@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.jobs.ports import JobView, NodeView, Phase, WorkloadSnapshot
+from gigafactory.jobs.ports import Action, JobView, NodeView, Phase, WorkloadSnapshot
 from gigafactory.kernel import (
     FULL_SPEED,
     NEVER,
@@ -43,14 +43,20 @@ MW_PER_KW: Final = 1_000_000
 _NOTHING: Final[Mapping[str, int]] = {}
 _RUNNING, _PAUSED = int(JobState.RUNNING), int(JobState.PAUSED)
 _WAITING = (int(JobState.QUEUED), int(JobState.CLAIMING))
-_BEGINS = (int(Kind.START), int(Kind.BACKFILL), int(Kind.RESUME))
 _PREEMPT = int(Kind.PREEMPT)
 _NAMED = (int(Why.CAP), int(Why.QUOTA))
+#: What is to be done about a job, by what it was and what it is now.
+_NET: Final = {
+    (Was.WAITING, _RUNNING): Action.RELEASE,
+    (Was.SAVED, _RUNNING): Action.RESUME,
+    (Was.PAUSED, _RUNNING): Action.RESUME,
+    (Was.RUNNING, _PAUSED): Action.PAUSE,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class TickDecision:
-    """What a tick decides for one pool; carry out holds, requeues and pauses first.
+    """What a tick decides for one pool.
 
     Attributes:
         starts: jobs to release, in the order in which the kernel started them. One that stands in
@@ -62,6 +68,7 @@ class TickDecision:
             quota or a cap followed by ``:`` and the name of the quota.
         draw_kw: modelled IT draw of the pool after the decision, kW.
         holds: released jobs that have not started and must be taken back, in order.
+        steps: all of these as they follow each other: what is to be done, and the job.
     """
 
     starts: tuple[str, ...] = ()
@@ -71,11 +78,7 @@ class TickDecision:
     waits: Mapping[str, str] = field(default_factory=dict)
     draw_kw: float = 0.0
     holds: tuple[str, ...] = ()
-
-    @property
-    def changes(self) -> bool:
-        """Whether anything is to be done."""
-        return bool(self.starts or self.pauses or self.resumes or self.requeues or self.holds)
+    steps: tuple[tuple[Action, str], ...] = ()
 
 
 class _Or(dict[str, int]):
@@ -295,42 +298,32 @@ class Gate:
         What began and was undone at the same instant is left out.
         """
         state = pool.state.job["state"]
-        last: dict[int, None] = {}
+        jobs = [j for some in records for j in some.job.tolist()]
+        kinds = [kind for some in records for kind in some.kind.tolist()]
+        last = {j: i for i, j in enumerate(jobs)}
         preempted = set[int]()
-        requeues = list[int]()
-        for some in records:
-            for j, kind in zip(some.job.tolist(), some.kind.tolist(), strict=True):
-                last.pop(j, None)
-                last[j] = None
-                if kind == _PREEMPT and layout.was[j] in (Was.RUNNING, Was.PAUSED):
-                    preempted.add(j)
-                    requeues.append(j)
-        starts, pauses, resumes, holds = list[int](), list[int](), list[int](), list[int]()
-        for j in last:
-            was, now = layout.was[j], int(state[j])
-            if was is Was.WAITING or j in preempted:
-                if now == _RUNNING:
-                    starts.append(j)
-            elif was is Was.SAVED or was is Was.PAUSED:
-                if now == _RUNNING:
-                    resumes.append(j)
-            elif was is Was.RUNNING and now == _PAUSED:
-                pauses.append(j)
-            elif was is Was.RELEASED and now != _RUNNING:
-                holds.append(j)
-        seen = set(holds)
-        for j, was in enumerate(layout.was):
-            if was is Was.RELEASED and int(state[j]) != _RUNNING and j not in seen:
-                holds.append(j)
-        resumes = [j for j in resumes if not _some_paused(layout, state, layout.owner[j])]
-        return TickDecision(
-            starts=_names(layout, starts),
-            pauses=_names(layout, pauses),
-            resumes=_names(layout, resumes),
-            requeues=_names(layout, requeues),
-            waits=self._waits(pool, layout),
-            draw_kw=(int(pool.state.v["draw"][0]) + resting_mw) / MW_PER_KW,
-            holds=_names(layout, holds),
+        steps = list[tuple[Action, int]]()
+        for i, (j, kind) in enumerate(zip(jobs, kinds, strict=True)):
+            if kind == _PREEMPT and layout.was[j] in (Was.RUNNING, Was.PAUSED):
+                preempted.add(j)
+                steps.append((Action.REQUEUE, j))
+            elif last[j] == i:
+                was = Was.WAITING if j in preempted else layout.was[j]
+                action = _NET.get((was, int(state[j])))
+                if action is not None and not (
+                    action is Action.RESUME and _some_paused(layout, state, layout.owner[j])
+                ):
+                    steps.append((action, j))
+        holds = [
+            (Action.HOLD, j)
+            for j, was in enumerate(layout.was)
+            if was is Was.RELEASED and int(state[j]) != _RUNNING
+        ]
+        return _decision(
+            layout,
+            [*holds, *steps],
+            self._waits(pool, layout),
+            (int(pool.state.v["draw"][0]) + resting_mw) / MW_PER_KW,
         )
 
     def _waits(self, pool: Pool, layout: Layout) -> dict[str, str]:
@@ -372,10 +365,26 @@ def _some_paused(layout: Layout, state: npt.NDArray[np.int8], owner: int) -> boo
     return any(int(state[j]) == _PAUSED for j in pieces)
 
 
-def _names(layout: Layout, jobs: Sequence[int]) -> tuple[str, ...]:
-    """Names of jobs, pieces as the job they are of, each once."""
-    owners = dict.fromkeys(layout.owner[j] for j in jobs)
-    return tuple(layout.views[owner].job for owner in owners if owner >= 0)
+def _decision(
+    layout: Layout, steps: Sequence[tuple[Action, int]], waits: Mapping[str, str], draw_kw: float
+) -> TickDecision:
+    """A decision from its steps; pieces stand for the job they are of, each step is taken once."""
+    named = dict.fromkeys((action, layout.owner[j]) for action, j in steps if layout.owner[j] >= 0)
+    told = tuple((action, layout.views[owner].job) for action, owner in named)
+
+    def all_(action: Action) -> tuple[str, ...]:
+        return tuple(job for one, job in told if one is action)
+
+    return TickDecision(
+        starts=all_(Action.RELEASE),
+        pauses=all_(Action.PAUSE),
+        resumes=all_(Action.RESUME),
+        requeues=all_(Action.REQUEUE),
+        waits=waits,
+        draw_kw=draw_kw,
+        holds=all_(Action.HOLD),
+        steps=told,
+    )
 
 
 def _by_group(values: Sequence[int], other: int) -> Ints:
@@ -393,7 +402,8 @@ def _settle(pool: Pool, budget_mw: int | None) -> list[Records]:
     found = []
     for _ in range(ROUNDS):
         pool.set_budget(budget_mw)
-        records = pool.advance(pool.t_ns + 1)
+        leaving = int(pool.state.v["stops"][0]) > 0
+        records = pool.advance(pool.t_ns + 1) if leaving else pool.drain()
         if len(records) == 0:
             break
         found.append(records)

@@ -155,9 +155,8 @@ class Layer:
         released = [v for v in active if v.phase is Phase.QUEUED]
         taken = self._whose_nodes_are_free(paused, running, foreign)
         saved = [v for v in paused if v.job not in taken]
-        views = in_order(saved) + in_order(
-            [*waiting, *running, *released, *paused_in(paused, taken)]
-        )
+        others = [*waiting, *running, *released, *(v for v in paused if v.job in taken)]
+        views = in_order(saved) + in_order(others)
         layout = self.layout
         layout.views, layout.was = views, [Was.WAITING] * len(views)
         self._columns(views)

@@ -1,7 +1,7 @@
 """What the store keeps, as frozen records, and the words their states are told in.
 
-All instants are ns UTC and given by the caller: the store has no clock. Bodies are plain JSON values
-that are read back whole; nothing is looked up inside them.
+All instants are ns UTC and given by the caller: the store has no clock. Bodies are plain JSON
+values that are read back whole; nothing is looked up inside them.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class OfferState(StrEnum):
 
 
 class Role(StrEnum):
-    """What a token may do; the party is the tenant, grid operator or energy partner it speaks for."""
+    """What a token may do; its party is the tenant, grid operator or energy partner it is for."""
 
     TENANT = "tenant"
     OPERATOR = "operator"

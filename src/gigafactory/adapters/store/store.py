@@ -1,165 +1,99 @@
-"""Signatures first; the bodies follow."""
+"""The store: one door to everything the service keeps."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final
 
-from gigafactory.adapters.store.records import (
-    Alarm,
-    Anchor,
-    Asked,
-    AuditRow,
-    Body,
-    KeptOrder,
-    Message,
-    Offer,
-    OfferState,
-    Request,
-    RequestState,
-    Role,
-    Swept,
-    Token,
-    Verdict,
-    Work,
-    WorkChange,
-    WorkReceipt,
-    WorkState,
-)
-from gigafactory.engine.errors import Problem
-from gigafactory.grid.ports import GridOrder
+import sqlalchemy as sa
+
+from gigafactory.adapters.store import dumping, migrating, sweeping
+from gigafactory.adapters.store.chaining import Trail
+from gigafactory.adapters.store.database import Database, parse
+from gigafactory.adapters.store.gridside import GridSide
+from gigafactory.adapters.store.leading import Leading
+from gigafactory.adapters.store.people import People
+from gigafactory.adapters.store.records import Swept
+from gigafactory.adapters.store.working import Working
+
+#: How long a connection, a statement and a lock may each take, s.
+LIMIT_S: Final = 3.0
 
 
-class Lease(Protocol):
-    name: str
-    epoch: int
-    holder: str
+class Store(Working, GridSide, Leading, People, Trail):
+    """What the processes of the service share. Made by `open`; one per process; thread-safe.
 
-    def held(self) -> bool: ...
-    def release(self) -> None: ...
+    Any method may raise `StoreTrouble` where the database is away, and is bounded in time then; it
+    works again by itself once the database is back. Every change can be asked for again with the
+    same key. A line of the audit trail is in the same transaction as what it tells of.
+    """
 
-
-class Store:
-    """The service's store. Thread-safe; one per process. Any method may raise StoreTrouble."""
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._believed = {}
+        self._leases = []
 
     @classmethod
-    def open(cls, url: str, *, limit_s: float = 3.0) -> Store: ...
-    def close(self) -> None: ...
-    def ping(self) -> None: ...  # raises StoreTrouble; for readiness
+    def open(cls, url: str, *, limit_s: float = LIMIT_S) -> Store:
+        """Open a store, made or brought to the newest revision where it is not.
 
-    # work; submit, ask_cancel, put_request, add_token and revoke_token write their own audit row
-    # in the same transaction
-    def submit(self, asked: Asked) -> tuple[Work, bool]: ...
-    def work(self, id: str, tenant: str | None = None) -> Work | None: ...
-    def list_work(
-        self,
-        tenant: str | None = None,
-        states: Collection[WorkState] | None = None,
-        after: str | None = None,
-        limit: int = 100,
-        *,
-        newest_first: bool = False,
-    ) -> list[Work]: ...
-    def ask_cancel(
-        self, id: str, tenant: str | None, key: str, by: str, at_ns: int, *, role: str = Role.TENANT
-    ) -> Work | None: ...
-    def unplaced(self, limit: int = 1000) -> list[Work]: ...
-    def cancels(self, limit: int = 1000) -> list[Work]: ...
-    def note_work(self, changes: Sequence[WorkChange], lease: Lease) -> None: ...
-    def count_work(self, tenant: str | None = None) -> dict[WorkState, int]: ...
+        Args:
+            url: `sqlite:///FILE` or `postgresql://USER@HOST/DATABASE`.
+            limit_s: how long a connection, a statement and a lock may each take, s.
 
-    # grid
-    def put_order(self, order: GridOrder, body: bytes = b"") -> bool: ...
-    def orders_after(self, seq: int, limit: int = 1000) -> list[tuple[int, GridOrder]]: ...
-    def judge_order(
-        self, source: str, key: str, verdict: Verdict, why: str, at_ns: int, lease: Lease
-    ) -> None: ...
-    def orders(
-        self,
-        now_ns: int | None = None,
-        *,
-        source: str | None = None,
-        after: int = 0,
-        limit: int = 1000,
-    ) -> list[KeptOrder]: ...  # now_ns: only those in force or to come
-    def put_message(self, message: Message) -> tuple[Message, bool]: ...
-    def message(self, channel: str, direction: str, message_id: str) -> Message | None: ...
-    def messages(
-        self,
-        channel: str,
-        *,
-        direction: str | None = None,
-        conversation: str | None = None,
-        states: Collection[str] | None = None,
-        after: int = 0,
-        limit: int = 1000,
-    ) -> list[Message]: ...
-    def note_message(
-        self, channel: str, direction: str, message_id: str, state: str, detail: Body | None = None
-    ) -> None: ...
-    def put_request(self, request: Request) -> tuple[Request, bool]: ...
-    def requests(
-        self,
-        states: Collection[RequestState] | None = None,
-        after: str | None = None,
-        limit: int = 1000,
-    ) -> list[Request]: ...
-    def settle_request(
-        self, id: str, state: RequestState, outcome: str, at_ns: int, lease: Lease
-    ) -> None: ...
-    def put_offer(self, offer: Offer) -> tuple[Offer, bool]: ...
-    def offers(
-        self,
-        *,
-        channel: str | None = None,
-        party: str | None = None,
-        states: Collection[OfferState] | None = None,
-        after: tuple[int, str, str] | None = None,
-        limit: int = 1000,
-    ) -> list[Offer]: ...
-    def settle_offer(
-        self,
-        channel: str,
-        key: str,
-        state: OfferState,
-        at_ns: int,
-        why: str = "",
-        body: Body | None = None,
-        *,
-        was: Collection[OfferState] | None = None,
-    ) -> Offer | None: ...
+        Raises:
+            BadInput: the address is none, or the store is newer than this software.
+            StoreTrouble: the database is away.
+        """
+        db = Database(parse(url), limit_s)
+        try:
+            migrating.migrate(db)
+        except BaseException:
+            db.close()
+            raise
+        return cls(db)
 
-    # controller
-    def lead(self, name: str, at_ns: int, who: str = "") -> Lease | None: ...
-    def publish(self, kind: str, body: Body, at_ns: int, lease: Lease | None = None) -> None: ...
-    def published(self, kind: str) -> tuple[int, Body] | None: ...
-    def raise_alarm(self, kind: str, key: str, text: str, at_ns: int) -> bool: ...
-    def clear_alarm(self, kind: str, key: str, at_ns: int) -> bool: ...
-    def alarms(
-        self, open_only: bool = True, after: str | None = None, limit: int = 1000
-    ) -> list[Alarm]: ...
-    def put_receipts(self, rows: Sequence[WorkReceipt], lease: Lease | None = None) -> int: ...
-    def receipts(
-        self, tenant: str | None = None, work: str | None = None, after: int = 0, limit: int = 100
-    ) -> list[WorkReceipt]: ...
+    def close(self) -> None:
+        """Let go of every connection and of every lease taken here."""
+        for lease in self._leases:
+            lease.release()
+        self._db.close()
 
-    # people
-    def add_token(
-        self, label: str, role: Role, party: str, expires_ns: int | None, at_ns: int, by: str = ""
-    ) -> tuple[Token, str]: ...
-    def token_by_secret(self, secret: str, now_ns: int) -> Token | None: ...
-    def revoke_token(self, id: str, at_ns: int, by: str = "") -> bool: ...
-    def tokens(self) -> list[Token]: ...
-    def audit(
-        self, who: str, role: str, action: str, target: str, outcome: str, detail: Body, at_ns: int
-    ) -> int: ...
-    def audit_after(self, seq: int, limit: int = 1000) -> list[AuditRow]: ...
-    def verify_audit(self) -> list[Problem]: ...
-    def anchor(self, day: str) -> Anchor: ...
-    def anchors(self) -> list[Anchor]: ...
+    def ping(self) -> None:
+        """Ask the database for a sign of life.
 
-    # keeping
-    def backup(self, path: Path) -> None: ...
-    def restore(self, path: Path, *, replace: bool = False) -> None: ...
-    def sweep(self, before_ns: int) -> Swept: ...
+        Raises:
+            StoreTrouble: there is none.
+        """
+        self._db.read(lambda conn: conn.execute(sa.select(sa.literal(1))).one())
+
+    def backup(self, path: Path) -> None:
+        """Write everything as of one instant to one checked file, while others go on.
+
+        Raises:
+            BadInput: the file cannot be written.
+        """
+        dumping.backup(self._db, path)
+
+    def restore(self, path: Path, *, replace: bool = False) -> None:
+        """Take everything from a backup, of either engine.
+
+        Args:
+            path: the backup.
+            replace: whether what is in the store may go; without it a store must be empty.
+
+        Raises:
+            BadInput: the file is damaged or too new, the store is not empty, or somebody leads;
+                every problem at once, and nothing was changed.
+        """
+        dumping.restore(self._db, path, replace=replace)
+        self._believed.clear()
+
+    def sweep(self, before_ns: int) -> Swept:
+        """Take away what is over and was last touched before an instant.
+
+        Kept for good: the audit trail and its anchors, receipts, orders, offers, tokens. Gone: work
+        that has ended, raw messages, statuses, alarms that have passed, requests that are settled.
+        The idempotency keys of what is gone are free again.
+        """
+        return sweeping.sweep(self._db, before_ns)

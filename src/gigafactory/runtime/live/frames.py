@@ -40,7 +40,7 @@ VERSION: Final = 1
 #: the interval it was seen in; `width` accelerators; `speed` in steps of 1/128 of full speed;
 #: `lost_ns` accelerator-nanoseconds rolled back; `restart` how often it had been started before;
 #: `frozen` 1 where a paused job keeps its nodes. `10` is a change of speed of a running job.
-MOVES: Final = {
+MOVES: Final[Mapping[str, type[np.generic]]] = {
     "kind": np.uint8,
     "job": np.int32,
     "t_ns": np.int64,
@@ -66,7 +66,7 @@ CANCEL: Final = 11
 GONE: Final = 12
 
 #: Columns of `work`: numbers of tenant (-1: foreign), class (-1: foreign) and pool, what is asked.
-WORK: Final = {
+WORK: Final[Mapping[str, type[np.generic]]] = {
     "job": np.int32,
     "tenant": np.int16,
     "job_class": np.int8,

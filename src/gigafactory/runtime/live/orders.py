@@ -44,6 +44,8 @@ REPEATED: Final = "repeated"
 OPERATOR: Final = "operator"
 #: Keys of past orders are kept so long, so that a replay is known for what it is.
 _KEPT_NS: Final = 8 * 86_400 * NS_PER_S
+#: So many refused orders are remembered at most.
+_REFUSED_MAX: Final = 10_000
 _EVERY: Final = frozenset(OrderKind)
 
 
@@ -173,6 +175,7 @@ class Desk:
         self._heard = {name: _Heard() for name in self.sources}
         self._orders: dict[tuple[str, str], GridOrder] = {}
         self._allowed: dict[str, tuple[int, float]] = {}
+        self._refused: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
 
     # --- judging ---------------------------------------------------------------------------
 
@@ -182,9 +185,14 @@ class Desk:
         before = known.keys.get(order.key) if known is not None else None
         if before is not None and _content(before) == _content(order):
             return Judged(REPEATED, why="heard before; nothing changes")
+        name = order.source, order.key
+        told = self._refused.get(name)
+        if told is not None and told[1] == _content(order):
+            return Judged(REPEATED, "refused", "refused before; nothing changes")
         broken = self._broken(order, now_ns)
         if broken is not None:
             rule, why = broken
+            self._refused[name] = (now_ns, _content(order))
             return Judged(REFUSED, rule, why)
         self.adopt(order)
         return Judged(ACCEPTED)
@@ -214,6 +222,9 @@ class Desk:
     def forget(self, now_ns: int) -> None:
         """Let go of what can no longer matter."""
         self._orders = {k: o for k, o in self._orders.items() if o.end_ns > now_ns}
+        self._refused = {k: r for k, r in self._refused.items() if r[0] > now_ns - _KEPT_NS}
+        while len(self._refused) > _REFUSED_MAX:  # a flood of forgeries must not fill the memory
+            del self._refused[next(iter(self._refused))]
         for heard in self._heard.values():
             old = [
                 k for k, o in heard.keys.items() if max(o.end_ns, o.received_ns) < now_ns - _KEPT_NS
@@ -275,6 +286,21 @@ class Desk:
         found += [h.setpoint for h in self._heard.values() if h.setpoint is not None]
         return tuple(sorted(found, key=lambda o: (o.source, o.key)))
 
+    def asked_mw(self, point: str, now_ns: int) -> float:
+        """Largest setpoint upward (importing less) that holds at a connection now, MW."""
+        return max((o.power_mw for o in self._setpoints(point, now_ns)), default=0.0)
+
+    def _setpoints(self, point: str, now_ns: int) -> list[GridOrder]:
+        found = []
+        for source, heard in self._heard.items():
+            one = heard.setpoint
+            if one is None or one.point != point:
+                continue
+            end = min(one.end_ns, one.issued_ns + int(self.sources[source].hold_s * NS_PER_S))
+            if one.start_ns <= now_ns < end:
+                found.append(one)
+        return found
+
     def wanted(self, point: str, now_ns: int, baseline_mw: float = math.inf) -> Force:
         """What a connection may take at an instant, before any ramp.
 
@@ -303,16 +329,12 @@ class Desk:
                     f"{order.source}:{order.key}",
                     since_ns=begin,
                 )
-        for source, heard in self._heard.items():
-            one = heard.setpoint
-            if one is None or one.point != point or not math.isfinite(baseline_mw):
-                continue
-            end = min(one.end_ns, one.issued_ns + int(self.sources[source].hold_s * NS_PER_S))
-            if one.start_ns <= now_ns < end and one.power_mw > 0.0:
-                limit = max(baseline_mw - one.power_mw, 0.0)
-                if limit < best.limit_mw:
-                    told = f"setpoint of {source}: {one.power_mw:g} MW less than {baseline_mw:g}"
-                    best = Force(limit, told, f"{source}:{one.key}", since_ns=one.start_ns)
+        for one in self._setpoints(point, now_ns) if math.isfinite(baseline_mw) else ():
+            limit = max(baseline_mw - one.power_mw, 0.0)
+            if one.power_mw > 0.0 and limit < best.limit_mw:
+                told = f"setpoint of {one.source}: {one.power_mw:g} MW less than {baseline_mw:g}"
+                key = f"{one.source}:{one.key}"
+                best = Force(limit, told, key, since_ns=one.start_ns)
         if edges:
             at = min(edges)
             return replace(best, next_ns=at, next_mw=self._at(point, at).limit_mw)

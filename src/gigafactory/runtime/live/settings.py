@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from gigafactory.adapters.slurm.settings import SlurmSettings
 from gigafactory.engine.errors import BadInput, Problem, refuse
 from gigafactory.factory.blocks import Block, Flag, Name, Text, setting
 from gigafactory.factory.models import Factory
@@ -100,18 +101,15 @@ class TwinSettings(Block):
     lost: Share = setting("Share of commands that get lost.", 0.0, source=_OURS)
 
 
-class SlurmSettings(Block):
+class SlurmCluster(SlurmSettings):
     """A Slurm cluster."""
 
     kind: Literal["slurm"] = setting("Slurm, by its commands.")
-    pools: dict[Name, Text] = setting("Partition of each pool of the factory.")
-    timeout_s: PositiveDurationS = setting(
-        "No call takes longer.",
-        10.0,
-        key="timeout",
-        source=f"{_OURS}: Slurm's own MessageTimeout is as long",
-    )
-    options: dict[str, Any] = setting("What else its adapter takes.", {})
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """Pools of the factory it runs."""
+        return tuple(self.partitions)
 
 
 class TwinMeterSettings(Block):
@@ -283,7 +281,7 @@ class Settings(Block):
         source=f"{_OURS}: a cluster takes as long to act",
     )
     store: StoreSettings = setting("Where work, orders and people are kept.")
-    managers: dict[Name, TwinSettings | SlurmSettings] = setting("Clusters by name.")
+    managers: dict[Name, TwinSettings | SlurmCluster] = setting("Clusters by name.")
     meters: dict[Name, TwinMeterSettings | PrometheusSettings | OtherMeterSettings] = setting(
         "Meters by name; a point without one is modelled.", {}
     )
@@ -405,9 +403,6 @@ def _check_secrets(settings: Settings, where: str) -> Iterator[Problem]:
     for name, meter in settings.meters.items():
         if not isinstance(meter, TwinMeterSettings):
             yield from _bare(meter.options, f"meters.{name}.options", where)
-    for name, manager in settings.managers.items():
-        if isinstance(manager, SlurmSettings):
-            yield from _bare(manager.options, f"managers.{name}.options", where)
     yield from _bare(settings.api, "api", where)
 
 

@@ -121,7 +121,6 @@ class Watch:
     closed: dict[str, EndedView] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
     _open: dict[int, _Open] = field(default_factory=dict)
-    _native: dict[str, str] = field(default_factory=dict)
 
     # --- looking ---------------------------------------------------------------------------
 
@@ -177,8 +176,9 @@ class Watch:
             if now.opened_ns:
                 self.jobs[name] = now = replace(now, opened_ns=at_ns)
                 moves.append(self._move(now, now.view, frames.START, at_ns))
-            elif now.view.frozen:
-                moves.append(self._move(now, now.view, frames.PAUSE, at_ns, frozen=1))
+            elif now.view.phase is Phase.PAUSED:
+                frozen = int(now.view.frozen)
+                moves.append(self._move(now, now.view, frames.PAUSE, at_ns, frozen=frozen))
         return tuple(told), tuple(moves)
 
     def _number(self) -> int:
@@ -305,7 +305,7 @@ class Watch:
                 self._hold(until - at, groups, foreign, energy, power_mw, idle_mw)
                 at = until
             if move is not None:
-                self._apply(move, group_of)
+                self.apply(move, group_of)
         groups[:, :, frames.GROUP_COLUMNS.index("active_uwh")] = energy // MW_NS_PER_UWH
         return groups, foreign
 
@@ -336,7 +336,8 @@ class Watch:
                 more = int(power_mw[one.pool][group, one.speed]) - idle_mw[one.pool]
                 energy[one.pool, group] += held * more
 
-    def _apply(self, move: Move, group_of: Mapping[int, int]) -> None:
+    def apply(self, move: Move, group_of: Mapping[int, int]) -> None:
+        """Let a row take effect on what is integrated."""
         if move.kind in (frames.START, frames.RESUME, frames.SPEED):
             group = group_of.get(move.job, NOBODY)
             self._open[move.job] = _Open(move.pool, group, move.width, move.speed, True, False)
@@ -352,9 +353,21 @@ class Watch:
         """Jobs that have not ended."""
         return len(self.jobs)
 
-    def restore(self, seen: Mapping[str, Seen], count: int, opened: Mapping[int, _Open]) -> None:
-        """Go on from what a journal says."""
-        self.jobs, self.count, self._open = dict(seen), count, dict(opened)
+    def restore(
+        self, seen: Mapping[str, Seen], count: int, moves: Iterable[Move], groups: Mapping[int, int]
+    ) -> None:
+        """Go on from what a journal says.
+
+        Args:
+            seen: jobs by name.
+            count: numbers given.
+            moves: the last move of each job that holds something.
+            groups: class number by job number.
+        """
+        self.jobs, self.count = dict(seen), count
+        self._open.clear()
+        for move in moves:
+            self.apply(move, groups)
 
 
 def _name(view: JobView) -> str:
@@ -386,6 +399,6 @@ def group_of(view: JobView, classes: Mapping[str, int]) -> int:
     if not view.ours:
         return NOBODY
     label = view.job_class
-    if label == "inference":  # work handed over as a job is inference that can wait
-        label = "inference_batch"
+    if label == "inference":  # one word for both service levels, as the gate takes it
+        label = "inference_realtime"
     return classes.get(label, NOBODY)

@@ -1,0 +1,43 @@
+"""Named fallbacks: entered once, written once, alarmed, and left when they are over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gigafactory.runtime.live import frames
+from gigafactory.runtime.live.daybook import DayBook
+from gigafactory.runtime.live.intake import Intake
+
+
+@dataclass(slots=True)
+class Troubles:
+    """Which fallbacks are in force.
+
+    Attributes:
+        book: where entering and leaving is written.
+        intake: where alarms go.
+    """
+
+    book: DayBook
+    intake: Intake
+    _open: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def enter(self, fallback: str, about: str, why: str, now_ns: int) -> None:
+        """Something is wrong; said once, however often it is seen."""
+        if (fallback, about) in self._open:
+            return
+        self._open[fallback, about] = why
+        self.book.write(now_ns, frames.TroubleTold(fallback, True, about, why))
+        self.intake.alarm(fallback, about, why)
+
+    def leave(self, fallback: str, about: str, now_ns: int) -> None:
+        """It is over."""
+        if (fallback, about) not in self._open:
+            return
+        del self._open[fallback, about]
+        self.book.write(now_ns, frames.TroubleTold(fallback, False, about, ""))
+        self.intake.clear(fallback, about)
+
+    def open(self) -> tuple[tuple[str, str], ...]:
+        """The fallbacks in force, sorted."""
+        return tuple(sorted(self._open))

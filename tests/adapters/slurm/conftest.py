@@ -1,0 +1,79 @@
+"""A real Slurm cluster of eight nodes for the tests of its adapter."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gigafactory.adapters.slurm import SlurmManager, SlurmSettings
+from gigafactory.jobs.ports import WorkloadManager
+from gigafactory.testing.jobscript import job_script
+from gigafactory.testing.slurm import LocalCluster, available
+from tests.conftest import IN_CI
+
+POOL = "h100"
+
+
+def slurm_settings(cluster: LocalCluster, **changes: object) -> SlurmSettings:
+    given: dict[str, object] = {
+        "conf": str(cluster.conf),
+        "user": "root",
+        "partitions": {POOL: cluster.partition},
+        "kw_per_accelerator": {POOL: cluster.kw_per_accelerator},
+        "checkpoint_folder": str(cluster.checkpoints),
+        "grace_s": {"research": 6.0, "fine_tuning": 6.0, "frontier_training": 6.0},
+    }
+    return SlurmSettings.model_validate(given | changes)
+
+
+class SlurmBench:
+    """`WorkloadBench` on a real cluster."""
+
+    pool = POOL
+    patience_s = 40.0
+
+    def __init__(self, cluster: LocalCluster) -> None:
+        self.cluster = cluster
+        self.manager: WorkloadManager = SlurmManager(slurm_settings(cluster))
+        self.node_size = cluster.accelerators
+        self.node_count = len(cluster.nodes)
+        self.kw_per_node = round(cluster.accelerators * cluster.kw_per_accelerator)
+        self.budget_kw = cluster.licences
+
+    def script(self, work_s: float) -> str:
+        return job_script(self.cluster.checkpoints, work_s)
+
+    def pass_time(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def foreign(self) -> str:
+        return self.cluster.run(
+            *("sbatch", "--parsable", f"--gres=gpu:{self.node_size}", "--output=/dev/null"),
+            *("--time=10", "--wrap=sleep 600"),
+        ).strip()
+
+    def remove_foreign(self, job: str) -> None:
+        self.cluster.run("scancel", job)
+
+    def drawing(self) -> frozenset[str]:
+        return self.cluster.drawing()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """A cluster of eight nodes; skipped without Slurm, and a failure where CI=true."""
+    why = available()
+    if why and IN_CI:
+        pytest.fail(why)
+    if why:
+        pytest.skip(why)
+    with LocalCluster(tmp_path_factory.mktemp("slurm")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def bench(cluster: LocalCluster) -> SlurmBench:
+    return SlurmBench(cluster)
