@@ -17,6 +17,7 @@ receipts of periods add up, and that the books are whole.
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import json
 import shutil
 import tempfile
@@ -31,18 +32,16 @@ import pyarrow.parquet as pq
 
 from gigafactory.engine.errors import BadInput, Problem, refuse
 from gigafactory.engine.journal import Damaged, Frame, Journal, frames, recover
-from gigafactory.engine.manifest import check_manifest, write_manifest
-from gigafactory.factory import load_factory
+from gigafactory.engine.manifest import check_manifest, replace_file, write_manifest
+from gigafactory.factory import factory_text, load_factory
 from gigafactory.factory.models import Factory
 from gigafactory.ledger import GROUP_COLUMNS, METERS, conservation, transfer_table
 from gigafactory.runtime.folder import BOOKS
 from gigafactory.runtime.live import frames as f
 from gigafactory.runtime.live.accounting import (
-    SUMMED,
     DayBook,
     book_of,
     receipts_of,
-    seal_period,
 )
 from gigafactory.runtime.live.asrun import correction_rows, write_run
 from gigafactory.runtime.live.metering import Correction, Gather
@@ -54,6 +53,7 @@ LATE: Final = "corrections.gfj"
 OF_POOL: Final = ("it_wh",)
 OF_SITE: Final = ("import_wh", "export_wh", "charge_wh", "discharge_wh")
 _KIND: Final = "correction"
+_NONE: Final = {"energy_wh": 0}
 #: Names of a table of transfers that may follow from corrections, and their phase there.
 CORRECTED: Final = "correction"
 
@@ -150,11 +150,37 @@ def read_day(folder: Path, most: int | None = None, late: int | None = None) -> 
 
 
 def _factory(folder: Path) -> Factory:
+    """The factory file of a day, or else of the folders above: its environment's, the service's."""
+    places = [folder, *list(folder.absolute().parents)[1:3]]
+    for place in places:
+        if (place / "factory.yaml").is_file():
+            return load_factory(place / "factory.yaml")
+    why = "is missing: accounts need the factory file that the day began with"
+    raise refuse(str(folder / "factory.yaml"), "", None, why)
+
+
+def keep_factory(folder: Path, factory: Factory) -> None:
+    """Put the factory file into the folder of a day that begins; nothing where it is there."""
     path = folder / "factory.yaml"
     if not path.is_file():
-        why = "is missing: accounts need the factory file that the day began with"
-        raise refuse(str(path), "", None, why)
-    return load_factory(path)
+        replace_file(path, factory_text(factory).encode())
+
+
+def factory_digest(factory: Factory) -> str:
+    """What the journal of a day calls its factory file: sha256 of it, checked, as sorted JSON."""
+    text = json.dumps(factory.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _same_factory(day: ReadDay) -> list[Problem]:
+    """Whether the factory file at hand is the one the day began with."""
+    begin = day.gather.begin
+    assert begin is not None
+    found = factory_digest(day.factory)
+    if begin.factory_digest in ("", found):
+        return []
+    why = f"is not the one the day began with: its digest is {found}"
+    return [Problem(str(day.folder / "factory.yaml"), "", begin.factory_digest, why)]
 
 
 # --- late data -------------------------------------------------------------------------------
@@ -342,7 +368,7 @@ def replay(folder: Path) -> tuple[list[Problem], dict[str, Any]]:
         return [], {**_witness(place), "made": True}
     told = _witness(place)
     day = read_day(folder, told.get("frames"), told.get("corrections"))
-    problems = []
+    problems = _same_factory(day)
     if day.witness != {k: told.get(k) for k in day.witness}:
         why = "the books were made of another journal, or of entries that are gone"
         problems.append(Problem(str(place / "run.json"), "live", "", why))
@@ -379,7 +405,7 @@ def verify(folder: Path) -> tuple[list[Problem], dict[str, Any]]:
         day = read_day(folder)
     except Damaged as damage:
         return [Problem(str(damage.path), "", "", str(damage))], {}
-    problems = list(day.gather.problems)
+    problems = [*day.gather.problems, *_same_factory(day)]
     book = book_of(day.gather, day.factory)
     found, rounding = conservation(book.book)
     problems += found
@@ -448,28 +474,30 @@ def _energy(day: ReadDay, book: DayBook) -> list[Problem]:
 
 
 def _receipts(day: ReadDay, book: DayBook) -> list[Problem]:
-    """Receipts of all whole periods, and of the part behind them, add up to those of the day."""
+    """Receipts of every whole period hold its energy at work, and add up to those of the day."""
     gather = day.gather
     whole = (gather.until_ns - gather.first_ns) // gather.step_ns
-    total = receipts_of(book)
-    upto: dict[int, dict[str, int]] = {}
-    if whole:
-        upto = receipts_of(book_of(gather, day.factory, whole))
-    summed: dict[tuple[str, str], int] = {}
-    for period in range(whole):
-        for row in seal_period(gather, day.factory, period):
-            for name in SUMMED:
-                key = row["work"], name
-                summed[key] = summed.get(key, 0) + row[name]
+    used = gather.group[:, :, :, GROUP_COLUMNS.index("used_uwh")].sum(axis=(1, 2)).tolist()
     problems = []
-    for number, had in upto.items():
-        work = gather.jobs[number].key
-        off = [name for name in SUMMED if summed.get((work, name), 0) != had[name]]
-        if off:
-            why = f"receipts of its periods do not add up in {', '.join(off)}"
-            problems.append(Problem("ledger, receipts", work, "", why))
-    for number, had in total.items():
-        if had["energy_uwh"] < had["modelled_uwh"]:
+    before: dict[int, dict[str, int]] = {}
+    summed: dict[int, int] = {}
+    for period in range(whole):
+        after = receipts_of(book_of(gather, day.factory, period + 1))
+        had = {n: row["energy_wh"] - before.get(n, _NONE)["energy_wh"] for n, row in after.items()}
+        fine = sum(row["energy_uwh"] for row in after.values())
+        fine -= sum(row["energy_uwh"] for row in before.values())
+        if fine != used[period]:
+            why = f"receipts hold {fine} micro-watt-hours of {used[period]} at work"
+            problems.append(Problem("ledger, receipts", f"period {period}", "", why))
+        for number, wh in had.items():
+            summed[number] = summed.get(number, 0) + wh
+        before = after
+    for number, row in before.items():
+        if summed[number] != row["energy_wh"]:
+            why = f"its periods hold {summed[number]} Wh of {row['energy_wh']}"
+            problems.append(Problem("ledger, receipts", gather.jobs[number].key, "", why))
+    for number, row in receipts_of(book).items():
+        if not 0 <= row["modelled_uwh"] <= row["energy_uwh"]:
             why = "more of its energy is modelled than it has"
             problems.append(Problem("ledger, receipts", gather.jobs[number].key, "", why))
     return problems[:20]
@@ -503,7 +531,9 @@ __all__ = [
     "ReadDay",
     "correct",
     "correcting_transfers",
+    "factory_digest",
     "is_day",
+    "keep_factory",
     "make_books",
     "read_corrections",
     "read_day",

@@ -87,6 +87,13 @@ class _Day:
     recorded: bool = False
     starts: list[int] = field(default_factory=list)  # job numbers, in the order they really began
     ordered: list[int] = field(default_factory=list)  # in the order they were to begin
+    _begins: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def begins(self) -> Ints:
+        """The begins of the intervals, ns UTC."""
+        if len(self._begins) != len(self.pools):
+            self._begins = np.array(self.edges[:-1], np.int64)
+        return self._begins
 
 
 def diff(folder: Path) -> dict[str, Any]:
@@ -140,6 +147,8 @@ def _read(journal: Path) -> _Day | None:
             more = {"start_ns": frame.start_ns, "end_ns": frame.end_ns, "why": frame.why}
             day.orders.append({**told, **more, "verdict": frame.verdict})
         elif isinstance(frame, f.Metered) and frame.to_ns > day.edges[-1]:
+            if not day.pools:  # the first day of all begins when the controller does
+                day.edges = [frame.from_ns]
             day.edges.append(frame.to_ns)
             day.pools.append(frame.pools)
             day.sites.append(frame.sites)
@@ -190,8 +199,6 @@ def _intent(day: _Day, frame: f.IntentTold, at_ns: int) -> None:
             continue
         job, action = day.jobs[number], Action(command.action)
         on = action in _ON
-        if job.told and job.told[-1][1] == on:
-            continue  # said again
         if on and action is Action.RELEASE and number not in day.ordered:
             day.ordered.append(number)
         job.told.append((at_ns, on, action))
@@ -205,13 +212,13 @@ def _really(job: _Job, end_ns: int) -> list[tuple[int, int]]:
     return [*job.ran, *([(job.open_ns, end_ns)] if job.open_ns >= 0 else [])]
 
 
-def _decided(job: _Job, day: _Day, lifted: Sequence[Ints]) -> list[tuple[int, int]]:
+def _decided(job: _Job, day: _Day, limits: Ints) -> list[tuple[int, int]]:
     """Stretches in which a job would have run.
 
     Args:
         job: of the day.
         day: of the job.
-        lifted: per site, instants at which its limit was raised or lifted.
+        limits: of its site, W, per interval; int64[intervals].
     """
     end_ns = day.edges[-1]
     really = _really(job, end_ns)
@@ -221,9 +228,7 @@ def _decided(job: _Job, day: _Day, lifted: Sequence[Ints]) -> list[tuple[int, in
     out = [(a, min(b, first)) for a, b in really if a < first]
     ran = sum(b - a for a, b in out)
     need = sum(b - a for a, b in really) if job.over_ns >= 0 else _FOREVER
-    changes = [(t, on) for t, on, _ in job.told]
-    if day.recorded:
-        changes = _with_lifts(job, lifted[job.site])
+    changes = [(t, on) for t, on, _ in _changes(job, day, limits)]
     for (t, on), (until, _) in pairwise([*changes, (end_ns, False)]):
         stop = min(until, t + max(need - ran, 0))
         if on and stop > t:
@@ -232,24 +237,34 @@ def _decided(job: _Job, day: _Day, lifted: Sequence[Ints]) -> list[tuple[int, in
     return out
 
 
-def _with_lifts(job: _Job, lifted: Ints) -> list[tuple[int, bool]]:
-    """What was to be done, and for each stop without an end the lift of the limit behind it."""
-    changes: list[tuple[int, bool]] = []
+def _changes(job: _Job, day: _Day, limits: Ints) -> list[tuple[int, bool, Action | None]]:
+    """What was to be done, said once, and for each stop without an end that of its limit."""
+    changes: list[tuple[int, bool, Action | None]] = []
     for i, (t, on, action) in enumerate(job.told):
-        changes.append((t, on))
-        after = job.told[i + 1][0] if i + 1 < len(job.told) else _FOREVER
-        at = int(np.searchsorted(lifted, t, side="right"))
-        if action in _STOPS and at < len(lifted) and int(lifted[at]) < after:
-            changes.append((int(lifted[at]), True))
+        if not changes or changes[-1][1] != on:
+            changes.append((t, on, action))
+        after = job.told[i + 1] if i + 1 < len(job.told) else (_FOREVER, False, action)
+        if day.recorded and action in _STOPS and not after[1]:
+            lifted = _lifted(day, t, limits)
+            if lifted < after[0]:
+                changes.append((lifted, True, None))
     return changes
 
 
-def _lifts(day: _Day) -> list[Ints]:
-    """Per site, the begins of intervals whose limit is above the one before, or none."""
+def _lifted(day: _Day, at_ns: int, limits: Ints) -> int:
+    """When the limit behind a stop was what it had been before; never, where it was not."""
+    edges = day.begins()
+    i = max(int(np.searchsorted(edges, at_ns, side="right")) - 1, 0)
+    before = np.flatnonzero(limits[: i + 1] > limits[i])
+    wanted = limits[before[-1]] if len(before) else limits[i] + 1
+    after = np.flatnonzero(limits[i:] >= wanted)
+    return int(edges[i + after[0]]) if len(after) else _FOREVER
+
+
+def _limits(day: _Day) -> Ints:
+    """Limit of every site per interval, W; `_FOREVER` without one. int64[intervals, sites]."""
     limits = np.array([sites[:, _SITE["limit_w"]] for sites in day.sites])
-    free = np.where(limits < 0, _FOREVER, limits)
-    edges = np.array(day.edges[:-1], np.int64)
-    return [edges[1:][free[1:, s] > free[:-1, s]] for s in range(limits.shape[1])]
+    return np.where(limits < 0, _FOREVER, limits)
 
 
 def _more_uwh(day: _Day, would: Mapping[int, list[tuple[int, int]]]) -> Ints:
@@ -281,8 +296,8 @@ _MW_US: Final = MW_NS_PER_UWH // 1000
 
 
 def _compare(day: _Day) -> dict[str, Any]:
-    lifted = _lifts(day)
-    would = {number: _decided(job, day, lifted) for number, job in day.jobs.items()}
+    limits = _limits(day)
+    would = {n: _decided(job, day, limits[:, job.site]) for n, job in day.jobs.items()}
     extra = _more_uwh(day, would)
     begin = day.begin
     site_of = [begin.sites.index(pool.site) for pool in begin.pools]
@@ -316,9 +331,8 @@ def _compare(day: _Day) -> dict[str, Any]:
         "until_ns": day.edges[-1],
     }
     for name, (its, imports, overs) in tables.items():
-        stretches = would if name == "decided" else None
         out[name] = {
-            **_jobs_told(day, stretches),
+            **_jobs_told(day, would if name == "decided" else None, limits),
             "it_mwh": float(its.sum()) / 1e12,
             "import_mwh": float(imports.sum()) / 1e12,
             "energy_eur": float((imports / 1e12 * (price / 1e6)).sum()),
@@ -338,7 +352,9 @@ def _first(stretches: Sequence[tuple[int, int]]) -> int:
     return stretches[0][0] if stretches else -1
 
 
-def _jobs_told(day: _Day, would: Mapping[int, list[tuple[int, int]]] | None) -> dict[str, Any]:
+def _jobs_told(
+    day: _Day, would: Mapping[int, list[tuple[int, int]]] | None, limits: Ints
+) -> dict[str, Any]:
     """Starts, victims and waiting time of one of the two days."""
     end = day.edges[-1]
     starts, waited, victims = 0, 0, []
@@ -348,7 +364,9 @@ def _jobs_told(day: _Day, would: Mapping[int, list[tuple[int, int]]] | None) -> 
         starts += first >= 0
         gone = job.over_ns if job.over_ns >= 0 and first < 0 else end
         waited += (first if first >= 0 else gone) - job.submit_ns
-        stops = job.stops if would is None else [t for t, _, a in job.told if a in _STOPS]
+        stops = job.stops
+        if would is not None:
+            stops = [t for t, _, a in _changes(job, day, limits[:, job.site]) if a in _STOPS]
         victims += [(t, job.name) for t in stops]
     return {
         "starts": starts,

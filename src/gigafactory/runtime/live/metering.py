@@ -169,6 +169,17 @@ class Gather:
 
     Args:
         corrections: late data of meters, known beforehand.
+
+    Attributes:
+        begin: the first frame; None before it.
+        jobs: by their numbers of the day.
+        rows: moves for the ledger, with readings, in order of time within each pool.
+        problems: what in the journal does not fit together.
+        until_ns: end of what has been metered.
+        ended: whether the day is sealed.
+        metered: whether anything has been metered.
+        segments: closed so far.
+        budgets_w: IT power allowed per pool by the latest intent, -1 for no limit.
     """
 
     def __init__(self, corrections: Sequence[Correction] = ()) -> None:
@@ -179,6 +190,7 @@ class Gather:
         self.problems: list[Problem] = []
         self.until_ns = 0
         self.ended = False
+        self.metered = False
         self.segments = 0
         self.budgets_w: tuple[int, ...] = ()
 
@@ -267,6 +279,9 @@ class Gather:
             self.meters[job.pool].waiting.append(move)
 
     def _metered(self, m: f.Metered) -> None:
+        if not self.metered:  # the first day of all begins when the controller does
+            self.until_ns = max(m.from_ns, self.until_ns)
+            self.metered = True
         if m.from_ns != self.until_ns or m.to_ns <= m.from_ns:
             self._wrong("metered", f"an interval from {m.from_ns} does not follow {self.until_ns}")
             if m.to_ns <= self.until_ns:
