@@ -402,8 +402,7 @@ def seal_period(gather: Gather, factory: Factory, period: int) -> list[dict[str,
 
     Returns:
         Rows with `day`, `period`, `start_ns`, `end_ns`, `work` (our name of the job), `tenant`,
-        `pool`, `site`, `country`, the columns `SUMMED`, and `modelled_ppm`, the millionths of its
-        energy that no meter vouches for.
+        `pool`, the columns `SUMMED`, and where they come from (`provenance`).
 
     Raises:
         ValueError: the period has not been metered to its end.
@@ -423,31 +422,69 @@ def rows_between(
     """Rows of receipts: what jobs have had in `after` beyond `before` (as of `receipts_of`)."""
     begin = gather.begin
     assert begin is not None
-    rows: list[dict[str, Any]] = []
+    rows: dict[str, dict[str, Any]] = {}
     for number in sorted(after):
         was = before.get(number, {})
         had = {name: after[number][name] - was.get(name, 0) for name in SUMMED}
         if not any(had.values()):
             continue
         job = gather.jobs[number]
-        pool = begin.pools[job.pool]
-        energy = had["energy_uwh"]
-        rows.append(
-            {
-                "day": begin.day,
-                "period": period,
-                "start_ns": gather.first_ns + period * gather.step_ns,
-                "end_ns": gather.first_ns + (period + 1) * gather.step_ns,
-                "work": job.key,
-                "tenant": begin.tenants[job.tenant] if job.tenant >= 0 else UNKNOWN,
-                "pool": pool.name,
-                "site": pool.site,
-                "country": factory.sites[pool.site].place.country,
-                **had,
-                "modelled_ppm": had["modelled_uwh"] * 10**6 // energy if energy else 0,
-            }
-        )
-    return rows
+        if job.key in rows:  # handed over again after its manager lost it: the same work
+            had = {name: had[name] + rows[job.key][name] for name in SUMMED}
+        rows[job.key] = {
+            "day": begin.day,
+            "period": period,
+            "start_ns": gather.first_ns + period * gather.step_ns,
+            "end_ns": gather.first_ns + (period + 1) * gather.step_ns,
+            "work": job.key,
+            "tenant": begin.tenants[job.tenant] if job.tenant >= 0 else UNKNOWN,
+            "pool": begin.pools[job.pool].name,
+            **had,
+            **provenance(gather, factory, job.pool, slice(period, period + 1), had),
+        }
+    return list(rows.values())
 
 
-__all__ = ["SUMMED", "DayBook", "book_of", "receipts_of", "rows_between", "seal_period"]
+def provenance(
+    gather: Gather, factory: Factory, pool: int, periods: slice, had: Mapping[str, int]
+) -> dict[str, Any]:
+    """Where the figures of a receipt come from.
+
+    Args:
+        gather: of the day.
+        factory: the factory file.
+        pool: where the job ran.
+        periods: over which the receipt goes.
+        had: its sums.
+
+    Returns:
+        `site` and `country`; `modelled_ppm`, the millionths of its energy that no meter vouches
+        for; `price_and_carbon_ppm`, the millionths of the market periods with metered energy whose
+        price and carbon intensity were known (the others cost and emit nought here); `water_from`,
+        which is always the model of the plant.
+    """
+    begin = gather.begin
+    assert begin is not None
+    site = begin.pools[pool].site
+    rows = gather.site[periods, begin.sites.index(site)]
+    some = rows[rows[:, _S["import_uwh"]] != 0]
+    known = int(some[:, _S["priced"]].sum())
+    energy = had["energy_uwh"]
+    return {
+        "site": site,
+        "country": factory.sites[site].place.country,
+        "modelled_ppm": had["modelled_uwh"] * 10**6 // energy if energy else 0,
+        "price_and_carbon_ppm": known * 10**6 // len(some) if len(some) else 0,
+        "water_from": "model",
+    }
+
+
+__all__ = [
+    "SUMMED",
+    "DayBook",
+    "book_of",
+    "provenance",
+    "receipts_of",
+    "rows_between",
+    "seal_period",
+]

@@ -31,7 +31,7 @@ from gigafactory.kernel import FULL_SPEED, Why
 from gigafactory.ledger import GROUP_COLUMNS
 from gigafactory.ledger.tables import job_states
 from gigafactory.plant import load_catalogue
-from gigafactory.runtime.live.accounting import SUMMED, UNKNOWN, DayBook, receipts_of
+from gigafactory.runtime.live.accounting import SUMMED, UNKNOWN, DayBook, provenance, receipts_of
 from gigafactory.runtime.live.metering import SITE, Correction
 from gigafactory.runtime.outputs import summarise, write_summary, write_tables
 from gigafactory.runtime.replay import rebuild
@@ -150,14 +150,15 @@ def _told(day: DayBook, factory: Factory) -> Told:
     date = dt.date.fromisoformat(begin.day)
     period_s = day.gather.step_ns // NS_PER_S
     calendar = MarketCalendar.of(date, 1, begin.timezone, period_s)
-    share = _modelled(day)
     plant = (
         "cooling, losses and water by the plant's model at mean weather; energy is settled at the "
         "day-ahead price"
     )
     notes = (
         f"live accounts of {begin.day} ({begin.environment}), to {day.until_ns} ns UTC",
-        f"{share:.1%} of the IT energy comes from the model: no meter vouched for it",
+        f"{_modelled(day):.1%} of the IT energy comes from the model: no meter vouched for it",
+        f"{_unread(day):.1%} of the import comes from the model likewise",
+        f"{_unpriced(day)} market periods with import have no price: they cost and emit nought",
         plant,
     )
     signals = _signals(day, calendar, date.year)
@@ -171,6 +172,19 @@ def _modelled(day: DayBook) -> float:
     used = int(day.gather.group[:n, :, :, GROUP_COLUMNS.index("used_uwh")].sum())
     whole = used + int(day.gather.energy[:n, :, 0].sum())
     return 1.0 - metered / whole if whole else 0.0
+
+
+def _unread(day: DayBook) -> float:
+    """Share of the import that no meter vouches for."""
+    site = day.gather.site[: day.book.periods]
+    whole = int(site[:, :, _S["import_uwh"]].sum())
+    return 1.0 - int(site[:, :, _S["metered_uwh"]].sum()) / whole if whole else 0.0
+
+
+def _unpriced(day: DayBook) -> int:
+    """Market periods of sites with import and without a price."""
+    site = day.gather.site[: day.book.periods]
+    return int(((site[:, :, _S["import_uwh"]] != 0) & (site[:, :, _S["priced"]] == 0)).sum())
 
 
 def _signals(day: DayBook, calendar: MarketCalendar, year: int) -> Signals:
@@ -199,8 +213,8 @@ def receipt_table(day: DayBook, factory: Factory) -> pa.Table:
 
     Columns: `work` (our name of the job), `native` (the workload manager's), `job` (its number in
     the tables), `tenant`, `job_class`, `pool`, `site`, `country`, `accelerators`, `submit_ns` (the
-    true one), `carried`, `state`, then the sums of `accounting.SUMMED`, and `modelled_ppm`, the
-    millionths of its energy that no meter vouches for.
+    true one), `carried`, `state`, then the sums of `accounting.SUMMED`, and where they come from
+    (`accounting.provenance`).
     """
     begin = day.gather.begin
     assert begin is not None
@@ -210,7 +224,7 @@ def receipt_table(day: DayBook, factory: Factory) -> pa.Table:
     for i, number in enumerate(day.jobs):
         job = day.gather.jobs[number]
         pool, sums = begin.pools[job.pool], had[number]
-        energy = sums["energy_uwh"]
+        whole = slice(0, day.book.periods)
         rows.append(
             {
                 "work": job.key,
@@ -219,14 +233,12 @@ def receipt_table(day: DayBook, factory: Factory) -> pa.Table:
                 "tenant": begin.tenants[job.tenant] if job.tenant >= 0 else UNKNOWN,
                 "job_class": CLASSES[job.group],
                 "pool": pool.name,
-                "site": pool.site,
-                "country": factory.sites[pool.site].place.country,
                 "accelerators": job.accelerators,
                 "submit_ns": job.submit_ns,
                 "carried": job.carried,
                 "state": _STATES[states[i]],
                 **sums,
-                "modelled_ppm": sums["modelled_uwh"] * 10**6 // energy if energy else 0,
+                **provenance(day.gather, factory, job.pool, whole, sums),
             }
         )
     texts = ("work", "native", "tenant", "job_class", "pool", "site", "country", "state")
@@ -241,6 +253,8 @@ def receipt_table(day: DayBook, factory: Factory) -> pa.Table:
             ("state", pa.string()),
             *((name, pa.int64()) for name in SUMMED),
             ("modelled_ppm", pa.int64()),
+            ("price_and_carbon_ppm", pa.int64()),
+            ("water_from", pa.string()),
         ]
     )
     return pa.Table.from_pylist(rows, schema=schema)

@@ -414,9 +414,7 @@ def verify(folder: Path) -> tuple[list[Problem], dict[str, Any]]:
         problems += _corrected(day, book)
     if (folder / BOOKS).is_dir():
         problems += check_manifest(folder / BOOKS)
-    elif day.gather.ended:
-        why = "are not there, though the day has ended; make them with: gigafactory replay"
-        problems.append(Problem(str(folder / BOOKS), "", "", f"the books {why}"))
+    problems += _follows(day)
     begin = day.gather.begin
     assert begin is not None
     proved = {
@@ -431,10 +429,28 @@ def verify(folder: Path) -> tuple[list[Problem], dict[str, Any]]:
         "segments": book.book.segments,
         "corrections": len(day.corrections),
         "previous_head": begin.previous_head,
+        "books": (folder / BOOKS).is_dir(),
         "rounding": rounding,
         "modelled_ppm": _modelled_ppm(book),
     }
     return problems, proved
+
+
+def _follows(day: ReadDay) -> list[Problem]:
+    """Whether the day before, where it is at hand, ends as this day says."""
+    begin = day.gather.begin
+    assert begin is not None
+    before = day.folder.absolute().parent / begin.previous_day / JOURNAL
+    if not begin.previous_day or not before.is_file():
+        return []
+    try:
+        head = recover(before).head
+    except Damaged as damage:
+        return [Problem(str(before), "", "", f"the day before is damaged: {damage}")]
+    if head == begin.previous_head:
+        return []
+    why = f"ends with {head}; {begin.day} was begun after one that ends with {begin.previous_head}"
+    return [Problem(str(before), "", "", why)]
 
 
 def _modelled_ppm(book: DayBook) -> int:

@@ -241,6 +241,9 @@ class Gather:
         columns = {name: frame.columns[name].tolist() for name in f.WORK}
         for i, number in enumerate(columns["job"]):
             group, tenant = columns["job_class"][i], columns["tenant"][i]
+            if number in self.jobs:  # told again: it is what it was
+                self.jobs[number].native = frame.native[i]
+                continue
             self.jobs[number] = Job(
                 number,
                 frame.keys[i],

@@ -39,6 +39,8 @@ def verify_lines(path: str) -> tuple[list[Problem], list[str]] | None:
         lines.append(f"{proved['torn_bytes']} bytes of a write that was broken off are left out.")
     if proved["previous_head"]:
         lines.append(f"It follows the day whose journal ends with {proved['previous_head']}")
+    if not proved["books"]:
+        lines.append("Its books are not made yet; make them with: gigafactory replay")
     lines.append(f"Digest {proved['head']}")
     lines.append("Without a copy of this digest kept elsewhere, this shows damage, not forgery.")
     return [], lines
