@@ -372,7 +372,7 @@ def report(
 @app.command()
 def verify(path: RunArgument = "latest") -> None:
     """Prove a run or a live day: the journal's chain, conservation to the last integer."""
-    from gigafactory.runtime.live.telling import verify_lines
+    from gigafactory.runtime.live.daywords import verify_lines
     from gigafactory.runtime.replay import verify as prove
 
     told = verify_lines(path)
@@ -479,7 +479,7 @@ def supply(
 @app.command()
 def replay(path: RunArgument = "latest") -> None:
     """Rebuild the ledger of a run or a live day from its journal, compare byte for byte."""
-    from gigafactory.runtime.live.telling import replay_lines
+    from gigafactory.runtime.live.daywords import replay_lines
     from gigafactory.runtime.outputs import DERIVED
     from gigafactory.runtime.replay import replay as rebuild
 
@@ -499,7 +499,7 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Compare a live or shadow day as decided with the day as it was."""
-    from gigafactory.runtime.live.telling import diff_lines
+    from gigafactory.runtime.live.daywords import diff_lines
 
     for line in diff_lines(day, as_json=as_json):
         _say(line)
