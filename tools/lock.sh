@@ -11,10 +11,12 @@ pin() {
     --no-annotate --no-emit-index-url --no-emit-find-links "$@" pyproject.toml
 }
 pin --extra dev --output-file requirements.lock
+# What a container of the service holds, and no more: the same pins.
+pin --extra serve --constraint requirements.lock --output-file requirements-serve.lock
 # The docs are built in the same environment: their pins follow the first lock.
 pin --extra docs --constraint requirements.lock --output-file requirements-docs.lock
-if grep -nE '://|--(extra-)?index|--find-links' requirements.lock requirements-docs.lock >&2; then
+if grep -nE '://|--(extra-)?index|--find-links' requirements.lock requirements-serve.lock requirements-docs.lock >&2; then
   echo "lock: an address got into a lock file; see the lines above" >&2
   exit 1
 fi
-echo "lock: $(grep -c '==' requirements.lock) and $(grep -c '==' requirements-docs.lock) pins"
+echo "lock: $(grep -c '==' requirements.lock), $(grep -c '==' requirements-serve.lock) and $(grep -c '==' requirements-docs.lock) pins"

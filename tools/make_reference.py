@@ -11,11 +11,22 @@ from typing import Any
 
 import typer.main
 
+from gigafactory.adapters.metering.settings import (
+    DcgmSettings,
+    PrometheusSettings,
+    ScrapeSettings,
+)
 from gigafactory.assess.files import FILES
 from gigafactory.cli import app
 from gigafactory.factory import reference_markdown
 from gigafactory.factory.describing import model_markdown, settings_rows, supply_reference_markdown
 from gigafactory.finance.planfile import Plan
+from gigafactory.runtime.live.settings import (
+    OtherMeterSettings,
+    Settings,
+    SlurmCluster,
+    TwinSettings,
+)
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 MADE = "<!-- Made by tools/make_reference.py from the code; do not edit this page by hand. -->"
@@ -81,6 +92,10 @@ ledger's; without one it is the plan's estimate. Draws go from 100 to 1,000,000.
     "assess": "Frameworks: `axes`, `recommendations`, `controls`, `registers` and those of other "
     "pages; `all` prints the scores of each. What each means: "
     "[assessment](../explanation/assessment.md).",
+    "serve": """Settings: [the service settings](serve-settings.md). Without `--only` the
+controller, the API and a gateway per channel are started, watched and started again; SIGTERM and
+Ctrl-C stop all.
+[What the controller does](../explanation/live-loop.md).""",
     "compare": "Reads only the two `summary.json`.",
 }
 
@@ -149,6 +164,34 @@ def dossier_markdown() -> str:
     return "\n".join(lines)
 
 
+SERVE_HEAD = """
+`serve.yaml` says where the service finds things and how fresh they must be; what the factory is and
+may do stands in the [factory file](factory-file.md). `gigafactory check FACTORY --settings FILE`
+prints every problem at once, and [the live loop](../explanation/live-loop.md) says what becomes of
+them. `gigafactory init NAME --serve` writes one to start from, for a simulated cluster.
+
+Paths are counted from the file's folder. A quantity with a unit is text, such as `"2 s"`. A secret
+(a password, a token) never stands in the file: `{file: path}` or `{env: NAME}` says where it is. It
+is shown nowhere. A channel of kind `uftp`, `mqtt`, `openadr` or `iec104` gets a process of its
+own, which reads `options`; it is named after the channel (that of GOPACS must be `gopacs`).
+"""
+
+
+def serve_markdown() -> str:
+    """The reference page of the service's settings."""
+    lines = [model_markdown(Settings, "The service settings", SERVE_HEAD), ""]
+    for title, model in (
+        ("A simulated cluster: managers.NAME with kind: twin", TwinSettings),
+        ("Slurm: managers.NAME with kind: slurm", SlurmCluster),
+        ("Prometheus: meters.NAME with kind: prometheus", PrometheusSettings),
+        ("An exposition page: meters.NAME with kind: page", ScrapeSettings),
+        ("DCGM exporters: meters.NAME with kind: dcgm", DcgmSettings),
+        ("Another adapter: meters.NAME with kind: other", OtherMeterSettings),
+    ):
+        lines += [f"## {title}", "", *settings_rows(model), ""]
+    return "\n".join(lines)
+
+
 def pages() -> dict[Path, str]:
     """Every page made from code, with the text it should have."""
     made = {
@@ -157,6 +200,7 @@ def pages() -> dict[Path, str]:
         "supply-file.md": supply_reference_markdown(),
         "plan-file.md": model_markdown(Plan, "The plan file", PLAN_HEAD),
         "dossier.md": dossier_markdown(),
+        "serve-settings.md": serve_markdown(),
     }
     return {REFERENCE / name: f"{MADE}\n\n{text.strip()}\n" for name, text in made.items()}
 

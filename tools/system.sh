@@ -12,7 +12,9 @@ slurmrestd slurmrestd the cluster reached over HTTP
 munge munged what the daemons of a cluster know each other by
 postgresql pg_ctlcluster the state of the service in PostgreSQL
 mosquitto mosquitto setpoints and frequency over MQTT, through a real broker
-iproute2 ip hosts of their own, whose network can be cut"
+iproute2 ip hosts of their own, whose network can be cut
+prometheus prometheus meters read through a real server
+systemd systemd-analyze the units of the service, checked"
 
 present() {
   for command in $(echo "$1" | tr ',' ' '); do

@@ -104,18 +104,26 @@ class Bar:
 def init(
     name: Annotated[str, typer.Argument(help="Name of the factory.")],
     out: Annotated[Path | None, typer.Option(help="File to write; NAME.yaml by default.")] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Also write serve.yaml, for a simulated cluster.")
+    ] = False,
 ) -> None:
     """Write a commented factory file to start from."""
     from gigafactory.factory import init_text
+    from gigafactory.runtime.live.settings import example_settings
 
     path = out or Path(f"{name}.yaml")
-    text = init_text(name)
-    if path.exists():
-        raise refuse(str(path), "", None, "exists already; choose another name with --out")
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise refuse(str(path), "", None, f"cannot be written: {error.strerror}") from None
+    texts = {path: init_text(name)}
+    if serve:
+        texts[path.with_name("serve.yaml")] = example_settings()
+    for file in texts:
+        if file.exists():
+            raise refuse(str(file), "", None, "exists already; choose another name with --out")
+    for file, text in texts.items():
+        try:
+            file.write_text(text, "utf-8")
+        except OSError as error:
+            raise refuse(str(file), "", None, f"cannot be written: {error.strerror}") from None
     _say(f"Wrote {path}. Check it with: gigafactory check {path}")
 
 
@@ -134,6 +142,9 @@ def check(
     factory: Annotated[str, typer.Argument(help="A bundled factory or a file.")],
     scenario: Annotated[str | None, typer.Option(help="A scenario to apply.")] = None,
     strict: Annotated[bool, typer.Option(help="Ask a source for every figure.")] = False,
+    settings: Annotated[
+        Path | None, typer.Option(help="Settings of the service to check with it.")
+    ] = None,
 ) -> None:
     """Check a factory file and its dossier, and print every problem at once."""
     from gigafactory.assess.files import check_dossier
@@ -154,6 +165,10 @@ def check(
     wrong = check_dossier(found)
     if wrong:
         raise BadInput(wrong)
+    if settings is not None:
+        from gigafactory.runtime.live.settings import load_settings
+
+        load_settings(settings, found)
     worth = fleet_h100_equivalents(found)
     count = sum(p.accelerators for p in found.fleet)
     _say(
@@ -373,22 +388,8 @@ def report(
 def verify(path: RunArgument = "latest") -> None:
     """Prove a run or a live day: the journal's chain, conservation to the last integer."""
     from gigafactory.runtime.live.daywords import verify_lines
-    from gigafactory.runtime.replay import verify as prove
 
-    told = verify_lines(path)
-    if told is not None:
-        _say_or_fail(told)
-        return
-    folder, problems, proved = prove(path)
-    if problems:
-        _fail(problems)
-    _say(f"{folder}: every byte is as it was written and the journal's chain holds.")
-    _say(f"Energy, accelerator-hours and money balance in all {proved['periods']:,} periods;")
-    _say(f"receipts of {proved['segments']:,} segments and rounding sum to the totals:")
-    for name, units in proved["rounding"].items():
-        _say(f"  {name:<40} {units:>12,}")
-    _say(f"Digest {proved['digest']}")
-    _say("Without a copy of this digest kept elsewhere, this shows damage, not forgery.")
+    _say_or_fail(verify_lines(path))
 
 
 @app.command()
@@ -480,17 +481,8 @@ def supply(
 def replay(path: RunArgument = "latest") -> None:
     """Rebuild the ledger of a run or a live day from its journal, compare byte for byte."""
     from gigafactory.runtime.live.daywords import replay_lines
-    from gigafactory.runtime.outputs import DERIVED
-    from gigafactory.runtime.replay import replay as rebuild
 
-    told = replay_lines(path)
-    if told is not None:
-        _say_or_fail(told)
-        return
-    folder, problems = rebuild(path)
-    if problems:
-        _fail(problems)
-    _say(f"{folder}: {', '.join(DERIVED)} rebuilt from the journal, byte for byte the same.")
+    _say_or_fail(replay_lines(path))
 
 
 @app.command()
@@ -718,6 +710,27 @@ def _run_of(name: str) -> Path | None:
 
 
 @app.command()
+def serve(
+    factory: Annotated[str, typer.Argument(help="A bundled factory or a file.")],
+    settings: Annotated[Path, typer.Option(help="Settings of the service (serve.yaml).")],
+    only: Annotated[
+        str | None, typer.Option(help="Run one process: controller, api, or a channel's name.")
+    ] = None,
+) -> None:
+    """Run a factory: steer its cluster, answer the grid, take work. Needs gigafactory[serve]."""
+    from gigafactory.factory import load_factory
+    from gigafactory.runtime.live.settings import load_settings
+
+    found = load_settings(settings, load_factory(factory))
+    try:
+        from gigafactory.web.service import run_service
+    except ModuleNotFoundError as missing:
+        why = f'needs {missing.name}: pip install "gigafactory[serve]"'
+        raise refuse("serve", "", None, why) from None
+    raise typer.Exit(run_service(factory, settings, found, only))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     _say(__version__)
@@ -744,7 +757,8 @@ def _is_told(error: Exception) -> bool:
     from gigafactory.engine.journal import Damaged
     from gigafactory.runtime.folder import DiskFull
 
-    return isinstance(error, Damaged | DiskFull | DownloadError)
+    away = type(error).__name__ == "StoreTrouble"  # its module needs the extra `serve`
+    return away or isinstance(error, Damaged | DiskFull | DownloadError)
 
 
 def main(argv: list[str] | None = None) -> int:

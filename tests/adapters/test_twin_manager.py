@@ -81,7 +81,8 @@ def test_a_failed_node_costs_what_was_not_saved() -> None:
     run(clock, 131)
     found = twin.look().jobs[job]
     assert found.lost_ns == 10 * NS_PER_S, "checkpoints stand at 60 and 120 s"
-    assert found.nodes == ("n1",) and found.phase == Phase.RUNNING, "it starts again by itself"
+    assert found.nodes == ("n1",)
+    assert found.phase == Phase.RUNNING, "it starts again by itself"
     run(clock, 130 + 180 + 1)
     assert [e.ending for e in twin.observe().ended] == [Ending.COMPLETED]
 

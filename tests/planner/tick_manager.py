@@ -8,23 +8,47 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from tick_twin import NAMES, Case, S
+
 from gigafactory.jobs.ports import Action, JobView, NodeView, Phase, WorkloadSnapshot
-from gigafactory.planner.poolplan import PoolPlan
+from gigafactory.planner.poolplan import CLASSES, PoolPlan
 from gigafactory.planner.tick import TickDecision
 
-S = 1_000_000_000
+
+def works_of(case: Case) -> list[Work]:
+    """The jobs of a case as this manager takes them."""
+    size, jobs = case.plan.node_size, case.jobs
+    found = []
+    for i in range(len(jobs["need_ns"])):
+        width = int(jobs["accelerators"][i])
+        view = JobView(
+            job=f"j{i:04d}",
+            tenant=NAMES[int(jobs["tenant"][i])],
+            phase=Phase.HELD,
+            accelerators=width,
+            submit_ns=int(jobs["submit_ns"][i]),
+            start_ns=None,
+            walltime_s=int(jobs["walltime_ns"][i]) / S,
+            key=f"j{i:04d}",
+            job_class=CLASSES[int(jobs["group"][i])],
+            priority=int(jobs["priority"][i]),
+            pool=case.plan.name,
+            nodes_asked=-(-width // size) if width >= size else 0,
+        )
+        found.append(Work(view, int(jobs["need_ns"][i])))
+    return found
 
 
 @dataclass
 class Work:
-    """A job, and what has become of it."""
+    """A job, and what has become of it; `kept_ns` of its work was safe when it last left."""
 
     view: JobView
     need_ns: int
     done_ns: int = 0
+    kept_ns: int = 0
     since_ns: int = -1
     nodes: list[int] = field(default_factory=list)
-    kept_ns: int = 0
 
 
 class TinyManager:
@@ -144,6 +168,11 @@ class TinyManager:
         for n in work.nodes:
             self.touch(n, -size if width >= size else -width)
         self.run(work, t)
+
+    def renew(self, job: str, t: int) -> None:
+        """Let a running job count as having begun now."""
+        self.stop(self.here[job], t)
+        self.run(self.here[job], t)
 
     def run(self, work: Work, t: int) -> None:
         work.since_ns = t

@@ -94,6 +94,7 @@ class Twin:
             self.pool.state.quota["decayed"][: len(case.usage)] = case.usage
             self.pool.turn()
         self.pool.drain()
+        self.undone = list[str]()  # jobs paused and let go on at the last instant
         self.hold(True)
 
     def hold(self, everything: bool) -> None:
@@ -124,6 +125,11 @@ class Twin:
         waits = {self.name(j): self.word(j) for j in pool.waiting().tolist()}
         after = pool.state.job["state"].copy()
         self.hold(True)
+        self.undone = [
+            self.name(j)
+            for j, kind in zip(jobs, kinds, strict=True)
+            if kind == Kind.PAUSE and before[j] == after[j] == JobState.RUNNING
+        ]
         told = self.net(before, after, list(zip(jobs, kinds, strict=True)))
         return TickDecision(**told, waits=waits, draw_kw=int(pool.state.v["draw"][0]) / 1e6)
 

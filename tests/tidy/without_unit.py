@@ -16,6 +16,8 @@ _PANEL = "numbers to draw; their unit is in the panel's title"
 
 ALLOWED: dict[str, str] = {
     "adapters/datasets.py:Dataset.about_mb": "MB is a size in bytes and no unit of the model",
+    "adapters/metering/judging.py:Sample.value": "in the unit of its point's bounds",
+    "adapters/metering/scrape.py:Line.value": "in the unit of the page's own metric",
     "assess/circular.py:AfterFirstLife.kept": "a number of accelerators",
     "assess/circular.py:AfterFirstLife.recycled": "a number of accelerators",
     "assess/footprint.py:Span.high": "in the unit of what is spanned, which names it",
@@ -101,4 +103,7 @@ ALLOWED: dict[str, str] = {
     "report/figures/steps.py:Reach": _PANEL,
     "report/figures/steps.py:Step": _PANEL,
     "report/statements/equivalences.py:Equivalence.value": "a count, or a share where it says so",
+    "adapters/twinmanager.py:Faults": "chances per command; instants carry their unit in the text",
+    "runtime/live/frames.py:WorkTaken.columns": "each column carries its unit",
+    "runtime/live/frames.py:Moves.columns": "each column carries its unit",
 }

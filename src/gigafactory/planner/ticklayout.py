@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import pairwise
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -165,13 +165,13 @@ class Layer:
         for view in saved:
             if layout.was[number[view.job]] is not Was.LEFT_OUT:
                 layout.was[number[view.job]] = Was.SAVED
-        running.sort(key=lambda v: (v.start_ns or 0, number[v.job]))
+        running.sort(key=lambda v: (self._began(v), number[v.job]))
         for view in running:
             self._lay_ours(number[view.job], view, Was.RUNNING)
         for view in paused:
             if view.job in taken:
                 self._lay_ours(number[view.job], view, Was.PAUSED)
-        for view in sorted(foreign, key=_by_name):
+        for view in sorted(foreign, key=lambda v: (self._began(v), _by_name(v))):
             group = FOREIGN if view.phase is Phase.RUNNING else STILL
             self._in_pieces(view, group, self.book.others, -1, Was.NOT_OURS)
         self._block_the_rest()
@@ -193,13 +193,16 @@ class Layer:
         """
         turn = {g: i for i, g in enumerate(self.plan.victims)}
 
-        def key(view: JobView) -> tuple[Any, ...]:
-            known = view.job in before
+        def key(view: JobView) -> tuple[bool, int, int, int]:
             group = turn.get(self.book.group[view.job_class], len(turn))
-            own = (group, -(view.start_ns or 0), -view.submit_ns, _by_name(view))
-            return (not known, before.get(view.job, 0), own)
+            return view.job not in before, before.get(view.job, 0), group, -self._began(view)
 
-        return sorted(paused, key=key)
+        latest_first = sorted(paused, key=lambda v: (v.submit_ns, _by_name(v)), reverse=True)
+        return sorted(latest_first, key=key)
+
+    def _began(self, view: JobView) -> int:
+        """When a job on nodes began, not after now."""
+        return self.at_ns if view.start_ns is None else min(view.start_ns, self.at_ns)
 
     def _whose_nodes_are_free(
         self, paused: list[JobView], running: list[JobView], foreign: Sequence[JobView]
@@ -236,7 +239,7 @@ class Layer:
             return
         numbers = [self.book.node.get(name, -1) for name in view.nodes]
         asked, count = layout.asked[j], len(numbers)
-        start = view.start_ns if view.start_ns is not None else self.at_ns
+        start = self._began(view)
         if asked < size:
             fits = count == 1 and self.free.get(numbers[0], 0) >= asked
             width = asked
@@ -262,7 +265,7 @@ class Layer:
         """Lay a job node by node: what it can have of each."""
         numbers = [n for name in view.nodes if (n := self.book.node.get(name, -1)) in self.free]
         count = max(len(view.nodes), 1)
-        start = view.start_ns if view.start_ns is not None else self.at_ns
+        start = self._began(view)
         for k, n in enumerate(numbers):
             width = min(view.accelerators // count + (k < view.accelerators % count), self.free[n])
             if width <= 0:

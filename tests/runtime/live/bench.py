@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -149,8 +150,8 @@ class Bench:
     def limit(self, key: str, share: float, lasts_s: float = 600.0, **changes: object) -> GridOrder:
         """A grid party allows a share of full load from now on."""
         now = self.clock.now_ns()
-        order = GridOrder(key, "gopacs", OrderKind.LIMIT, SITE, share * self.full_mw * 1.1, now, now,
-                          now, now + int(lasts_s * NS_PER_S))  # fmt: skip
+        power_mw, end = share * self.full_mw * 1.1, now + int(lasts_s * NS_PER_S)
+        order = GridOrder(key, "gopacs", OrderKind.LIMIT, SITE, power_mw, now, now, now, end)
         order = replace(order, **changes)  # type: ignore[arg-type]
         self.store.put_order(order)
         return order
@@ -179,7 +180,7 @@ def check_journal(rows: list[tuple[str, int, live.LiveFrame]]) -> None:
     for day in dict.fromkeys(d for d, _, _ in rows):
         mine = [(at, f) for d, at, f in rows if d == day]
         assert isinstance(mine[0][1], live.Begin)
-        assert all(a[0] <= b[0] for a, b in zip(mine, mine[1:], strict=False))
+        assert all(a[0] <= b[0] for a, b in itertools.pairwise(mine))
         _check_intervals([f for _, f in mine if isinstance(f, live.Metered)])
         _check_segments([f for _, f in mine if isinstance(f, live.Moves)])
         intended = {c.key for f in _intents(mine) for c in (*f.commands, *f.nodes)}
@@ -193,7 +194,7 @@ def _intents(mine: list[tuple[int, live.LiveFrame]]) -> Iterator[live.IntentTold
 
 
 def _check_intervals(found: list[live.Metered]) -> None:
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in itertools.pairwise(found):
         assert before.to_ns == after.from_ns, "a hole between two intervals"
 
 

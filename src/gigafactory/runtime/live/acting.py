@@ -135,6 +135,13 @@ class Hands:
             else:
                 self.sent[command.job] = replace(sent, outcome=receipt.outcome)
 
+    def only_reducing(self, commands: Sequence[Command]) -> tuple[Command, ...]:
+        """Those that take power or work away; the others were not sent after all."""
+        for command in commands:
+            if command.action not in REDUCING:
+                self.sent.pop(command.job, None)
+        return tuple(c for c in commands if c.action in REDUCING)
+
     def shadow(self, commands: Sequence[Command]) -> None:
         """Take commands that were only written down for carried out."""
         for command in commands:

@@ -1,4 +1,4 @@
-"""What the commands `replay`, `verify` and `diff` say of a live day."""
+"""What the commands `replay`, `verify` and `diff` say of a run and of a live day."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 
 from gigafactory.engine.errors import Problem
+from gigafactory.runtime import replay as runs
 from gigafactory.runtime.live.days import is_day, replay, verify
 from gigafactory.runtime.live.diff import diff, lines_of
+from gigafactory.runtime.outputs import DERIVED
 from gigafactory.units import NS_PER_S
 
 
@@ -16,10 +18,32 @@ def _clock(at_ns: int) -> str:
     return f"{dt.datetime.fromtimestamp(at_ns // NS_PER_S, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def verify_lines(path: str) -> tuple[list[Problem], list[str]] | None:
-    """Prove a live day, and say so; None where the path is none."""
-    if not is_day(path):
-        return None
+_NO_FORGERY = "Without a copy of this digest kept elsewhere, this shows damage, not forgery."
+
+
+def verify_lines(path: str) -> tuple[list[Problem], list[str]]:
+    """Prove a run or a live day: the problems found, else what was proved.
+
+    Raises:
+        BadInput: there is neither.
+    """
+    return _verify_day(path) if is_day(path) else _verify_run(path)
+
+
+def _verify_run(path: str) -> tuple[list[Problem], list[str]]:
+    folder, problems, proved = runs.verify(path)
+    if problems:
+        return problems, []
+    lines = [
+        f"{folder}: every byte is as it was written and the journal's chain holds.",
+        f"Energy, accelerator-hours and money balance in all {proved['periods']:,} periods;",
+        f"receipts of {proved['segments']:,} segments and rounding sum to the totals:",
+    ]
+    lines += [f"  {name:<40} {units:>12,}" for name, units in proved["rounding"].items()]
+    return [], [*lines, f"Digest {proved['digest']}", _NO_FORGERY]
+
+
+def _verify_day(path: str) -> tuple[list[Problem], list[str]]:
     problems, proved = verify(Path(path))
     if problems:
         return problems, []
@@ -42,14 +66,19 @@ def verify_lines(path: str) -> tuple[list[Problem], list[str]] | None:
     if not proved["books"]:
         lines.append("Its books are not made yet; make them with: gigafactory replay")
     lines.append(f"Digest {proved['head']}")
-    lines.append("Without a copy of this digest kept elsewhere, this shows damage, not forgery.")
-    return [], lines
+    return [], [*lines, _NO_FORGERY]
 
 
-def replay_lines(path: str) -> tuple[list[Problem], list[str]] | None:
-    """Make the books of a live day again and compare; None where the path is none."""
+def replay_lines(path: str) -> tuple[list[Problem], list[str]]:
+    """Make the tables of a run, or the books of a live day, again, and compare every byte.
+
+    Raises:
+        BadInput: there is neither.
+    """
     if not is_day(path):
-        return None
+        folder, problems = runs.replay(path)
+        said = f"{', '.join(DERIVED)} rebuilt from the journal, byte for byte the same."
+        return problems, [f"{folder}: {said}"]
     problems, told = replay(Path(path))
     of = f"{told.get('frames', 0):,} entries of the journal"
     if told.get("corrections"):

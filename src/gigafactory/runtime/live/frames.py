@@ -17,7 +17,8 @@ Instants are ns UTC. Numbers of jobs, tenants, classes, pools and sites are plac
 `begin` and `work`. All numbers are integers: energy in micro-watt-hours, accelerator time in
 accelerator-nanoseconds, power in W, money in micro-euro. `metered` intervals follow one another
 without a hole and without overlap from `begin` to `end`; where the controller was away the first
-one after `resumed` spans the hole and says so. A frame's `tick_ns` never falls.
+one after `resumed` spans the hole and says so. A frame's `tick_ns` never falls. Jobs that run (or
+are paused) over midnight open (or pause) again at the new day's first instant, with new numbers.
 """
 
 from __future__ import annotations
@@ -222,7 +223,7 @@ class OrderJudged:
     Attributes:
         source, key, order_kind, point, power_w, issued_ns, received_ns, start_ns, end_ns, sequence,
             replaces: the order.
-        verdict: accepted or refused.
+        verdict: accepted, refused, or carried (it stood when the day began).
         rule: name of the rule that refused it; empty when accepted.
         why: in words.
     """

@@ -24,9 +24,6 @@ from gigafactory.adapters.store.records import Work, WorkChange, WorkState
 from gigafactory.jobs.ports import (
     Action,
     Command,
-    EndedView,
-    Ending,
-    JobView,
     NodeAction,
     NodeCommand,
     Outcome,
@@ -63,22 +60,11 @@ from gigafactory.runtime.live.readings import (
     site_point,
 )
 from gigafactory.runtime.live.steering import Requests, judge_orders
+from gigafactory.runtime.live.telling import change_of, ended_of, show
 from gigafactory.runtime.live.troubles import Troubles
 from gigafactory.runtime.live.watch import Look
 from gigafactory.units import NS_PER_S
 
-_STATES = {
-    Phase.HELD: WorkState.PLACED,
-    Phase.QUEUED: WorkState.PLACED,
-    Phase.RUNNING: WorkState.RUNNING,
-    Phase.PAUSED: WorkState.PAUSED,
-}
-_ENDS = {
-    Ending.COMPLETED: WorkState.COMPLETED,
-    Ending.FAILED: WorkState.FAILED,
-    Ending.CANCELLED: WorkState.CANCELLED,
-    Ending.TIMED_OUT: WorkState.TIMED_OUT,
-}
 #: Clocks further apart than this disagree.
 _DRIFT_NS = NS_PER_S
 #: After so long of disagreement the system's time is taken over where it is ahead.
@@ -158,7 +144,7 @@ class Controller:
         self.requests.take(parts, now)
         decisions, wanted, budgets = self._decide(snapshots, found, forces, now)
         submits = self._submits(snapshots, now)
-        nodes = self._nodes(snapshots, budgets, now)
+        nodes = self._nodes(snapshots, budgets, forces, found, now)
         sent = self._act(snapshots, wanted, nodes, submits, budgets, forces, now)
         self._guard(forces, now)
         self._tell(snapshots, looks, decisions, forces, found, now)
@@ -227,7 +213,7 @@ class Controller:
         for key in sorted(self._expected - known):
             end = ended.get(key)
             if end is not None:
-                self.parts.intake.note(_ended(end, now))
+                self.parts.intake.note(ended_of(end, now))
             elif key not in self.accounts.watch.closed:
                 self._lose(key, self._unseen_ns, now)
         self._expected.clear()
@@ -506,31 +492,65 @@ class Controller:
         return found
 
     def _nodes(
-        self, snapshots: Mapping[str, WorkloadSnapshot], budgets: Mapping[str, Allowed], now: int
+        self,
+        snapshots: Mapping[str, WorkloadSnapshot],
+        budgets: Mapping[str, Allowed],
+        forces: Mapping[str, Force],
+        found: Mapping[str, Power],
+        now: int,
     ) -> dict[str, list[NodeCommand]]:
         """Nodes that leave service because even their rest is too much, or that come back."""
-        found: dict[str, list[NodeCommand]] = {name: [] for name in self.parts.clusters}
-        for pool, told in budgets.items():
-            cluster = self._cluster_of[pool]
-            snapshot = snapshots[cluster]
-            names = frozenset(self.parts.plans[pool].nodes)
-            mine = [n for n in snapshot.nodes if n.node in names]
-            busy = {
-                n for v in snapshot.jobs for n in v.nodes if v.phase is Phase.RUNNING or v.frozen
-            }
-            on = [n for n in mine if n.up and not n.off]
-            off = [n for n in mine if n.off]
-            spare = [n.node for n in reversed(on) if n.node not in busy]
-            for node in spare[: max(len(on) - told.nodes, 0)]:
-                found[cluster].append(self._node(NodeAction.POWER_DOWN, node, "no power", now))
-            if not self.parts.book.full:
-                for one in off[: max(told.nodes - len(on), 0)]:
-                    found[cluster].append(self._node(NodeAction.POWER_UP, one.node, "power", now))
+        orders: dict[str, list[NodeCommand]] = {name: [] for name in self.parts.clusters}
+        for site, part in self.parts.sites.items():
+            room_w = forces[site].limit_mw * 1e6 - self._import(site, snapshots, found).power_w
+            for pool in part.pools:
+                if pool in budgets:
+                    cluster = self._cluster_of[pool]
+                    told = budgets[pool].nodes
+                    orders[cluster] += self._power(
+                        site, pool, told, snapshots[cluster], room_w, now
+                    )
         for action, node, why in self.requests.nodes():
             for name, snapshot in snapshots.items():
                 if any(n.node == node for n in snapshot.nodes):
-                    found[name].append(self._node(action, node, why, now))
-        return found
+                    orders[name].append(self._node(action, node, why, now))
+        return orders
+
+    def _power(
+        self,
+        site: str,
+        pool: str,
+        told: int,
+        snapshot: WorkloadSnapshot,
+        room_w: float,
+        now: int,
+    ) -> list[NodeCommand]:
+        """Nodes of a pool to power down, by the model or because the meter still says too much.
+
+        Broken nodes may draw as well, and go first; what has gone comes back when there is room.
+        """
+        plan = self.parts.plans[pool]
+        names = frozenset(plan.nodes)
+        mine = [n for n in snapshot.nodes if n.node in names]
+        holds = [v for v in snapshot.jobs if v.phase is Phase.RUNNING or v.frozen]
+        busy = {node for v in holds for node in v.nodes}
+        on = [n for n in mine if n.up and not n.off]
+        off = [n for n in mine if n.off]
+        rest_w = plan.node_size * plan.idle_power_mw / 1000.0
+        fewer = max(len(on) - told, 0)
+        late = now - self.over_ns.get(site, now) >= self.parts.response.freeze_after_s * NS_PER_S
+        working = any(v.ours and v.pool == pool and v.phase is Phase.RUNNING for v in holds)
+        if late and not working:
+            fewer = max(fewer, math.ceil(-room_w / rest_w))
+        broken = [n for n in mine if not n.up and not n.off] if late else []
+        spare = [n.node for n in (*broken, *reversed(on)) if n.node not in busy]
+        if fewer:
+            return [self._node(NodeAction.POWER_DOWN, n, "no power", now) for n in spare[:fewer]]
+        if self.parts.book.full or not off:
+            return []
+        more = min(told - len(on), int(room_w / (rest_w * self.parts.sites[site].overhead)))
+        back = off[: max(more, 0)]
+        return [self._node(NodeAction.POWER_UP, n.node, "there is power", now) for n in back]
 
     def _node(self, action: NodeAction, node: str, why: str, now: int) -> NodeCommand:
         self._node_keys += 1
@@ -556,6 +576,14 @@ class Controller:
         sent = tuple(c for some in commands.values() for c in some)
         if sent or any(nodes.values()) or any(submits.values()):
             self._intend(snapshots, commands, nodes, submits, budgets, forces, now)
+            if parts.book.full:  # found out just now: what needs a record stays here
+                commands = {n: self.hands[n].only_reducing(c) for n, c in commands.items()}
+                sent = tuple(c for some in commands.values() for c in some)
+                submits = {name: [] for name in submits}
+                nodes = {
+                    name: [c for c in some if c.action is not NodeAction.POWER_UP]
+                    for name, some in nodes.items()
+                }
         if not parts.acts:
             for name, some in commands.items():
                 self.hands[name].shadow(some)
@@ -704,13 +732,21 @@ class Controller:
             for name, look in looks.items():
                 for view in snapshots[name].jobs:
                     if view.ours and view.key:
-                        intake.note(_change(view, waits.get(view.job, view.reason), now))
+                        intake.note(change_of(view, waits.get(view.job, view.reason), now))
                 for end in look.ended:
                     self._orders.pop(end.key, None)
                     self._handed.pop(end.key, None)
                     self.requests.again.discard(end.key)
-                    intake.note(_ended(end, now))
-        self._publish(snapshots, forces, found)
+                    intake.note(ended_of(end, now))
+        show(
+            self.parts,
+            snapshots,
+            forces,
+            {s: self._import(s, snapshots, found) for s in self.parts.sites},
+            {s: self.accounts.import_wh(s) for s in self.parts.sites},
+            self.over_ns,
+            self.troubles.open(),
+        )
         self.parts.desk.forget(now)
         intake.flush()
         if intake.away:
@@ -718,83 +754,3 @@ class Controller:
             self.troubles.enter(STORE_AWAY, "store", why, now)
         else:
             self.troubles.leave(STORE_AWAY, "store", now)
-
-    def _publish(
-        self,
-        snapshots: Mapping[str, WorkloadSnapshot],
-        forces: Mapping[str, Force],
-        found: Mapping[str, Power],
-    ) -> None:
-        """Show the state of things to whoever looks."""
-        parts, points, telemetry = self.parts, {}, {}
-        for site, force in forces.items():
-            power = self._import(site, snapshots, found)
-            limit_w = force.limit_mw * 1e6
-            points[site] = {
-                "power_mw": round(power.power_w / 1e6, 6),
-                "measured": power.measured,
-                "limit_mw": round(force.limit_mw, 6),
-                "why": force.why,
-                "order": force.key,
-                "next_ns": force.next_ns,
-                "next_mw": round(force.next_mw, 6) if force.next_ns is not None else None,
-                "over_since_ns": self.over_ns.get(site),
-            }
-            telemetry[site] = {
-                "metered_mw": round(power.power_w / 1e6, 6),
-                "up_mw": round(max(self._sheddable_w(site, snapshots), 0.0) / 1e6, 6),
-                "down_mw": round(max(limit_w - power.power_w, 0.0) / 1e6, 6),
-                "import_wh": self.accounts.import_wh(site),
-            }
-        pools = {}
-        for pool in parts.plans:
-            jobs = [v for v in snapshots[self._cluster_of[pool]].jobs if v.pool == pool]
-            pools[pool] = {str(phase): sum(v.phase is phase for v in jobs) for phase in Phase} | {
-                "accelerators_running": sum(v.accelerators for v in jobs if v.phase == "running")
-            }
-        body = {
-            "environment": parts.environment,
-            "controller": parts.who,
-            "tick_s": parts.tick_s,
-            "points": points,
-            "pools": pools,
-            "fallbacks": [{"kind": k, "about": a} for k, a in self.troubles.open()],
-            "day": parts.book.day,
-            "waiting_to_be_told": parts.intake.waiting(),
-        }
-        parts.intake.publish("status", body)
-        parts.intake.publish("telemetry", telemetry)
-
-    def _sheddable_w(self, site: str, snapshots: Mapping[str, WorkloadSnapshot]) -> float:
-        """What pausing all of our work would free at the connection, W."""
-        part, total = self.parts.sites[site], 0.0
-        for pool in part.pools:
-            plan = self.parts.plans[pool]
-            each = (int(plan.power_mw[:, plan.full_speed].min()) - plan.idle_power_mw) / 1000.0
-            total += each * sum(
-                v.accelerators
-                for v in snapshots[self._cluster_of[pool]].jobs
-                if v.pool == pool and v.ours and v.phase is Phase.RUNNING
-            )
-        return total
-
-
-def _ended(end: EndedView, now: int) -> WorkChange:
-    """How a job ended, as its tenant is told."""
-    return WorkChange(
-        end.key,
-        _ENDS[end.ending],
-        now,
-        job=end.job,
-        why=str(end.ending),
-        start_ns=end.start_ns,
-        end_ns=end.end_ns,
-    )
-
-
-def _change(view: JobView, why: str, now: int) -> WorkChange:
-    """Where a job stands, as its tenant is told."""
-    told = "" if view.phase is Phase.RUNNING else why
-    return WorkChange(
-        view.key, _STATES[view.phase], now, job=view.job, why=told, start_ns=view.start_ns
-    )

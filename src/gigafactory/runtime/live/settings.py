@@ -9,9 +9,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from importlib import resources
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote, urlsplit
 
+from pydantic import Field
+
+from gigafactory.adapters.metering.settings import (
+    DcgmSettings,
+    PrometheusSettings,
+    ScrapeSettings,
+)
 from gigafactory.adapters.slurm.settings import SlurmSettings
 from gigafactory.engine.errors import BadInput, Problem, refuse
 from gigafactory.factory.blocks import Block, Flag, Name, Text, setting
@@ -32,6 +41,7 @@ _OURS: Final = "Our assumption, 2026, assumption"
 
 ChannelKind = Literal["uftp", "mqtt", "openadr", "iec104", "api"]
 OrderKindName = Literal["limit", "setpoint", "emergency"]
+_SQLITE: Final = "sqlite:///"
 #: Words in the name of an option whose value must not stand in the file.
 _SECRET_WORDS: Final = ("password", "secret", "token", "private_key", "credential")
 
@@ -66,17 +76,18 @@ class StoreSettings(Block):
     url: Text = setting("sqlite:///path or postgresql://user@host/database, without a password.")
     password: Secret | None = setting("Password of the database; empty for none.", None)
 
-    def full_url(self) -> str:
-        """The URL with its password in it; do not log it."""
+    def full_url(self, folder: Path) -> str:
+        """The URL with its password in it, a relative path counted from a folder; do not log it."""
+        if self.url.startswith(_SQLITE) and not self.url.startswith(f"{_SQLITE}/"):
+            path = (folder / self.url.removeprefix(_SQLITE)).absolute()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return f"{_SQLITE}{path}"
         if self.password is None:
             return self.url
-        from urllib.parse import quote, urlsplit
-
         parts = urlsplit(self.url)
         host = parts.netloc.rpartition("@")[2]
-        user = parts.username or ""
         secret = quote(self.password.reveal(), safe="")
-        return parts._replace(netloc=f"{user}:{secret}@{host}").geturl()
+        return parts._replace(netloc=f"{parts.username or ''}:{secret}@{host}").geturl()
 
 
 class TwinSettings(Block):
@@ -118,27 +129,19 @@ class TwinMeterSettings(Block):
     kind: Literal["twin"] = setting("Reads what simulated clusters draw.")
 
 
-class PrometheusSettings(Block):
-    """Meters that a Prometheus server scrapes."""
-
-    kind: Literal["prometheus"] = setting("Asks a Prometheus server.")
-    url: Text = setting("Where it is.")
-    queries: dict[Text, Text] = setting(
-        "Query of each point, such as h100/it or home/import; its value in W."
-    )
-    token: Secret | None = setting("Bearer token; empty for none.", None)
-    timeout_s: PositiveDurationS = setting(
-        "No question takes longer.", 1.0, key="timeout", source=f"{_OURS}: half a tick"
-    )
-    options: dict[str, Any] = setting("What else its adapter takes.", {})
-
-
 class OtherMeterSettings(Block):
     """A meter by another adapter."""
 
     kind: Literal["other"] = setting("An adapter named by its place.")
     adapter: Text = setting("module:function that gets `options` and gives a meter.")
     options: dict[str, Any] = setting("What it takes.", {})
+
+
+ManagerSettings = Annotated[TwinSettings | SlurmCluster, Field(discriminator="kind")]
+MeterSettings = Annotated[
+    TwinMeterSettings | PrometheusSettings | ScrapeSettings | DcgmSettings | OtherMeterSettings,
+    Field(discriminator="kind"),
+]
 
 
 class SiteSettings(Block):
@@ -281,9 +284,11 @@ class Settings(Block):
         source=f"{_OURS}: a cluster takes as long to act",
     )
     store: StoreSettings = setting("Where work, orders and people are kept.")
-    managers: dict[Name, TwinSettings | SlurmCluster] = setting("Clusters by name.")
-    meters: dict[Name, TwinMeterSettings | PrometheusSettings | OtherMeterSettings] = setting(
-        "Meters by name; a point without one is modelled.", {}
+    managers: dict[Name, ManagerSettings] = setting("Clusters by name.")
+    meters: dict[Name, MeterSettings] = setting(
+        "Meters by name, asked in this order; points are POOL/it and SITE/import, and one without "
+        "a meter is modelled.",
+        {},
     )
     sites: dict[Name, SiteSettings] = setting("Connections, as the factory names its sites.")
     channels: dict[Name, ChannelSettings] = setting("Channels of grid parties by name.", {})
@@ -293,6 +298,12 @@ class Settings(Block):
     def pools(self) -> dict[str, str]:
         """The manager of each pool."""
         return {pool: name for name, one in self.managers.items() for pool in one.pools}
+
+
+def example_settings() -> str:
+    """A commented settings file to start from, for the factory file that `init` writes."""
+    file = resources.files("gigafactory.runtime.live").joinpath("data", "serve.yaml")
+    return file.read_text(encoding="utf-8")
 
 
 def load_settings(path: Path, factory: Factory | None = None) -> Settings:
@@ -366,6 +377,8 @@ def connection_mw(factory: Factory, site: str) -> float:
 def _check_channel(
     name: str, channel: ChannelSettings, settings: Settings, where: str
 ) -> Iterator[Problem]:
+    if name in ("controller", "api"):
+        yield Problem(where, "channels", name, "is the name of another process; choose another")
     for point in channel.points:
         if point not in settings.sites:
             why = f"is no site of these settings; known: {', '.join(settings.sites)}"
@@ -401,7 +414,7 @@ def _check_secrets(settings: Settings, where: str) -> Iterator[Problem]:
     for name, channel in settings.channels.items():
         yield from _bare(channel.options, f"channels.{name}.options", where)
     for name, meter in settings.meters.items():
-        if not isinstance(meter, TwinMeterSettings):
+        if isinstance(meter, OtherMeterSettings):
             yield from _bare(meter.options, f"meters.{name}.options", where)
     yield from _bare(settings.api, "api", where)
 

@@ -463,7 +463,7 @@ def run_controller(
     """
     factory = load_factory(factory_file)
     clock = SteadyClock()
-    store = Store.open(settings.store.full_url(), limit_s=min(settings.tick_s / 2.0, 2.0))
+    store = Store.open(settings.store.full_url(folder), limit_s=min(settings.tick_s / 2.0, 2.0))
     try:
         while not stop.is_set():
             lease = _wait_to_lead(store, clock, stop)

@@ -1,0 +1,175 @@
+"""The service under load: a real server, PostgreSQL and the generator on the same machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import psutil
+import pytest
+
+from gigafactory.adapters.store import Store
+from gigafactory.adapters.store.records import Asked, Role, WorkReceipt
+from gigafactory.testing import postgres
+from gigafactory.units import NS_PER_S
+from tests.conftest import IN_CI
+from tests.web import shape_of_load as load
+from tests.web.service import JOB, WIDE
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+TENANTS: Final = ("delta-lab", "open-dutch", "polder-university", "rijnmond-university", "start-ups")
+READS_PER_S: Final = 400
+SUBMISSIONS_PER_S: Final = 50
+#: 99 of 100 requests are answered within, ms.
+TARGET_MS: Final = 250.0
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """The address of a PostgreSQL."""
+    why = postgres.available()
+    if why and IN_CI:
+        pytest.fail(why)
+    if why:
+        pytest.skip(why)
+    with postgres.LocalPostgres() as server:
+        yield server.url()
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def server(url: str, **settings: Any) -> Iterator[tuple[int, psutil.Process]]:
+    """The service as a process; its port and its process."""
+    port = free_port()
+    api = {"port": port, "limits": WIDE, **settings}
+    code = "import json,sys; from gigafactory.web.serve import run; run(*json.loads(sys.argv[1]))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, json.dumps(["rotterdam", api, url])],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            for _ in range(300):
+                assert process.poll() is None, "the server has ended"
+                try:
+                    if httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200:
+                        break
+                except httpx.TransportError:
+                    time.sleep(0.1)
+            yield port, psutil.Process(process.pid)
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(20)
+
+
+def fill(url: str, each: int) -> list[tuple[str, list[str]]]:
+    """Callers with work and receipts: secret and ids."""
+    store = Store.open(url)
+    now_ns = time.time_ns()
+    callers = []
+    body = {"job_class": "research", "accelerators": 8, "nodes": 1, "walltime_s": 3600,
+            "priority": 3, "script": "#!/bin/sh\n" + "x" * 500, "name": "", "pool": "b200",
+            "accelerators_min": 0}  # fmt: skip
+    for tenant in TENANTS:
+        secret = store.add_token(f"load-{tenant}", Role.TENANT, tenant, None, now_ns, "test")[1]
+        ids = []
+        for i in range(each):
+            asked = Asked(tenant, f"fill-{i}", body, "test", now_ns + i * NS_PER_S // 100)
+            ids.append(store.submit(asked)[0].id)
+        store.put_receipts(
+            [WorkReceipt(one, tenant, "2026-01-01", {"gpu_s": 1, "energy_wh": 2}, now_ns) for one in ids]
+        )
+        callers.append((secret, ids))
+    store.close()
+    return callers
+
+
+def generate(port: int, seconds: float, callers: Any, reads: int, submissions: int,
+             first: int = 0) -> dict[str, Any]:  # fmt: skip
+    """One load; what the generator measured."""
+    streams = [
+        {"name": "read", "per_s": reads, "requests": load.reads(callers)},
+        {"name": "submit", "per_s": submissions,
+         "requests": [load.submit(dict(JOB), secret) for secret, _ in callers]},
+    ]  # fmt: skip
+    plan = {"port": port, "seconds": seconds, "connections": 64, "first": first, "streams": streams}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.web.load"],
+        input=json.dumps(plan), capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def measured(url: str, seconds: float, reads: int, submissions: int, callers: Any, first: int = 0,
+             **settings: Any) -> dict[str, Any]:  # fmt: skip
+    """One load on a fresh server, with the processor time that each side took."""
+    with server(url, **settings) as (port, process):
+        generate(port, 1.0, callers, 50, 5, first)  # the first requests of a process are slow
+        before = _cpu_s(process)
+        found = generate(port, seconds, callers, reads, submissions, first + 1_000)
+        found["server_cpu_s"] = round(_cpu_s(process) - before, 2)
+        found["server_rss_mb"] = round(process.memory_info().rss / 1e6, 1)
+        found["asked_per_s"] = reads + submissions
+    return found
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    every = [process, *process.children(recursive=True)]
+    return float(sum(sum(one.cpu_times()[:2]) for one in every))
+
+
+@pytest.mark.slow
+def test_reads_and_submissions_together_for_ten_seconds(database: str) -> None:
+    """Everything is answered, in the time aimed at. On a machine with other work the time is a
+    warning of the benchmark, and here only held to be finite: four times the target.
+    """
+    callers = fill(database, 100)
+    found = measured(database, 10.0, READS_PER_S, SUBMISSIONS_PER_S, callers)
+    assert found["read"]["statuses"] == {"200": 10 * READS_PER_S}
+    assert found["submit"]["statuses"] == {"201": 10 * SUBMISSIONS_PER_S}
+    assert found["all"]["p99_ms"] <= 4.0 * TARGET_MS, found
+    store = Store.open(database)
+    assert sum(store.count_work().values()) == 100 * len(TENANTS) + 500 + 5
+    store.close()
+
+
+@pytest.mark.proof
+def test_a_minute_of_load_and_the_saturation_curve(database: str, proof_dir: Path) -> None:
+    callers = fill(database, 1000)
+    minute = measured(database, 60.0, READS_PER_S, SUBMISSIONS_PER_S, callers, 100_000)
+    curve = []
+    for step, rate in enumerate((100, 200, 300, 450, 600, 800, 1000, 1200)):
+        submissions = rate // 9
+        found = measured(
+            database, 10.0, rate - submissions, submissions, callers, 1_000_000 * (step + 1)
+        )
+        curve.append(found)
+    result = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "date": time.strftime("%Y-%m-%d"),
+        "load_average": os.getloadavg(),
+        "minute": minute,
+        "curve": curve,
+    }
+    (proof_dir / "api-load.json").write_text(json.dumps(result, indent=1), "utf-8")
+    assert minute["read"]["statuses"] == {"200": 60 * READS_PER_S}
+    assert minute["submit"]["statuses"] == {"201": 60 * SUBMISSIONS_PER_S}
+    assert minute["all"]["p99_ms"] <= TARGET_MS, minute
