@@ -105,7 +105,7 @@ def _v0_0_38(job: Mapping[str, Any], gres: str) -> RichJob:
 
 def _indices(detail: str, gres: str) -> list[int]:
     """``gpu:2(IDX:0,4-5)`` gives 0, 4 and 5."""
-    found = []
+    found: list[int] = []
     for part in re.findall(rf"\b{re.escape(gres)}\b[^(]*\(IDX:([\d,\-]+)\)", detail):
         for span in part.split(","):
             low, _, high = span.partition("-")
