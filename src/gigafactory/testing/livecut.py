@@ -564,6 +564,16 @@ class LiveCut:
                 wrong.append(f"{name}: started {len(first)} times for the first time")
         return wrong
 
+    def day(self) -> Path:
+        """The folder of the day, once nothing is written to it any more."""
+        return self.watch.path.parent
+
+    def stop(self) -> int:
+        """End the service as an operator would; exit code of its controller."""
+        for process in self._processes:
+            process.send_signal(signal.SIGTERM)
+        return [process.wait(30.0) for process in self._processes][0]
+
     def lost_s(self) -> dict[str, float]:
         """Work done and not saved when a job started again, s, by name, where there was any."""
         found = {}

@@ -41,6 +41,7 @@ from gigafactory.plant.ports import Meter
 from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.accounts import Accounts
 from gigafactory.runtime.live.daybook import DayBook, day_at, day_path, days_in
+from gigafactory.runtime.live.days import keep_factory
 from gigafactory.runtime.live.intake import Intake, Replaced
 from gigafactory.runtime.live.loop import Controller
 from gigafactory.runtime.live.orders import Desk, PointRules, SourceRules
@@ -333,7 +334,9 @@ def assemble(
         gates={name: Gate(plan) for name, plan in plans.items()},
         desk=Desk(source_rules(settings), point_rules(factory, settings, now)),
         intake=intake,
-        book=DayBook(folder / settings.state / settings.environment),
+        book=DayBook(
+            folder / settings.state / settings.environment, lambda day: keep_factory(day, factory)
+        ),
         clock=clock,
         response=settings.response,
         tick_s=settings.tick_s,
