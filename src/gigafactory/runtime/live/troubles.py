@@ -22,9 +22,19 @@ class Troubles:
     intake: Intake
     _open: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def enter(self, fallback: str, about: str, why: str, now_ns: int) -> None:
-        """Something is wrong; said once, however often it is seen."""
-        if (fallback, about) in self._open:
+    def enter(
+        self, fallback: str, about: str, why: str, now_ns: int, *, again: bool = False
+    ) -> None:
+        """Something is wrong; said once, however often it is seen.
+
+        Args:
+            fallback: its name.
+            about: of what.
+            why: in plain words.
+            now_ns: the instant.
+            again: say it again where the words have changed.
+        """
+        if (fallback, about) in self._open and not (again and self._open[fallback, about] != why):
             return
         self._open[fallback, about] = why
         self.book.write(now_ns, frames.TroubleTold(fallback, True, about, why))
