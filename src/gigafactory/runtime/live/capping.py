@@ -24,6 +24,8 @@ from gigafactory.runtime.live.troubles import Troubles
 from gigafactory.units import NS_PER_S
 
 _WATT: Final = "W"
+#: What an intent to cap is called in the journal, among the commands to nodes.
+CAP: Final = "cap"
 #: A cap that is let go is told so with an end so near; then the agent's own safe cap holds.
 _LET_GO_S: Final = 5
 
@@ -65,8 +67,7 @@ class Capping:
         beside_w = sum(one.beside_w * len(one.devices) for one in parts)
         even_w = (allowed_w - beside_w) / self.devices(pool)
         least_w = max(one.least_w for one in parts)
-        full_w = min(one.full_w for one in parts)
-        return min(max(even_w, least_w), full_w), even_w >= least_w
+        return min(max(even_w, least_w), self.full_w(pool)), even_w >= least_w
 
     def due(self, pool: str, cap_w: float, now_ns: int) -> bool:
         """Whether a cap must be told: another one, one not taken, or one that ends before long."""
@@ -76,26 +77,31 @@ class Capping:
         shortest_s = min(one.hold_s for one in self.parts[pool])
         return now_ns - held.at_ns >= shortest_s * NS_PER_S / 2.0
 
-    def tell(self, pool: str, cap_w: float, now_ns: int) -> frames.Answer:
+    def full_w(self, pool: str) -> float:
+        """The cap at which no device of a pool is held back, W."""
+        return min(one.full_w for one in self.parts[pool])
+
+    def tell(self, pool: str, cap_w: float, key: str, now_ns: int) -> frames.Answer:
         """Cap every device of a pool; what came of it, the worst first."""
-        answer = self._send(pool, cap_w, now_ns, None)
+        answer = self._send(pool, cap_w, key, now_ns, None)
         self._held[pool] = _Held(cap_w, now_ns, answer.outcome)
         return answer
 
-    def let_go(self, pool: str, now_ns: int) -> frames.Answer:
+    def let_go(self, pool: str, key: str, now_ns: int) -> frames.Answer:
         """Raise the caps of a pool; an agent that is not reached lets go when they end."""
         del self._held[pool]
-        full_w = min(one.full_w for one in self.parts[pool])
-        return self._send(pool, full_w, now_ns, _LET_GO_S)
+        return self._send(pool, self.full_w(pool), key, now_ns, _LET_GO_S)
 
-    def _send(self, pool: str, cap_w: float, now_ns: int, for_s: float | None) -> frames.Answer:
+    def _send(
+        self, pool: str, cap_w: float, key: str, now_ns: int, for_s: float | None
+    ) -> frames.Answer:
         told: dict[str, int] = {}
         whys: dict[str, str] = {}
         for part in self.parts[pool]:
             until_ns = now_ns + int((for_s or part.hold_s) * NS_PER_S)
             for i, device in enumerate(part.devices):
-                key = f"cap-{cap_w:.0f}"  # the same cap again only moves its end
-                point = Setpoint(key, device, float(round(cap_w)), _WATT, until_ns)
+                same = f"cap-{cap_w:.0f}"  # the same cap again only moves its end
+                point = Setpoint(same, device, float(round(cap_w)), _WATT, until_ns)
                 receipt = part.actuator.apply(point, now_ns)
                 told[receipt.outcome] = told.get(receipt.outcome, 0) + 1
                 whys.setdefault(receipt.outcome, receipt.why)
@@ -106,9 +112,7 @@ class Capping:
         counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(told.items()))
         reason = f"{round(cap_w)} W a device: {counts}"
         why = whys[worst] if worst != "accepted" else ""
-        return frames.Answer(
-            f"cap-{pool}-{now_ns:x}", worst, f"{reason} ({why})" if why else reason
-        )
+        return frames.Answer(key, worst, f"{reason} ({why})" if why else reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,9 @@ class Guard:
 
     def _over(self, pool: str, now_ns: int) -> None:
         if self.capping.holds(pool):
-            answer = self.capping.let_go(pool, now_ns)
+            why = "no longer needed"
+            key = self._intend(pool, self.capping.full_w(pool), why, now_ns)
+            answer = self.capping.let_go(pool, key, now_ns)
             self._parts.book.write(now_ns, frames.Receipts((answer,)))
         self._troubles.leave(PLANT_CAP, pool, now_ns)
 
@@ -194,8 +200,18 @@ class Guard:
         if not enough:
             why = "the manager hangs, and the lowest power cap is not enough: drain by hand too"
         self._troubles.enter(PLANT_CAP, pool, why, now_ns, again=True)
-        if not self.capping.due(pool, cap_w, now_ns):
-            return
+        if self.capping.due(pool, cap_w, now_ns):
+            key = self._intend(pool, cap_w, why, now_ns)
+            answer = self.capping.tell(pool, cap_w, key, now_ns)
+            self._parts.book.write(now_ns, frames.Receipts((answer,)))
+
+    def _intend(self, pool: str, cap_w: float, why: str, now_ns: int) -> str:
+        """Write a cap down before it is told; its key."""
+        key = f"cap-{pool}-{now_ns:x}"
+        told = frames.Told(key, CAP, pool, f"{round(cap_w)} W a device: {why}", -1)
+        unknown = (-1,) * len(self._parts.plans)
+        limits = tuple(-1 for _ in self._parts.sites)
+        frame = frames.IntentTold((), (told,), (), unknown, limits, ("",) * len(limits), False)
+        self._parts.book.write(now_ns, frame)
         self._parts.book.sync()
-        answer = self.capping.tell(pool, cap_w, now_ns)
-        self._parts.book.write(now_ns, frames.Receipts((answer,)))
+        return key

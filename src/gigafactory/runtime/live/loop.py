@@ -47,6 +47,7 @@ from gigafactory.runtime.live.parts import (
     MANAGER_AWAY,
     METER_AWAY,
     ORDERS_SILENT,
+    PASSING,
     STORE_AWAY,
     WORK_VANISHED,
     Parts,
@@ -760,6 +761,7 @@ class Controller:
             self.troubles.open(),
         )
         self.parts.desk.forget(now)
+        intake.clear_others(PASSING, self.troubles.open())
         intake.flush()
         if intake.away:
             why = f"{intake.away}; the last known orders hold, and what is to be told waits"

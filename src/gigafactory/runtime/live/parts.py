@@ -29,6 +29,19 @@ ORDERS_SILENT: Final = "orders_silent"
 LIMIT_BROKEN: Final = "limit_broken"
 PLANT_CAP: Final = "plant_cap"
 WORK_VANISHED: Final = "work_vanished"
+#: Those that end by themselves: an alarm about one is cleared when it is over.
+PASSING: Final = frozenset(
+    {
+        MANAGER_AWAY,
+        METER_AWAY,
+        STORE_AWAY,
+        DISK_FULL,
+        CLOCK_JUMP,
+        ORDERS_SILENT,
+        LIMIT_BROKEN,
+        PLANT_CAP,
+    }
+)
 
 
 class Decides(Protocol):

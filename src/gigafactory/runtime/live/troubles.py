@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.daybook import DayBook
 from gigafactory.runtime.live.intake import Intake
+
+_LOG = logging.getLogger("gigafactory.live")
 
 
 @dataclass(slots=True)
@@ -37,6 +40,8 @@ class Troubles:
         if (fallback, about) in self._open and not (again and self._open[fallback, about] != why):
             return
         self._open[fallback, about] = why
+        told = {"fallback": fallback, "about": about, "why": why}
+        _LOG.warning("a fallback is entered", extra={"fields": told})
         self.book.write(now_ns, frames.TroubleTold(fallback, True, about, why))
         self.intake.alarm(fallback, about, why)
 
@@ -45,6 +50,7 @@ class Troubles:
         if (fallback, about) not in self._open:
             return
         del self._open[fallback, about]
+        _LOG.info("a fallback is left", extra={"fields": {"fallback": fallback, "about": about}})
         self.book.write(now_ns, frames.TroubleTold(fallback, False, about, ""))
         self.intake.clear(fallback, about)
 

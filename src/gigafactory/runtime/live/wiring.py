@@ -46,7 +46,7 @@ from gigafactory.runtime.live.daybook import DayBook, day_at, day_path, days_in
 from gigafactory.runtime.live.intake import Intake, Replaced
 from gigafactory.runtime.live.loop import Controller
 from gigafactory.runtime.live.orders import Desk, PointRules, SourceRules
-from gigafactory.runtime.live.parts import ClusterPart, Parts, SitePart
+from gigafactory.runtime.live.parts import PASSING, ClusterPart, Parts, SitePart
 from gigafactory.runtime.live.recovery import recover_day
 from gigafactory.runtime.live.settings import (
     OtherMeterSettings,
@@ -469,6 +469,7 @@ def _caught_up(controller: Controller, now: int) -> Controller:
     for order in parts.intake.catch_up(now):
         parts.desk.adopt(order)
     controller.requests.recall(parts.intake.settled_overrides())
+    parts.intake.recall_alarms(PASSING)
     controller.expect(parts.intake)
     return controller
 
