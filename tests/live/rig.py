@@ -129,3 +129,56 @@ def missing(why: str) -> None:
     if IN_CI:
         pytest.fail(why)
     pytest.skip(why)
+
+
+class Host:
+    """Another host: a network namespace with links to this one that can be cut.
+
+    Args:
+        name: at most nine letters and digits.
+        links: how many ways lead to it.
+        net: second number of its addresses, 10.net.link.2; ours are 10.net.link.1.
+    """
+
+    def __init__(self, name: str, links: int, net: int) -> None:
+        self.name, self.links, self.net = name, links, net
+
+    def __enter__(self) -> Host:
+        needs_root()
+        try:
+            run("ip", "netns", "add", self.name)
+        except (RuntimeError, OSError) as error:
+            refused(str(error))
+        try:
+            self._inside("lo", "127.0.0.1/8")
+            for link in range(self.links):
+                ours, theirs = f"{self.name}-{link}", f"{self.name}e{link}"
+                run("ip", "link", "add", ours, "type", "veth", "peer", "name", theirs)
+                run("ip", "link", "set", theirs, "netns", self.name)
+                run("ip", "addr", "add", f"10.{self.net}.{link}.1/24", "dev", ours)
+                run("ip", "link", "set", ours, "up")
+                self._inside(theirs, f"{self.address(link)}/24")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        run("ip", "netns", "del", self.name)  # and with it both ends of its links
+
+    def _inside(self, device: str, address: str) -> None:
+        if device != "lo":
+            run("ip", "-n", self.name, "addr", "add", address, "dev", device)
+        run("ip", "-n", self.name, "link", "set", device, "up")
+
+    def address(self, link: int) -> str:
+        """Its address over a link."""
+        return f"10.{self.net}.{link}.2"
+
+    def cut(self, link: int) -> None:
+        """Cut a link at its end: what is sent goes nowhere, and nobody is told."""
+        run("ip", "-n", self.name, "link", "set", f"{self.name}e{link}", "down")
+
+    def mend(self, link: int) -> None:
+        """Bring a link up again."""
+        run("ip", "-n", self.name, "link", "set", f"{self.name}e{link}", "up")
