@@ -55,9 +55,7 @@ class World(Outside):
 
     def rows(self) -> list[tuple[int, live.LiveFrame]]:
         """All frames of all days, with their instants."""
-        return [
-            row for day in days_in(self.live) for row in live_frames(day_path(self.live, day))
-        ]
+        return [row for day in days_in(self.live) for row in live_frames(day_path(self.live, day))]
 
     def troubles(self) -> list[tuple[str, bool]]:
         """Fallbacks entered and left, as the journal says."""
@@ -131,17 +129,22 @@ def missing(why: str) -> None:
     pytest.skip(why)
 
 
+def host_name() -> str:
+    """A name for another host that no other run has."""
+    return f"gf{os.getpid() % 10_000_000}"
+
+
 class Host:
     """Another host: a network namespace with links to this one that can be cut.
 
     Args:
         name: at most nine letters and digits.
-        links: how many ways lead to it.
-        net: second number of its addresses, 10.net.link.2; ours are 10.net.link.1.
+        links: how many ways lead to it; its addresses are 10.x.link.2, ours 10.x.link.1, where x
+            follows from our process, so that two runs at once do not meet.
     """
 
-    def __init__(self, name: str, links: int, net: int) -> None:
-        self.name, self.links, self.net = name, links, net
+    def __init__(self, name: str, links: int) -> None:
+        self.name, self.links, self.net = name, links, 100 + os.getpid() % 150
 
     def __enter__(self) -> Host:
         needs_root()

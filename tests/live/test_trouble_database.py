@@ -79,7 +79,7 @@ def _free_port() -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("away_s", [4.0, pytest.param(10.0, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("away_s", [3.0, pytest.param(10.0, marks=pytest.mark.proof)])
 def test_without_the_database_the_limit_holds_and_no_work_is_lost(
     tmp_path: Path, away_s: float
 ) -> None:
@@ -93,9 +93,9 @@ def test_without_the_database_the_limit_holds_and_no_work_is_lost(
         )
         world = World(factory, settings)
         long = [world.ask(f"w{i}", 900.0) for i in range(4)]
-        secret = world.store.add_token(
-            "t", Role.TENANT, PARTY, None, world.clock.now_ns(), "test"
-        )[1]
+        secret = world.store.add_token("t", Role.TENANT, PARTY, None, world.clock.now_ns(), "test")[
+            1
+        ]
         logs = tmp_path / "controller", tmp_path / "api"
         with (
             process(command(factory, settings, "--only", "controller"), logs[0]) as child,

@@ -18,7 +18,10 @@ def test_on_a_full_disk_power_is_only_taken_away_and_nothing_is_missing_later(
     tmp_path: Path,
 ) -> None:
     log = tmp_path / "log"
-    with small_disk(tmp_path / "journals", 512) as disk, small_disk(tmp_path / "base", 2048) as base:
+    with (
+        small_disk(tmp_path / "journals", 512) as disk,
+        small_disk(tmp_path / "base", 2048) as base,
+    ):
         factory, settings = written(
             tmp_path, state="journals/state", store={"url": "sqlite:///base/store.db"}
         )

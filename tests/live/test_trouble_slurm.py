@@ -1,4 +1,4 @@
-"""Slurm's controller hangs while a limit is in force: the plant's own caps lower power meanwhile."""
+"""Slurm's controller hangs while a limit is in force: the plant's caps lower power meanwhile."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from gigafactory.engine.clock import SteadyClock
 from gigafactory.factory import load_factory
 from gigafactory.grid.ports import GridOrder, OrderKind
 from gigafactory.jobs.ports import Phase
-from gigafactory.plant.ports import Reading
 from gigafactory.planner.poolplan import CLASSES
+from gigafactory.plant.ports import Reading
 from gigafactory.runtime.live import frames as live
 from gigafactory.runtime.live.daybook import day_path, days_in, live_frames
 from gigafactory.runtime.live.intake import Intake
