@@ -200,7 +200,7 @@ class Intake:
         self._alarms[kind, key] = (text, self._now_ns)
 
     def clear(self, kind: str, key: str) -> None:
-        """What an alarm was about has passed; one that nobody could be told is told with its end."""
+        """What an alarm was about has passed; one not told yet is told with its end."""
         if (kind, key) in self._alarms or (kind, key) in self._open:
             self._clears[kind, key] = self._now_ns
 
