@@ -7,7 +7,7 @@ again only every few seconds, because every try may take its whole time limit ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -71,6 +71,7 @@ class Intake:
     _told: dict[str, tuple[WorkState, str]] = field(default_factory=dict)
     _verdicts: list[tuple[str, str, Verdict, str, int]] = field(default_factory=list)
     _alarms: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    _clears: dict[tuple[str, str], int] = field(default_factory=dict)
     _open: set[tuple[str, str]] = field(default_factory=set)
 
     def begin(self, now_ns: int) -> None:
@@ -195,15 +196,25 @@ class Intake:
 
     def alarm(self, kind: str, key: str, text: str) -> None:
         """Raise an alarm."""
+        self._clears.pop((kind, key), None)
         self._alarms[kind, key] = (text, self._now_ns)
 
     def clear(self, kind: str, key: str) -> None:
-        """What an alarm was about has passed."""
-        self._alarms.pop((kind, key), None)
-        if (kind, key) in self._open:
-            self._ask(lambda: self.store.clear_alarm(kind, key, self._now_ns), None)
-            if not self.away:
-                self._open.discard((kind, key))
+        """What an alarm was about has passed; one not told yet is told with its end."""
+        if (kind, key) in self._alarms or (kind, key) in self._open:
+            self._clears[kind, key] = self._now_ns
+
+    def recall_alarms(self, kinds: Collection[str]) -> None:
+        """Alarms of these kinds that a controller before us left open."""
+        for row in self._ask(lambda: self.store.alarms(open_only=True), []):
+            if row.kind in kinds:
+                self._open.add((row.kind, row.key))
+
+    def clear_others(self, kinds: Collection[str], still: Collection[tuple[str, str]]) -> None:
+        """Clear what is open of these kinds and is not the case any more."""
+        for kind, key in self._open:
+            if kind in kinds and (kind, key) not in still:
+                self.clear(kind, key)
 
     def publish(self, kind: str, body: Mapping[str, Any]) -> None:
         """Show the latest state; what is not shown now is overtaken by the next."""
@@ -232,10 +243,16 @@ class Intake:
                 return
             self._open.add((kind, key))
             del self._alarms[kind, key]
+        for (kind, key), at_ns in list(self._clears.items()):
+            self._ask(lambda k=kind, q=key, a=at_ns: self.store.clear_alarm(k, q, a), None)  # type: ignore[misc]
+            if self.away:
+                return
+            self._open.discard((kind, key))
+            del self._clears[kind, key]
 
     def waiting(self) -> int:
         """How much waits to be told."""
-        return len(self._changes) + len(self._verdicts) + len(self._alarms)
+        return len(self._changes) + len(self._verdicts) + len(self._alarms) + len(self._clears)
 
     def _ask(self, ask: Callable[[], Any], otherwise: Any) -> Any:
         if self.store is None or self.away:

@@ -32,11 +32,12 @@ from gigafactory.jobs.ports import (
     WorkOrder,
 )
 from gigafactory.planner.tick import TickDecision, correct
-from gigafactory.plant.ports import Setpoint
 from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.accounts import Accounts
 from gigafactory.runtime.live.acting import Hands, Wanted, wanted_of
 from gigafactory.runtime.live.budgets import Allowed, it_allowed_w, split
+from gigafactory.runtime.live.capping import Guard, Scene
+from gigafactory.runtime.live.fencing import Fence
 from gigafactory.runtime.live.intake import Intake, orders_of
 from gigafactory.runtime.live.orders import Force
 from gigafactory.runtime.live.parts import (
@@ -46,7 +47,7 @@ from gigafactory.runtime.live.parts import (
     MANAGER_AWAY,
     METER_AWAY,
     ORDERS_SILENT,
-    PLANT_CAP,
+    PASSING,
     STORE_AWAY,
     WORK_VANISHED,
     Parts,
@@ -94,6 +95,9 @@ class Controller:
         self.paused: dict[str, int] = {}
         self.requests = Requests()
         self.over_ns: dict[str, int] = {}
+        self.guard = Guard(parts, self.troubles)
+        self.fence = Fence(parts.clusters, parts.intake)
+        self._last_w: dict[str, float] = {}
         self._baseline: dict[str, float] = {}
         self._away_ns: dict[str, int] = {}
         self._orders: dict[str, WorkOrder] = {}
@@ -132,6 +136,7 @@ class Controller:
         now = max(parts.clock.now_ns(), self.accounts.upto_ns)
         intake.begin(now)
         intake.leads("controller", parts.who)
+        self.fence.note(now)
         if self.accounts.turn(now) and parts.points_at is not None:
             parts.desk.points.update(parts.points_at(now))
         snapshots = {name: c.manager.observe() for name, c in parts.clusters.items()}
@@ -146,7 +151,7 @@ class Controller:
         submits = self._submits(snapshots, now)
         nodes = self._nodes(snapshots, budgets, forces, found, now)
         sent = self._act(snapshots, wanted, nodes, submits, budgets, forces, now)
-        self._guard(forces, now)
+        self._guarded(snapshots, found, forces, now)
         self._tell(snapshots, looks, decisions, forces, found, now)
         if not parts.book.sync():
             self.troubles.enter(DISK_FULL, "journal", parts.book.full, now)
@@ -275,15 +280,19 @@ class Controller:
     def _it_w(
         self, site: str, snapshots: Mapping[str, WorkloadSnapshot], found: Mapping[str, Power]
     ) -> float:
-        total = 0.0
-        for pool in self.parts.sites[site].pools:
-            metered = found.get(pool_point(pool))
-            snapshot = snapshots[self._cluster_of[pool]]
-            if metered is not None:
-                total += metered.power_w
-            elif not snapshot.trouble:
-                total += self.parts.gates[pool].modelled_kw(snapshot) * 1000.0
-        return total
+        return sum(self._pool_w(p, snapshots, found) for p in self.parts.sites[site].pools)
+
+    def _pool_w(
+        self, pool: str, snapshots: Mapping[str, WorkloadSnapshot], found: Mapping[str, Power]
+    ) -> float:
+        """IT power of a pool: metered, else modelled, else what it was when last seen."""
+        metered = found.get(pool_point(pool))
+        snapshot = snapshots[self._cluster_of[pool]]
+        if metered is not None:
+            self._last_w[pool] = metered.power_w
+        elif not snapshot.trouble:
+            self._last_w[pool] = self.parts.gates[pool].modelled_kw(snapshot) * 1000.0
+        return self._last_w.get(pool, 0.0)
 
     def _import(
         self, site: str, snapshots: Mapping[str, WorkloadSnapshot], found: Mapping[str, Power]
@@ -589,8 +598,9 @@ class Controller:
                 self.hands[name].shadow(some)
             return sent
         answers: list[frames.Answer] = []
+        may = self.fence.open()
         for name, cluster in parts.clusters.items():
-            if snapshots[name].trouble:
+            if snapshots[name].trouble or name not in may:
                 continue
             self._tell_budget(name, budgets, snapshots[name], now)
             orders = submits[name]
@@ -692,28 +702,31 @@ class Controller:
         if receipt.outcome is Outcome.ACCEPTED:
             self._budget[cluster] = (kw, now)
 
-    def _guard(self, forces: Mapping[str, Force], now: int) -> None:
-        """A limit is broken and the manager hangs: the plant's own cap, or a person, must help."""
-        parts = self.parts
-        for site, part in parts.sites.items():
-            for pool in part.pools:
-                since = self._away_ns.get(self._cluster_of[pool])
-                broken = site in self.over_ns
-                patient = since is None or now - since <= parts.response.patience_s * NS_PER_S
-                if not broken or patient:
-                    self.troubles.leave(PLANT_CAP, pool, now)
-                    continue
-                if parts.cap is None or not parts.acts:
-                    why = "the manager hangs, the limit is broken, and no power cap is wired: "
-                    self.troubles.enter(PLANT_CAP, pool, why + "drain the pool by hand", now)
-                    continue
-                share = forces[site].limit_mw / part.overhead / max(len(part.pools), 1)
-                told = Setpoint(f"{now:x}-{pool}", f"{pool}/cap", share, "MW", now + 60 * NS_PER_S)
-                outcome = parts.cap.apply(told, now)
-                why = (
-                    f"the manager hangs: the plant's own cap of {share:.3f} MW is {outcome.outcome}"
-                )
-                self.troubles.enter(PLANT_CAP, pool, why, now)
+    def _guarded(
+        self,
+        snapshots: Mapping[str, WorkloadSnapshot],
+        found: Mapping[str, Power],
+        forces: Mapping[str, Force],
+        now: int,
+    ) -> None:
+        """A limit is broken and the manager hangs: the plant's own caps, or a person, must help."""
+        runs_w = {
+            pool: gate.modelled_kw(snapshots[self._cluster_of[pool]]) * 1000.0
+            for pool, gate in self.parts.gates.items()
+            if not snapshots[self._cluster_of[pool]].trouble
+        }
+        self.guard.turn(
+            Scene(
+                away_ns=self._away_ns,
+                over_ns=self.over_ns,
+                allowed_w={
+                    s: self._allowed_w(s, snapshots, found, forces[s]) for s in self.parts.sites
+                },
+                drawn_w={p: self._pool_w(p, snapshots, found) for p in self.parts.plans},
+                runs_w=runs_w,
+                now_ns=now,
+            )
+        )
 
     # --- tell ------------------------------------------------------------------------------
 
@@ -748,6 +761,7 @@ class Controller:
             self.troubles.open(),
         )
         self.parts.desk.forget(now)
+        intake.clear_others(PASSING, self.troubles.open())
         intake.flush()
         if intake.away:
             why = f"{intake.away}; the last known orders hold, and what is to be told waits"

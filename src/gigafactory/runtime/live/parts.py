@@ -11,8 +11,9 @@ from gigafactory.grid.ports import OrderSource
 from gigafactory.jobs.ports import WorkloadManager, WorkloadSnapshot
 from gigafactory.planner.poolplan import PoolPlan
 from gigafactory.planner.tick import TickDecision
-from gigafactory.plant.ports import Actuator, Meter
+from gigafactory.plant.ports import Meter
 from gigafactory.runtime.live import frames
+from gigafactory.runtime.live.caps import CapPart
 from gigafactory.runtime.live.daybook import DayBook
 from gigafactory.runtime.live.intake import Intake
 from gigafactory.runtime.live.orders import Desk, PointRules
@@ -28,6 +29,19 @@ ORDERS_SILENT: Final = "orders_silent"
 LIMIT_BROKEN: Final = "limit_broken"
 PLANT_CAP: Final = "plant_cap"
 WORK_VANISHED: Final = "work_vanished"
+#: Those that end by themselves: an alarm about one is cleared when it is over.
+PASSING: Final = frozenset(
+    {
+        MANAGER_AWAY,
+        METER_AWAY,
+        STORE_AWAY,
+        DISK_FULL,
+        CLOCK_JUMP,
+        ORDERS_SILENT,
+        LIMIT_BROKEN,
+        PLANT_CAP,
+    }
+)
 
 
 class Decides(Protocol):
@@ -94,7 +108,7 @@ class Parts:
         meters: asked in order; the first good reading counts.
         sources: channels that are asked directly, beside the store.
         channels: names of channels whose sign of life is in the store.
-        cap: the plant's own power cap; None where there is none.
+        caps: the plant's own power caps by pool, whatever its manager does.
         who: name of this controller, for the lease.
         memory_s: a manager remembers ended jobs for so long, s; a job that vanished in a shorter
             time without an end was lost by it.
@@ -117,7 +131,7 @@ class Parts:
     meters: Sequence[Meter] = ()
     sources: Sequence[OrderSource] = ()
     channels: Sequence[str] = ()
-    cap: Actuator | None = None
+    caps: Mapping[str, Sequence[CapPart]] = field(default_factory=dict)
     who: str = "controller"
     memory_s: float = 240.0
     prices: Any = None

@@ -32,6 +32,7 @@ from gigafactory.factory.quantities import (
     PositiveDurationS,
     PositiveRatio,
     PowerMW,
+    PowerW,
     Share,
     SmallShare,
 )
@@ -142,6 +143,28 @@ MeterSettings = Annotated[
     TwinMeterSettings | PrometheusSettings | ScrapeSettings | DcgmSettings | OtherMeterSettings,
     Field(discriminator="kind"),
 ]
+
+
+class CapsSettings(Block):
+    """An agent that caps the power of a pool's accelerators, whatever the pool's manager does."""
+
+    pool: Name = setting("Pool of the factory that its devices belong to.")
+    url: Text = setting("Address of the agent.")
+    token: Secret = setting("What the agent knows us by.")
+    devices: tuple[Text, ...] = setting("Its devices, as it names them.")
+    least_w: PowerW = setting("Lowest cap of a device.", key="least")
+    full_w: PowerW = setting("Cap at which a device is not held back.", key="full")
+    beside_w: PowerW = setting(
+        "What the pool draws beside each device: its share of the node.", key="beside"
+    )
+    hold_s: PositiveDurationS = setting(
+        "A cap that is not renewed ends after.",
+        60.0,
+        key="hold",
+        source=f"{_OURS}: thirty ticks",
+    )
+    timeout_s: PositiveDurationS = setting("Longest wait for an answer.", 2.0, key="timeout")
+    ca: Text | None = setting("Certificates trusted, a PEM file; none: the system's own.", None)
 
 
 class SiteSettings(Block):
@@ -292,6 +315,10 @@ class Settings(Block):
     )
     sites: dict[Name, SiteSettings] = setting("Connections, as the factory names its sites.")
     channels: dict[Name, ChannelSettings] = setting("Channels of grid parties by name.", {})
+    caps: dict[Name, CapsSettings] = setting(
+        "Agents that cap accelerators by name, for a manager that hangs while a limit is broken.",
+        {},
+    )
     response: Response = setting("How fast a lower limit is met.", Response())
     api: dict[str, Any] = setting("The HTTP interface; see its own reference.", {})
 
@@ -327,6 +354,7 @@ def check_settings(settings: Settings, factory: Factory | None, where: str) -> I
     """Every contradiction between settings, and with the factory."""
     yield from _check_secrets(settings, where)
     yield from _check_response(settings, where)
+    yield from _check_caps(settings, where)
     for name, channel in settings.channels.items():
         yield from _check_channel(name, channel, settings, where)
     seen: set[str] = set()
@@ -401,6 +429,18 @@ def _check_response(settings: Settings, where: str) -> Iterator[Problem]:
     if settings.tick_s > told.deadline_s / 3.0:
         why = "must be at most a third of response.deadline, to see whether a limit is met"
         yield Problem(where, "tick", f"{settings.tick_s:g} s", why)
+
+
+def _check_caps(settings: Settings, where: str) -> Iterator[Problem]:
+    for name, told in settings.caps.items():
+        at = f"caps.{name}"
+        if told.pool not in settings.pools():
+            yield Problem(where, f"{at}.pool", told.pool, "is no pool of these managers")
+        if not told.devices or len(set(told.devices)) != len(told.devices):
+            yield Problem(where, f"{at}.devices", "", "must name devices, each once")
+        if not 0.0 < told.least_w <= told.full_w:
+            why = f"must be above 0 W and at most the full cap, {told.full_w:g} W"
+            yield Problem(where, f"{at}.least", f"{told.least_w:g} W", why)
 
 
 def _check_secrets(settings: Settings, where: str) -> Iterator[Problem]:

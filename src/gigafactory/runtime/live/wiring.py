@@ -21,6 +21,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Final
 
+from gigafactory.adapters.caps import CapActuator, CapSettings
 from gigafactory.adapters.slurm import SlurmManager
 from gigafactory.adapters.store import Store, StoreTrouble
 from gigafactory.adapters.twincluster import Draw, Manner, Node
@@ -40,11 +41,12 @@ from gigafactory.plant import load_catalogue
 from gigafactory.plant.ports import Meter
 from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.accounts import Accounts
+from gigafactory.runtime.live.caps import CapPart
 from gigafactory.runtime.live.daybook import DayBook, day_at, day_path, days_in
 from gigafactory.runtime.live.intake import Intake, Replaced
 from gigafactory.runtime.live.loop import Controller
 from gigafactory.runtime.live.orders import Desk, PointRules, SourceRules
-from gigafactory.runtime.live.parts import ClusterPart, Parts, SitePart
+from gigafactory.runtime.live.parts import PASSING, ClusterPart, Parts, SitePart
 from gigafactory.runtime.live.recovery import recover_day
 from gigafactory.runtime.live.settings import (
     OtherMeterSettings,
@@ -339,6 +341,7 @@ def assemble(
         tick_s=settings.tick_s,
         meters=tuple(_meters(factory, settings, real, clock)),
         channels=tuple(n for n, c in settings.channels.items() if c.silent_s > 0.0),
+        caps=_caps(settings) if ENVIRONMENTS[settings.environment].sends else {},
         who=f"{socket.gethostname()}:{os.getpid()}",
         points_at=lambda at_ns: point_rules(factory, settings, at_ns),
     )
@@ -359,6 +362,25 @@ def _meters(
             found.append(_named(told.adapter, f"meters.{name}.adapter")(told.options, clock))
         else:
             found.append(_opened(name, told, clock))
+    return found
+
+
+def _caps(settings: Settings) -> dict[str, list[CapPart]]:
+    """Agents that cap accelerators, by pool."""
+    found: dict[str, list[CapPart]] = {}
+    for told in settings.caps.values():
+        agent = CapSettings.model_validate(
+            {"url": told.url, "timeout": f"{told.timeout_s} s", "ca": told.ca}
+        )
+        part = CapPart(
+            CapActuator(agent, told.token.reveal()),
+            told.devices,
+            told.least_w,
+            told.full_w,
+            told.beside_w,
+            told.hold_s,
+        )
+        found.setdefault(told.pool, []).append(part)
     return found
 
 
@@ -422,6 +444,11 @@ def open_controller(parts: Parts) -> Controller:
     if found.begin is None:  # killed before the first frame was on the disk
         accounts.first(days[-1], now)
         return _caught_up(Controller(parts, accounts), now)
+    if now < found.upto_ns:  # the system's time was set back while nobody ran
+        at_least = getattr(parts.clock, "at_least", None)
+        now = max(now, found.upto_ns)
+        if at_least is not None:
+            at_least(now)
     accounts.resume(found, torn.torn_bytes, "crash or stop", now)
     controller = Controller(parts, accounts)
     for order in found.orders:
@@ -442,6 +469,7 @@ def _caught_up(controller: Controller, now: int) -> Controller:
     for order in parts.intake.catch_up(now):
         parts.desk.adopt(order)
     controller.requests.recall(parts.intake.settled_overrides())
+    parts.intake.recall_alarms(PASSING)
     controller.expect(parts.intake)
     return controller
 
