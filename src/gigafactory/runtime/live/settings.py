@@ -7,7 +7,6 @@ once. A secret stands in a file or in the environment, never here, and is never 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -21,8 +20,9 @@ from gigafactory.adapters.metering.settings import (
     PrometheusSettings,
     ScrapeSettings,
 )
+from gigafactory.adapters.secrets import Secret, rooted
 from gigafactory.adapters.slurm.settings import SlurmSettings
-from gigafactory.engine.errors import BadInput, Problem, refuse
+from gigafactory.engine.errors import BadInput, Problem
 from gigafactory.factory.blocks import Block, Flag, Name, Text, setting
 from gigafactory.factory.models import Factory
 from gigafactory.factory.quantities import (
@@ -35,7 +35,8 @@ from gigafactory.factory.quantities import (
     Share,
     SmallShare,
 )
-from gigafactory.factory.validating import load_checked
+from gigafactory.factory.reading import Document, read_document
+from gigafactory.factory.validating import checked, validate
 
 _OURS: Final = "Our assumption, 2026, assumption"
 
@@ -44,30 +45,6 @@ OrderKindName = Literal["limit", "setpoint", "emergency"]
 _SQLITE: Final = "sqlite:///"
 #: Words in the name of an option whose value must not stand in the file.
 _SECRET_WORDS: Final = ("password", "secret", "token", "private_key", "credential")
-
-
-class Secret(Block):
-    """Something nobody should read: where it is, not what it is."""
-
-    file: Text | None = setting("File that holds it, alone.", None)
-    env: Text | None = setting("Variable of the environment that holds it.", None)
-
-    def reveal(self) -> str:
-        """The secret itself; do not log it.
-
-        Raises:
-            BadInput: the file or the variable is not there.
-        """
-        if self.env is not None:
-            found = os.environ.get(self.env)
-            if found is None:
-                raise refuse("settings", f"env: {self.env}", None, "is not set")
-            return found
-        try:
-            return Path(self.file or "").read_text("utf-8").strip()
-        except OSError as error:
-            why = f"cannot be read: {error.strerror}"
-            raise refuse("settings", f"file: {self.file}", None, why) from None
 
 
 class StoreSettings(Block):
@@ -86,7 +63,7 @@ class StoreSettings(Block):
             return self.url
         parts = urlsplit(self.url)
         host = parts.netloc.rpartition("@")[2]
-        secret = quote(self.password.reveal(), safe="")
+        secret = quote(self.password.read("store.password"), safe="")
         return parts._replace(netloc=f"{parts.username or ''}:{secret}@{host}").geturl()
 
 
@@ -316,7 +293,9 @@ def load_settings(path: Path, factory: Factory | None = None) -> Settings:
     Raises:
         BadInput: with every problem found.
     """
-    found = load_checked(path, str(path), Settings)
+    document = read_document(path, str(path))
+    document.data = rooted(document.data, path.parent)
+    found = checked(document, Settings)
     problems = list(check_settings(found, factory, str(path)))
     if problems:
         raise BadInput(problems)
@@ -407,26 +386,12 @@ def _check_secrets(settings: Settings, where: str) -> Iterator[Problem]:
     if "@" in settings.store.url and ":" in settings.store.url.split("@")[0].split("//")[-1]:
         why = "holds a password; write it as store.password: {file: ...} or {env: ...}"
         yield Problem(where, "store.url", "", why)
-    for path, secret in _secrets(settings.model_dump(by_alias=True)):
-        told = [k for k in ("file", "env") if secret.get(k)]
-        if len(told) != 1:
-            yield Problem(where, path, "", "needs one of {file: ...} and {env: ...}")
     for name, channel in settings.channels.items():
         yield from _bare(channel.options, f"channels.{name}.options", where)
     for name, meter in settings.meters.items():
         if isinstance(meter, OtherMeterSettings):
             yield from _bare(meter.options, f"meters.{name}.options", where)
     yield from _bare(settings.api, "api", where)
-
-
-def _secrets(told: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Blocks that stand for a secret, by their place."""
-    if isinstance(told, Mapping):
-        if set(told) == {"file", "env"}:
-            yield path, told
-            return
-        for key, value in told.items():
-            yield from _secrets(value, f"{path}.{key}" if path else str(key))
 
 
 def _bare(told: Any, path: str, where: str) -> Iterator[Problem]:
@@ -451,6 +416,13 @@ def secret_of(told: Any) -> str:
     Raises:
         BadInput: it names none, or what it names is not there.
     """
-    if not isinstance(told, Mapping):
-        raise refuse("settings", "", None, "a secret is written as {file: ...} or {env: ...}")
-    return Secret.model_validate(dict(told)).reveal()
+    found, problems, _ = validate(Document("settings", {"secret": told}), _Held)
+    if problems or found is None:
+        raise BadInput(problems)
+    return found.secret.read("settings")
+
+
+class _Held(Block):
+    """A secret alone."""
+
+    secret: Secret = setting("Where it is.")
