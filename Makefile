@@ -8,7 +8,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 
-.PHONY: help peers run run-real test check lint format types floors proof bench system docs lock setup clean
+.PHONY: help audit peers run run-real test check lint format types floors proof bench system docs lock setup clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,9 @@ proof: setup ## the long proofs and benchmarks; results are written under docs/p
 
 bench: setup ## the benchmarks, against their budgets
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+audit: setup ## look the pinned dependencies up among known vulnerabilities, where that can be done
+	@$(BIN)/python tools/audit.py
 
 peers: ## make .venv-peers with the peers that benchmarks are timed against
 	@test -x .venv-peers/bin/python || python3 -m venv .venv-peers

@@ -27,6 +27,7 @@ from gigafactory.runtime.live.settings import (
     SlurmCluster,
     TwinSettings,
 )
+from gigafactory.web.reference import api_markdown
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 MADE = "<!-- Made by tools/make_reference.py from the code; do not edit this page by hand. -->"
@@ -201,6 +202,7 @@ def pages() -> dict[Path, str]:
         "plan-file.md": model_markdown(Plan, "The plan file", PLAN_HEAD),
         "dossier.md": dossier_markdown(),
         "serve-settings.md": serve_markdown(),
+        "api.md": api_markdown(),
     }
     return {REFERENCE / name: f"{MADE}\n\n{text.strip()}\n" for name, text in made.items()}
 

@@ -47,7 +47,9 @@ app.add_typer(store_app, name="store")
 app.add_typer(token_app, name="token")
 
 Lang = Annotated[str, typer.Option("--lang", help="Language of the report: en or nl.")]
-RunArgument = Annotated[str, typer.Argument(help="A run folder, or latest.")]
+RunArgument = Annotated[
+    str, typer.Argument(help="A run folder, the folder of a live day, or latest.")
+]
 
 
 def _say(text: str = "") -> None:
@@ -387,24 +389,15 @@ def report(
 
 @app.command()
 def verify(path: RunArgument = "latest") -> None:
-    """Prove a run: every byte, the journal's chain, conservation to the last integer."""
-    from gigafactory.runtime.replay import verify as prove
+    """Prove a run or a live day: the journal's chain, conservation to the last integer."""
+    from gigafactory.runtime.live.daywords import verify_lines
 
-    folder, problems, proved = prove(path)
-    if problems:
-        _fail(problems)
-    _say(f"{folder}: every byte is as it was written and the journal's chain holds.")
-    _say(f"Energy, accelerator-hours and money balance in all {proved['periods']:,} periods;")
-    _say(f"receipts of {proved['segments']:,} segments and rounding sum to the totals:")
-    for name, units in proved["rounding"].items():
-        _say(f"  {name:<40} {units:>12,}")
-    _say(f"Digest {proved['digest']}")
-    _say("Without a copy of this digest kept elsewhere, this shows damage, not forgery.")
+    _say_or_fail(verify_lines(path))
 
 
 @app.command()
 def explain(
-    path: Annotated[str, typer.Argument(help="A run folder, or latest.")],
+    path: Annotated[str, typer.Argument(help="A run folder, the folder of a live day, or latest.")],
     job: Annotated[int, typer.Argument(help="Number of the job.")],
     lang: Lang = "en",
 ) -> None:
@@ -489,14 +482,22 @@ def supply(
 
 @app.command()
 def replay(path: RunArgument = "latest") -> None:
-    """Rebuild the ledger from the journal and compare it byte for byte."""
-    from gigafactory.runtime.outputs import DERIVED
-    from gigafactory.runtime.replay import replay as rebuild
+    """Rebuild the ledger of a run or a live day from its journal, compare byte for byte."""
+    from gigafactory.runtime.live.daywords import replay_lines
 
-    folder, problems = rebuild(path)
-    if problems:
-        _fail(problems)
-    _say(f"{folder}: {', '.join(DERIVED)} rebuilt from the journal, byte for byte the same.")
+    _say_or_fail(replay_lines(path))
+
+
+@app.command()
+def diff(
+    day: Annotated[str, typer.Argument(help="The folder of a live day.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """Compare a live or shadow day as decided with the day as it was."""
+    from gigafactory.runtime.live.daywords import diff_lines
+
+    for line in diff_lines(day, as_json=as_json):
+        _say(line)
 
 
 @app.command()
@@ -736,6 +737,15 @@ def serve(
 def version() -> None:
     """Print the version."""
     _say(__version__)
+
+
+def _say_or_fail(told: tuple[list[Problem], list[str]]) -> None:
+    """Fail with the problems, or say the lines."""
+    problems, lines = told
+    if problems:
+        _fail(problems)
+    for line in lines:
+        _say(line)
 
 
 def _fail(problems: list[Problem]) -> None:

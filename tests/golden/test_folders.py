@@ -7,11 +7,12 @@ from tests.golden.folders import FOLDERS, case
 from tests.grid.test_golden import CASES as GRID
 from tests.planner.test_golden import CASES as PLANNER
 from tests.plant.test_golden import CASES as PLANT
+from tests.runtime.live.test_golden import CASES as LIVE
 from tests.runtime.test_golden import CASES as RUNTIME
 
 
 def test_every_case_is_complete_and_used():
-    cases = [*GRID, *PLANT, *PLANNER, *ADAPTERS, *TWIN, *RUNTIME, *ASSESS]
+    cases = [*GRID, *PLANT, *PLANNER, *ADAPTERS, *TWIN, *RUNTIME, *LIVE, *ASSESS]
     assert len(set(cases)) == len(cases), "a case belongs to one room"
     used = {case(folder) for folder in FOLDERS}
     assert used == set(cases)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from gigafactory.testing import postgres
+from tests.conftest import IN_CI
 from tests.web.service import Service, sqlite_url
 
 
@@ -31,3 +33,15 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 def service(serve: Callable[..., Service]) -> Service:
     """A service with the usual settings."""
     return serve()
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The address of a PostgreSQL of its own; without one the test is skipped, but not in CI."""
+    why = postgres.available()
+    if why and IN_CI:
+        pytest.fail(why)
+    if why:
+        pytest.skip(why)
+    with postgres.LocalPostgres() as server:
+        yield server.url()

@@ -1,7 +1,7 @@
-"""An open-loop generator of requests, in a process of its own: a constant rate, whatever comes back.
+"""An open-loop generator of requests, in a process of its own: a constant rate come what may.
 
-Each request has an instant at which it is due, and its time counts from that instant: one that could
-not be sent because earlier ones were slow has waited, and says so (no coordinated omission).
+Each request has an instant at which it is due, and its time counts from that instant: one that
+could not be sent because earlier ones were slow has waited, and says so (no coordinated omission).
 
 Reads a plan as JSON from standard input, writes what it measured as JSON to standard output::
 
@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
         if len(self._buffer) >= self._left and self.waiting and not self.waiting.done():
             self.waiting.set_result(self._status)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self.transport = None
         if self.waiting and not self.waiting.done():
             self.waiting.set_result(0)
@@ -110,7 +110,7 @@ class Generator:
             task = asyncio.create_task(self.one(stream["name"], text, begin + offset))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
-        await asyncio.wait_for(asyncio.gather(*tasks), 60.0)
+        await asyncio.wait_for(asyncio.gather(*tasks), 150.0)
         took_s = time.perf_counter() - begin
         every = [t for times in self.times.values() for t in times]
         return {

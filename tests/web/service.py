@@ -1,4 +1,4 @@
-"""The service's interface in one process, with a token for each role and a clock that stands still."""
+"""The service's interface in one process, with a token for each role and a still clock."""
 
 from __future__ import annotations
 
@@ -86,7 +86,11 @@ class Service:
         self.url = url
         self.store = Store.open(url)
         self.app = create_app(
-            self.factory, settings(self.factory, **changes), self.store, clock=self.clock, fetch=fetch
+            self.factory,
+            settings(self.factory, **changes),
+            self.store,
+            clock=self.clock,
+            fetch=fetch,
         )
         self.secrets = {role: self.token(role, PARTIES.get(role, "")) for role in ROLES}
         self._loop = asyncio.new_event_loop()
@@ -123,11 +127,11 @@ class Service:
         secret: str = "",
         key: str | None = None,
         address: str = "127.0.0.1",
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
         **given: Any,
     ) -> httpx.Response:
         """One request, by a role or with a secret; changes get a fresh key unless one is given."""
-        sent = dict(headers or {})
+        sent: dict[str, str | bytes] = dict(headers or {})
         secret = secret or (self.secrets[role] if role else "")
         if secret:
             sent["Authorization"] = f"Bearer {secret}"
@@ -135,7 +139,9 @@ class Service:
             sent.setdefault("Idempotency-Key", key or self.key())
 
         async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app, client=(address, 1), raise_app_exceptions=False)
+            transport = httpx.ASGITransport(
+                self.app, client=(address, 1), raise_app_exceptions=False
+            )
             async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
                 return await client.request(method, path, headers=sent, **given)
 
@@ -164,9 +170,17 @@ def sqlite_url(folder: Path) -> str:
 def order(source: str, key: str, *, point: str = "maasvlakte", hours: float = 1.0) -> GridOrder:
     """A limit in force from now on."""
     end_ns = NOW_NS + int(hours * 3600) * NS_PER_S
-    return GridOrder(
-        key, source, OrderKind.LIMIT, point, 200.0, NOW_NS, NOW_NS, NOW_NS, end_ns
-    )
+    return GridOrder(key, source, OrderKind.LIMIT, point, 200.0, NOW_NS, NOW_NS, NOW_NS, end_ns)
 
 
-__all__ = ["JOB", "NOW_NS", "PARTIES", "ROLES", "Limits", "Service", "order", "settings", "sqlite_url"]
+__all__ = [
+    "JOB",
+    "NOW_NS",
+    "PARTIES",
+    "ROLES",
+    "Limits",
+    "Service",
+    "order",
+    "settings",
+    "sqlite_url",
+]

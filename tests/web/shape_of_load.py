@@ -33,9 +33,7 @@ def quantiles(times_s: Sequence[float]) -> dict[str, float]:
 
 def read(path: str, secret: str) -> str:
     """A request that reads."""
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {secret}\r\n\r\n"
-    )
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {secret}\r\n\r\n"
 
 
 def submit(body: dict[str, Any], secret: str) -> str:

@@ -70,7 +70,9 @@ def routes(service: Service) -> dict[tuple[str, str], APIRoute]:
     """Every route of the application by method and path."""
     found = {}
     for route in service.app.routes:
-        assert isinstance(route, APIRoute), f"{route} is of another kind: it would not look at roles"
+        assert isinstance(route, APIRoute), (
+            f"{route} is of another kind: it would not look at roles"
+        )
         for method in route.methods:
             found[method, route.path] = route
     return found
@@ -233,7 +235,10 @@ def test_a_grid_operator_sees_its_own_channels_alone(service: Service) -> None:
 
 
 def test_a_grid_operator_reads_what_was_published_of_its_connection(service: Service) -> None:
-    points = {"maasvlakte": {"power_mw": 181.5, "limit_mw": 200.0}, "other": {"power_mw": 1.0}}
+    now = {"power_mw": 181.5, "limit_mw": 200.0, "measured": True}
+    secret = {"why": "an order of another party", "order": "gopacs:1"}
+    points = {"maasvlakte": now | secret, "other": {"power_mw": 1.0}}
+    service.store.publish("telemetry", {"maasvlakte": {"import_wh": 5}, "other": {}}, NOW_NS)
     service.store.publish("status", {"points": points}, NOW_NS)
     rows = [{"start": "x", "import_mw": 180.0}]
     service.store.publish("schedule", {"points": {"maasvlakte": rows, "other": rows}}, NOW_NS)
@@ -242,7 +247,10 @@ def test_a_grid_operator_reads_what_was_published_of_its_connection(service: Ser
     line = service.get("/v1/grid/connections", "grid_operator").json()[0]
     assert (line["power_mw"], line["limit_mw"]) == (181.5, 200.0)
     at = "/v1/grid/connections/maasvlakte"
-    assert service.get(f"{at}/telemetry", "grid_operator").json()["body"] == points["maasvlakte"]
+    assert service.get(f"{at}/telemetry", "grid_operator").json()["body"] == {
+        **now,
+        "import_wh": 5,
+    }
     assert service.get(f"{at}/schedule", "grid_operator").json()["periods"] == rows
     assert service.get(f"{at}/delivery", "grid_operator").json()["deliveries"] == proof[:1]
 

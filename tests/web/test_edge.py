@@ -216,7 +216,9 @@ def test_metrics_are_for_this_machine_or_for_a_role(serve: Callable[..., Service
     near.submit()
     near.store.publish("status", {}, NOW_NS)
     text = near.get("/metrics").text
-    assert 'gigafactory_http_requests_total{method="POST",route="/v1/work",status="201"} 1.0' in text
+    assert (
+        'gigafactory_http_requests_total{method="POST",route="/v1/work",status="201"} 1.0' in text
+    )
     assert "gigafactory_controller_status_age_seconds 0.0" in text
     assert 'gigafactory_channel_up{channel="afrr"} 0.0' in text
     assert near.get("/metrics", address="192.0.2.9").status_code == 404

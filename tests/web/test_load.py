@@ -15,36 +15,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import psutil
 import pytest
 
 from gigafactory.adapters.store import Store
 from gigafactory.adapters.store.records import Asked, Role, WorkReceipt
-from gigafactory.testing import postgres
 from gigafactory.units import NS_PER_S
-from tests.conftest import IN_CI
 from tests.web import shape_of_load as load
 from tests.web.service import JOB, WIDE
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-TENANTS: Final = ("delta-lab", "open-dutch", "polder-university", "rijnmond-university", "start-ups")
+TENANTS: Final = (
+    "delta-lab",
+    "open-dutch",
+    "polder-university",
+    "rijnmond-university",
+    "start-ups",
+)
 READS_PER_S: Final = 400
 SUBMISSIONS_PER_S: Final = 50
 #: 99 of 100 requests are answered within, ms.
 TARGET_MS: Final = 250.0
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """The address of a PostgreSQL."""
-    why = postgres.available()
-    if why and IN_CI:
-        pytest.fail(why)
-    if why:
-        pytest.skip(why)
-    with postgres.LocalPostgres() as server:
-        yield server.url()
+#: One process is bound by its interpreter lock near 450 a second and then falls behind for good.
+WORKERS: Final = 2
+#: Processor time of the server for one request, at most, ms; measured 1.4 to 2.7.
+CPU_MS: Final = 4.0
 
 
 def free_port() -> int:
@@ -68,15 +63,26 @@ def server(url: str, **settings: Any) -> Iterator[tuple[int, psutil.Process]]:
         try:
             for _ in range(300):
                 assert process.poll() is None, "the server has ended"
-                try:
-                    if httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200:
+                with socket.socket() as one:
+                    if one.connect_ex(("127.0.0.1", port)) == 0:
                         break
-                except httpx.TransportError:
-                    time.sleep(0.1)
+                time.sleep(0.1)
+            _settled(psutil.Process(process.pid))
             yield port, psutil.Process(process.pid)
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(20)
+
+
+def _settled(process: psutil.Process) -> None:
+    """Wait until every process has started: the port is open before, and connections are kept."""
+    before = -1.0
+    for _ in range(60):
+        now = _cpu_s(process)
+        if before >= 0.0 and now - before < 0.03:
+            return
+        before = now
+        time.sleep(0.4)
 
 
 def fill(url: str, each: int) -> list[tuple[str, list[str]]]:
@@ -94,7 +100,10 @@ def fill(url: str, each: int) -> list[tuple[str, list[str]]]:
             asked = Asked(tenant, f"fill-{i}", body, "test", now_ns + i * NS_PER_S // 100)
             ids.append(store.submit(asked)[0].id)
         store.put_receipts(
-            [WorkReceipt(one, tenant, "2026-01-01", {"gpu_s": 1, "energy_wh": 2}, now_ns) for one in ids]
+            [
+                WorkReceipt(one, tenant, "2026-01-01", {"gpu_s": 1, "energy_wh": 2}, now_ns)
+                for one in ids
+            ]
         )
         callers.append((secret, ids))
     store.close()
@@ -121,7 +130,7 @@ def generate(port: int, seconds: float, callers: Any, reads: int, submissions: i
 def measured(url: str, seconds: float, reads: int, submissions: int, callers: Any, first: int = 0,
              **settings: Any) -> dict[str, Any]:  # fmt: skip
     """One load on a fresh server, with the processor time that each side took."""
-    with server(url, **settings) as (port, process):
+    with server(url, **{"workers": WORKERS, **settings}) as (port, process):
         generate(port, 1.0, callers, 50, 5, first)  # the first requests of a process are slow
         before = _cpu_s(process)
         found = generate(port, seconds, callers, reads, submissions, first + 1_000)
@@ -138,14 +147,15 @@ def _cpu_s(process: psutil.Process) -> float:
 
 @pytest.mark.slow
 def test_reads_and_submissions_together_for_ten_seconds(database: str) -> None:
-    """Everything is answered, in the time aimed at. On a machine with other work the time is a
-    warning of the benchmark, and here only held to be finite: four times the target.
-    """
+    """Everything is answered, with little processor time, and in time where the machine is ours."""
     callers = fill(database, 100)
+    busy = os.getloadavg()[0] > (os.cpu_count() or 1)
     found = measured(database, 10.0, READS_PER_S, SUBMISSIONS_PER_S, callers)
     assert found["read"]["statuses"] == {"200": 10 * READS_PER_S}
     assert found["submit"]["statuses"] == {"201": 10 * SUBMISSIONS_PER_S}
-    assert found["all"]["p99_ms"] <= 4.0 * TARGET_MS, found
+    assert found["server_cpu_s"] * 1000.0 / found["all"]["count"] <= CPU_MS, found
+    if not busy:
+        assert found["all"]["p99_ms"] <= TARGET_MS, found
     store = Store.open(database)
     assert sum(store.count_work().values()) == 100 * len(TENANTS) + 500 + 5
     store.close()
@@ -163,7 +173,8 @@ def test_a_minute_of_load_and_the_saturation_curve(database: str, proof_dir: Pat
         )
         curve.append(found)
     result = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d"),
         "load_average": os.getloadavg(),
         "minute": minute,

@@ -52,7 +52,7 @@ class Issuer:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
         self._server = HTTPServer(("127.0.0.1", 0), Handler)
@@ -153,9 +153,7 @@ def test_a_token_with_a_wrong_claim_is_refused(
     assert who(service, issuer.token(**changes))[0] == 401
 
 
-def test_the_clock_of_the_issuer_may_be_off_by_the_leeway(
-    service: Service, issuer: Issuer
-) -> None:
+def test_the_clock_of_the_issuer_may_be_off_by_the_leeway(service: Service, issuer: Issuer) -> None:
     assert who(service, issuer.token(iat=NOW_S - 100, exp=NOW_S - 29))[0] == 200
     assert who(service, issuer.token(iat=NOW_S + 29))[0] == 200
 
@@ -178,8 +176,10 @@ def test_the_public_key_is_no_secret_to_sign_with(service: Service, issuer: Issu
     message = f"{head}.{unsigned(issuer.claims())}"
     texts = [
         public.public_bytes(serialization.Encoding.PEM, form)
-        for form in (serialization.PublicFormat.SubjectPublicKeyInfo,
-                     serialization.PublicFormat.PKCS1)  # fmt: skip
+        for form in (
+            serialization.PublicFormat.SubjectPublicKeyInfo,
+            serialization.PublicFormat.PKCS1,
+        )
     ]
     for secret in (*texts, json.dumps(issuer.jwks()[0]).encode()):
         mac = hmac.new(secret, message.encode(), hashlib.sha256).digest()
@@ -241,10 +241,17 @@ def test_an_issuer_that_is_away_is_done_without_for_a_while(
     assert who(service, late)[0] == 200
 
 
-def test_a_key_set_that_is_none_lets_nobody_in(serve: Callable[..., Service], issuer: Issuer) -> None:
+def test_a_key_set_that_is_none_lets_nobody_in(
+    serve: Callable[..., Service], issuer: Issuer
+) -> None:
     one = {"issuer": issuer.url, "audience": AUDIENCE, "jwks_url": f"{issuer.url}/jwks",
            "grants": [{"value": "gf-operators", "role": "operator"}]}  # fmt: skip
-    for document in ({}, {"keys": 5}, {"keys": [{"kty": "RSA"}]}, {"keys": [{"kty": "oct", "k": "x"}]}):
+    for document in (
+        {},
+        {"keys": 5},
+        {"keys": [{"kty": "RSA"}]},
+        {"keys": [{"kty": "oct", "k": "x"}]},
+    ):
         service = serve(issuers=[one], fetch={issuer.url: lambda found=document: found})
         assert who(service, issuer.token())[0] == 401
 

@@ -14,6 +14,7 @@ from gigafactory.ledger.facts import (
     FINISH,
     GENERATOR_COLUMNS,
     GROUP_COLUMNS,
+    LEAVE,
     LIMIT,
     METERS,
     MOVE,
@@ -528,12 +529,15 @@ class Book:
             self._post_segments(moves)
 
     def _post_decided(self, moves: dict[str, Any]) -> None:
-        """Refusals and moves to other pools."""
+        """Refusals, moves to other pools, and jobs that leave while they do not run."""
         refused = moves["kind"] == REFUSE
         self.refused_by[moves["job"][refused]] = moves["why"][refused]
         moved = moves["kind"] == MOVE
         np.add.at(self.receipt[RECEIPT.index("moves")], moves["job"][moved], 1)
         self.ask["pool"][moves["job"][moved]] = moves["why"][moved]
+        left = moves["kind"] == LEAVE
+        self.fate[moves["job"][left]] = FINISH
+        self.receipt[2, moves["job"][left]] = moves["t_ns"][left]
 
     def _post_segments(self, moves: dict[str, Any]) -> None:
         if not len(moves["job"]):

@@ -159,6 +159,8 @@ FAIL: Final = 9
 #: Moves that neither open nor close a segment: the rules take a job out, it goes to another pool.
 REFUSE: Final = 12
 MOVE: Final = 13
+#: A job that waits (or is paused) leaves for good: withdrawn, or lost before it ran again.
+LEAVE: Final = 14
 
 
 def _no_generators() -> Ints:

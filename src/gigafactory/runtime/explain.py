@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gigafactory.engine.errors import refuse
 from gigafactory.engine.journal import frames
 from gigafactory.kernel import Kind, Why
-from gigafactory.ledger.facts import MOVE, REFUSE
+from gigafactory.ledger.facts import LEAVE, MOVE, REFUSE
 from gigafactory.policy.limits import from_plain
 from gigafactory.policy.rules import Reason, rules
 from gigafactory.policy.waits import wait_text
@@ -40,6 +40,7 @@ _WORDS: dict[str, dict[int, str]] = {
         Kind.SHIFT: "is moved to another node, so that a larger job finds whole ones",
         MOVE: "goes to pool {pool}",
         REFUSE: "is refused: {rule}",
+        LEAVE: "is withdrawn, or lost, while it does not run",
         _DISMISSED: "saves its work, to go to another pool; {lost} accelerator-hours are lost",
     },
     "nl": {
@@ -56,6 +57,7 @@ _WORDS: dict[str, dict[int, str]] = {
         Kind.SHIFT: "verhuist naar een andere node, zodat een grotere taak hele nodes vindt",
         MOVE: "gaat naar pool {pool}",
         REFUSE: "wordt geweigerd: {rule}",
+        LEAVE: "wordt ingetrokken, of gaat verloren, terwijl de taak niet loopt",
         _DISMISSED: "bewaart zijn werk, om naar een andere pool te gaan; {lost} accelerator-uren "
         "zijn kwijt",
     },
@@ -202,7 +204,7 @@ def explain(folder: Path, job: int, lang: str, timezone: str) -> list[str]:
     lines += [line(*one) for one in sorted(told, key=lambda one: one[0])]
     first = next((m for m in found.moves if _opens(m)), None)
     hours = 0.0 if first is None else (first["t_ns"] - ask["submit_ns"]) / NS_PER_H
-    if first is not None and hours > 0:
+    if first is not None and hours > 0 and first["why"] >= 0:  # a live day does not say why
         lines += [heads["waited"].format(hours=number(hours, 2), why=reason(first["why"]))]
     if found.waiting is not None:
         lines.append(heads["waits"].format(why=reason(found.waiting)))

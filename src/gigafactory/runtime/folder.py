@@ -34,6 +34,8 @@ from gigafactory.engine.journal import JSON, Array, Damaged, Journal, frames, sy
 from gigafactory.factory.dossier import KEPT
 
 LATEST: Final = "latest"
+#: Where the folder of a live day keeps its books.
+BOOKS: Final = "run"
 MIN_FREE_BYTES: Final = 256 << 20  # what a week of the default factory needs, with room to spare
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -179,6 +181,8 @@ class RunFolder:
             known = f"; in {base} there are: {', '.join(runs[:20])}" if runs else ""
             raise refuse(str(asked), "", None, f"there is no such run folder{known}")
         here = here.resolve() if here.is_symlink() else here
+        if (here / BOOKS / "journal.gfj").is_file():  # a live day: its books are a run folder
+            here = here / BOOKS
         if not ((here / "journal.gfj").is_file() or (here / "factory.yaml").is_file()):
             why = "this is not a run folder: it holds neither a journal nor a factory file"
             raise refuse(str(asked), "", None, why)

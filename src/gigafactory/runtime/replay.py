@@ -83,6 +83,9 @@ def rebuild(folder: Path) -> tuple[Book, Trace, str, bool]:
     first = next(frames(journal), None)
     if first is None or first.kind != "begin":
         raise refuse(str(journal), "", None, "holds no run: its first entry is not a beginning")
+    if "header" not in first.fields:
+        why = f"is of a live day without books; make them with: gigafactory replay {folder}"
+        raise refuse(str(journal), "", None, why)
     header = Header.of(dict(first.fields["header"]))
     book = Book(header)
     trace = Trace.empty(header.periods, len(header.sites))

@@ -386,7 +386,7 @@ def route(
     options &= chip_of[table.chip] & (table.service < 0)[:, None]
     options[np.arange(len(table)), home] = True
     home[judged.refused >= 0] = -1
-    price = _prices(table, factory, catalogue, np.maximum(home, 0), judged.price_share)
+    price = prices_of(table, factory, catalogue, np.maximum(home, 0), judged.price_share)
     routed = []
     for i in range(len(factory.fleet)):
         jobs = np.flatnonzero(options[:, i] & (home >= 0)).astype(np.int32)
@@ -462,7 +462,7 @@ def _misfits(
     return problems
 
 
-def _prices(
+def prices_of(
     table: JobTable,
     factory: Factory,
     catalogue: Mapping[str, Chip],

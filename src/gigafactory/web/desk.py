@@ -13,6 +13,7 @@ from gigafactory.factory.models import Factory
 from gigafactory.plant import Chip, load_catalogue
 from gigafactory.runtime.apisettings import ApiSettings
 from gigafactory.units import NS_PER_S
+from gigafactory.web import shown
 from gigafactory.web.identity import Who
 from gigafactory.web.metrics import Metrics, Sample
 
@@ -20,6 +21,7 @@ _LOG = logging.getLogger("gigafactory.web")
 
 #: What the controller and the channels publish, by kind.
 STATUS: Final = "status"
+TELEMETRY: Final = "telemetry"
 SCHEDULE: Final = "schedule"
 DELIVERY: Final = "delivery"
 SETTLEMENT: Final = "settlement"
@@ -56,6 +58,7 @@ class Desk:
         self.metrics = Metrics(self._look)
         self._clock = clock or WallClock()
         self._published: dict[str, tuple[int, Published | None]] = {}
+        self._alarms: tuple[int, list[dict[str, Any]]] = (-_FRESH_NS, [])
         self._lock = threading.Lock()
 
     def now_ns(self) -> int:
@@ -76,6 +79,20 @@ class Desk:
             got = self.store.published(kind)
             self._published[kind] = (now_ns, got)
         return got
+
+    def open_alarms(self) -> list[dict[str, Any]]:
+        """The alarms that are open, as shown; at most half a second old.
+
+        Raises:
+            StoreTrouble: the store is away.
+        """
+        now_ns = self.now_ns()
+        at_ns, rows = self._alarms
+        if not 0 <= now_ns - at_ns < _FRESH_NS:
+            with self._lock:
+                rows = [shown.alarm(one) for one in self.store.alarms(limit=100)]
+                self._alarms = (now_ns, rows)
+        return rows
 
     def part(self, kind: str, *names: str) -> Any:
         """A part of what was last published of a kind; None where it is not there."""
@@ -110,7 +127,7 @@ class Desk:
         try:
             self.store.ping()
             status = self.store.published(STATUS)
-            channels = {name: self.store.published(CHANNEL + name) for name in self.channels()}
+            channels = {name: self._channel(name) for name in self.channels()}
         except StoreTrouble as why:
             self.metrics.trouble.inc()
             return [f"the store cannot be reached: {why.why}"]
@@ -126,6 +143,10 @@ class Desk:
                 found.append(f"the channel {name} {why_not}")
         return found
 
+    def _channel(self, name: str) -> Published | None:
+        """What a channel last said of itself; some say it under their bare name."""
+        return self.store.published(CHANNEL + name) or self.store.published(name)
+
     def _stale(self, said: Published | None, now_ns: int) -> str | None:
         if said is None:
             return "has said nothing yet"
@@ -140,7 +161,7 @@ class Desk:
         try:
             self.store.ping()
             status = self.store.published(STATUS)
-            channels = {name: self.store.published(CHANNEL + name) for name in self.channels()}
+            channels = {name: self._channel(name) for name in self.channels()}
             alarms = len(self.store.alarms(limit=1000))
         except StoreTrouble:
             self.metrics.trouble.inc()

@@ -258,8 +258,7 @@ class Edge:
 
     def _note(self, scope: Scope, seen: _Seen, took_s: float) -> None:
         route = getattr(scope.get("route"), "path", "none")
-        self._metrics.requests.labels(scope["method"], route, str(seen.status)).inc()
-        self._metrics.seconds.labels(route).observe(took_s)
+        self._metrics.answered(scope["method"], route, seen.status, took_s)
         who: Who | None = scope.get("who")
         fields: dict[str, Any] = {
             "request_id": scope["request_id"],

@@ -14,21 +14,25 @@ ACCESS: Final = "gigafactory.web.access"
 HIDDEN: Final = "[hidden]"
 
 #: What a secret looks like: what follows `Bearer`, a token of ours, a JSON Web Token, a private
-#: key, the password in a URL, and whatever stands after a telling name.
+#: key, the password in a URL, and whatever stands after a telling name, in JSON too.
+_QUOTE: Final = r"(?:\\*[\"'])?"
 _SECRET: Final = re.compile(
     r"(?P<bearer>(?i:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{6,}"
     r"|\bgf[a-z]*_[A-Za-z0-9_.-]{12,}"
     r"|\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
-    r"|(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)"
-    r"|(?P<name>(?i:password|passwd|secret|token|api[_-]?key|authorization)[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|basic)\s+)?)"
-    r"[^\s\"',;&}]{4,}",
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|(?=\")|$)"
+    r"|(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s:/@\"]*:)[^\s@/\"\\]+(?=@)"
+    r"|(?P<name>(?i:password|passwd|secret|token|api[_-]?key|authorization)"
+    + _QUOTE
+    + r"\s*[=:]\s*"
+    + _QUOTE
+    + r"(?:(?i:bearer|basic)\s+)?)[^\s\"',;&}\\]{4,}",
     re.DOTALL,
 )
 
 
 def redact(text: str) -> str:
-    """A text with everything that looks like a secret taken out."""
+    """A text with everything that looks like a secret taken out; JSON stays JSON."""
     return _SECRET.sub(_hide, text)
 
 
@@ -37,22 +41,11 @@ def _hide(found: re.Match[str]) -> str:
     return kept + HIDDEN
 
 
-class Redacting(logging.Filter):
-    """Takes secrets out of every record that passes, its arguments and its traceback included."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, cleaned."""
-        record.msg, record.args = redact(record.getMessage()), None
-        if record.exc_info:
-            record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
-            record.exc_info = None
-        elif record.exc_text:
-            record.exc_text = redact(record.exc_text)
-        return True
-
-
 class JsonLines(logging.Formatter):
-    """A record as one line of JSON; what stands in its `fields` stands beside the message."""
+    """A record as one line of JSON without secrets, its traceback included.
+
+    What stands in the record's `fields` stands beside the message.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -64,10 +57,10 @@ class JsonLines(logging.Formatter):
         }
         fields = getattr(record, "fields", None)
         if isinstance(fields, dict):
-            line |= {k: redact(v) if isinstance(v, str) else v for k, v in fields.items()}
-        if record.exc_text:
-            line["trace"] = record.exc_text
-        return json.dumps(line, ensure_ascii=False)
+            line |= fields
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return redact(json.dumps(line, ensure_ascii=False))
 
 
 def set_up(level: int = logging.INFO, stream: Any = None) -> logging.Handler:
@@ -78,7 +71,6 @@ def set_up(level: int = logging.INFO, stream: Any = None) -> logging.Handler:
         stream: where to; standard error when left out.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.addFilter(Redacting())
     handler.setFormatter(JsonLines())
     for name in ("gigafactory", "uvicorn", "uvicorn.error"):
         log = logging.getLogger(name)

@@ -14,6 +14,8 @@ from prometheus_client.registry import Collector
 #: Upper bounds of the response times counted, s; 0.25 is the target for 99 of 100.
 _TIMES_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 #: What is measured when somebody looks: name, labels and value.
 Sample = tuple[str, dict[str, str], float]
 
@@ -68,7 +70,22 @@ class Metrics:
         self.trouble: Final = Counter(
             "gigafactory_store_trouble", "Times the store could not be used", registry=own
         )
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._registry.register(_Looked(look))
+
+    def answered(self, method: str, route: str, status: int, took_s: float) -> None:
+        """Count a request that was answered."""
+        known = self._known.get((method, route, status))
+        if known is None:
+            shown = method if method in _METHODS else "other"
+            known = (
+                self.requests.labels(shown, route, str(status)),
+                self.seconds.labels(route),
+            )
+            if shown == method:  # any word can be sent as a method; those are not kept
+                self._known[method, route, status] = known
+        known[0].inc()
+        known[1].observe(took_s)
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""

@@ -90,7 +90,8 @@ def run(
     factory = load_factory(factory_file)
     settings = api if isinstance(api, ApiSettings) else read_api(api, factory, where)
     logs.set_up()
-    Store.open(store_url).close()  # what is wrong with it is told here, and it is migrated once
+    # what is wrong with it is told here, and it is migrated once
+    Store.open(store_url).close()  # write-ok: the store is an adapter, and writes for itself
     if settings.workers == 1:
         uvicorn.Server(config(application(factory_file, settings, store_url), settings)).run()
         return
@@ -104,7 +105,7 @@ def run(
 def application(factory_file: str | Path, settings: ApiSettings, store_url: str) -> FastAPI:
     """The application of one process, with a store of its own that closes with it."""
     logs.set_up()
-    store = Store.open(store_url)
+    store = Store.open(store_url)  # write-ok: the store is an adapter, and writes for itself
     app = create_app(load_factory(factory_file), settings, store)
 
     @asynccontextmanager

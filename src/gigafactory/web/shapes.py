@@ -196,7 +196,7 @@ class Explanation(Given):
         description="Who was helped first: what each got and by which right, without names of "
         "other tenants."
     )
-    own_ahead: int = Field(description="Your own pieces of work that wait before it.")
+    own_ahead: int = Field(description="Own work that waits before it; 50 stands for 50 or more.")
 
 
 class ReceiptView(Given):

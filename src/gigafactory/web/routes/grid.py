@@ -11,8 +11,9 @@ from starlette.responses import Response
 from gigafactory.adapters.store.records import KeptOrder
 from gigafactory.grid.ports import OrderKind
 from gigafactory.runtime.apisettings import GridOperatorAccess
+from gigafactory.units import NS_PER_S
 from gigafactory.web import shown
-from gigafactory.web.desk import DELIVERY, SCHEDULE, STATUS, Desk
+from gigafactory.web.desk import DELIVERY, SCHEDULE, STATUS, TELEMETRY, Desk
 from gigafactory.web.problems import not_found
 from gigafactory.web.routes.common import (
     PAGE,
@@ -120,13 +121,19 @@ def schedule(request: Request, point: Point) -> Response:
     **open_to("grid_operator", *_ALL, errors=(404,)),
 )
 def telemetry(request: Request, point: Point) -> Response:
-    """What was metered at the connection, as last published by the controller."""
+    """What was metered at the connection, as last published by the controller.
+
+    Which order holds, and whose, is not told here: several parties may have a say.
+    """
     desk = desk_of(request)
-    now = desk.part(STATUS, "points", _own(request, point))
+    told = desk.part(TELEMETRY, _own(request, point))
+    now = desk.part(STATUS, "points", point)
+    body = dict(told) if isinstance(told, Mapping) else {}
+    if isinstance(now, Mapping):
+        body |= {name: now.get(name) for name in ("power_mw", "measured", "limit_mw")}
     found = desk.published(STATUS)
-    age_s = None if found is None else round((desk.now_ns() - found[0]) / 1e9, 3)
-    body = dict(now) if isinstance(now, Mapping) else {}
-    return reply({"kind": "telemetry", "at": _at(desk, STATUS), "age_s": age_s, "body": body})
+    age_s = None if found is None else round((desk.now_ns() - found[0]) / NS_PER_S, 3)
+    return reply({"kind": TELEMETRY, "at": _at(desk, STATUS), "age_s": age_s, "body": body})
 
 
 def _orders(

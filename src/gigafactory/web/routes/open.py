@@ -165,8 +165,7 @@ def _still(gate: Gate, secret: str, who: Who) -> bool:
 
 
 def _news(desk: Desk) -> tuple[Any, str]:
-    rows = [shown.alarm(one) for one in desk.store.alarms(limit=100)]
-    return desk.published(STATUS), json.dumps(rows, ensure_ascii=False)
+    return desk.published(STATUS), json.dumps(desk.open_alarms(), ensure_ascii=False)
 
 
 def _event(kind: str, event_id: str, body: dict[str, Any]) -> str:

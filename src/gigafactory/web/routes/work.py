@@ -46,6 +46,9 @@ from gigafactory.web.shapes import (
 
 work_router = router("work")
 
+_EVERY: Final = "/work"
+_ONE: Final = _EVERY + "/{work_id}"
+
 WorkId = Annotated[
     str, Path(max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="Its id, as `id` gives it.")
 ]
@@ -56,7 +59,7 @@ OfTenant = Annotated[
 #: `NODES`, or `QUOTA:missions`: the scheduler's reason and the share or cap it means.
 _WHY: Final = re.compile(r"([A-Za-z_]+)(?::(.*))?")
 #: Own work that is looked at to say how much waits before a piece of it.
-_AHEAD: Final = 200
+_AHEAD: Final = 50
 _WAITING: Final = (WorkState.ASKED, WorkState.PLACED)
 
 
@@ -83,7 +86,7 @@ def _work(request: Request, work_id: str) -> Work:
 
 
 @work_router.post(
-    "/work",
+    _EVERY,
     status_code=201,
     response_model=WorkMade,
     summary="Hand in a job",
@@ -111,7 +114,7 @@ def submit(request: Request, key: Key, asked: Submission) -> Response:
 
 
 @work_router.get(
-    "/work",
+    _EVERY,
     response_model=Page[WorkView],
     summary="List work",
     **open_to("tenant", "operator", "auditor", errors=(404,)),
@@ -133,7 +136,7 @@ def list_work(
 
 
 @work_router.get(
-    "/work/{work_id}",
+    _ONE,
     response_model=WorkView,
     summary="One piece of work",
     **open_to("tenant", "operator", "auditor", errors=(404,)),
@@ -144,7 +147,7 @@ def one_work(request: Request, work_id: WorkId) -> Response:
 
 
 @work_router.get(
-    "/work/{work_id}/explain",
+    _ONE + "/explain",
     response_model=Explanation,
     summary="Why it waits, or what happened to it",
     **open_to("tenant", "operator", "auditor", errors=(404,)),
@@ -205,7 +208,7 @@ def why_text(work: Work, lang: str) -> str:
 
 
 @work_router.post(
-    "/work/{work_id}/cancel",
+    _ONE + "/cancel",
     response_model=WorkView,
     summary="Cancel a piece of work",
     **open_to("tenant", errors=CHANGE),
@@ -222,7 +225,7 @@ def cancel(request: Request, work_id: WorkId, key: Key) -> Response:
 
 
 @work_router.get(
-    "/work/{work_id}/receipts",
+    _ONE + "/receipts",
     response_model=Page[ReceiptView],
     summary="What a piece of work took",
     **open_to("tenant", "operator", "auditor", errors=(404,)),
