@@ -748,6 +748,8 @@ class Controller:
             self.troubles.open(),
         )
         self.parts.desk.forget(now)
+        if self.parts.sweeper is not None:
+            self.parts.sweeper.turn(now)
         intake.flush()
         if intake.away:
             why = f"{intake.away}; the last known orders hold, and what is to be told waits"

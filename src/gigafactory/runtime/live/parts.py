@@ -16,6 +16,7 @@ from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.daybook import DayBook
 from gigafactory.runtime.live.intake import Intake
 from gigafactory.runtime.live.orders import Desk, PointRules
+from gigafactory.runtime.live.retention import Sweeper
 from gigafactory.runtime.live.settings import Response
 
 #: Named fallbacks, in the words of journal, alarms and documentation.
@@ -99,6 +100,7 @@ class Parts:
         memory_s: a manager remembers ended jobs for so long, s; a job that vanished in a shorter
             time without an end was lost by it.
         points_at: what holds at each connection on the day of an instant.
+        sweeper: lets the store go of what is old; None where nobody does.
         prices: gives price (micro-euro per MWh) and carbon (mg per MWh) of an instant, or None.
     """
 
@@ -120,6 +122,7 @@ class Parts:
     cap: Actuator | None = None
     who: str = "controller"
     memory_s: float = 240.0
+    sweeper: Sweeper | None = None
     prices: Any = None
     points_at: Callable[[int], Mapping[str, PointRules]] | None = None
 

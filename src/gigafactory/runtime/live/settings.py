@@ -42,7 +42,11 @@ _OURS: Final = "Our assumption, 2026, assumption"
 
 ChannelKind = Literal["uftp", "mqtt", "openadr", "iec104", "api"]
 OrderKindName = Literal["limit", "setpoint", "emergency"]
+#: Under this name the orders of the UFTP gateway come.
+GOPACS: Final = "gopacs"
 _SQLITE: Final = "sqlite:///"
+#: Thirteen months, the longest they can be.
+_SETTLED_S: Final = 397 * 86_400.0
 #: Words in the name of an option whose value must not stand in the file.
 _SECRET_WORDS: Final = ("password", "secret", "token", "private_key", "credential")
 
@@ -247,6 +251,31 @@ class Response(Block):
     )
 
 
+class Retention(Block):
+    """How long the store keeps what is over; once a day older rows are taken away."""
+
+    over_s: PositiveDurationS = setting(
+        "Work that has ended, alarms that have passed, requests that are settled.",
+        90 * 86_400.0,
+        key="over",
+        source=f"{_OURS}: a quarter of a year; what work took stands in its receipts for good",
+    )
+    messages_s: PositiveDurationS = setting(
+        "Raw messages of channels.",
+        30 * 86_400.0,
+        key="messages",
+        source=f"{_OURS}: long enough to look into a complaint; orders are kept for good",
+    )
+    settled_s: PositiveDurationS = setting(
+        "Raw messages of channels that are settled by them (kind uftp); thirteen months at the "
+        "least.",
+        400 * 86_400.0,
+        key="settled",
+        source=f"{_OURS}: hours of a right and of a contract are counted by the year, and the last "
+        "month's settlement comes after it",
+    )
+
+
 class Settings(Block):
     """The settings of the service."""
 
@@ -270,6 +299,7 @@ class Settings(Block):
     sites: dict[Name, SiteSettings] = setting("Connections, as the factory names its sites.")
     channels: dict[Name, ChannelSettings] = setting("Channels of grid parties by name.", {})
     response: Response = setting("How fast a lower limit is met.", Response())
+    retention: Retention = setting("How long the store keeps what is over.", Retention())
     api: dict[str, Any] = setting("The HTTP interface; see its own reference.", {})
 
     def pools(self) -> dict[str, str]:
@@ -308,6 +338,9 @@ def check_settings(settings: Settings, factory: Factory | None, where: str) -> I
     yield from _check_response(settings, where)
     for name, channel in settings.channels.items():
         yield from _check_channel(name, channel, settings, where)
+    if settings.retention.settled_s < _SETTLED_S:
+        told = f"{settings.retention.settled_s / 86_400.0:g} d"
+        yield Problem(where, "retention.settled", told, "must be at least 397 d, thirteen months")
     seen: set[str] = set()
     for name, manager in settings.managers.items():
         for pool in manager.pools:
@@ -356,7 +389,10 @@ def connection_mw(factory: Factory, site: str) -> float:
 def _check_channel(
     name: str, channel: ChannelSettings, settings: Settings, where: str
 ) -> Iterator[Problem]:
-    if name in ("controller", "api"):
+    if channel.kind == "uftp" and name != GOPACS:
+        why = f"a channel of kind uftp is called {GOPACS}: its orders come under this name"
+        yield Problem(where, "channels", name, why)
+    if name in ("controller", "api", "feeds"):
         yield Problem(where, "channels", name, "is the name of another process; choose another")
     for point in channel.points:
         if point not in settings.sites:

@@ -46,6 +46,7 @@ from gigafactory.runtime.live.loop import Controller
 from gigafactory.runtime.live.orders import Desk, PointRules, SourceRules
 from gigafactory.runtime.live.parts import ClusterPart, Parts, SitePart
 from gigafactory.runtime.live.recovery import recover_day
+from gigafactory.runtime.live.retention import Sweeper
 from gigafactory.runtime.live.settings import (
     OtherMeterSettings,
     Settings,
@@ -341,7 +342,15 @@ def assemble(
         channels=tuple(n for n, c in settings.channels.items() if c.silent_s > 0.0),
         who=f"{socket.gethostname()}:{os.getpid()}",
         points_at=lambda at_ns: point_rules(factory, settings, at_ns),
+        sweeper=_sweeper(settings, intake),
     )
+
+
+def _sweeper(settings: Settings, intake: Intake) -> Sweeper | None:
+    if intake.store is None:
+        return None
+    settled = tuple(n for n, c in settings.channels.items() if c.kind == "uftp")
+    return Sweeper(intake.store, settings.retention, settled)
 
 
 def _as_it_is(manager: WorkloadManager) -> WorkloadManager:
