@@ -53,13 +53,14 @@ class Accounts:
         upto_ns: everything before this instant is accounted.
         nodes: accelerators per pool as last seen: down, in service.
         limits_w: limit in force per site, for the readings; -1 for none.
-        over_ns: time above the limit since the last interval, per site.
+        before_uwh: energy imported per site before this controller began (`counting`).
     """
 
     parts: Parts
     watch: Watch = field(init=False)
     upto_ns: int = 0
     limits_w: dict[str, int] = field(default_factory=dict)
+    before_uwh: Mapping[str, int] = field(default_factory=dict)
     _groups: dict[int, int] = field(default_factory=dict)
     _meters: Meters = field(default_factory=Meters)
     _nodes: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -173,8 +174,8 @@ class Accounts:
         return metered if metered is not None else Power(modelled_kw * 1000.0, False, self.upto_ns)
 
     def import_wh(self, site: str) -> int:
-        """Energy imported at a site since this controller began, Wh; never falls."""
-        return self._imported.get(site, 0) // 1_000_000
+        """Energy imported at a site, Wh: a counter that goes on over restarts and never falls."""
+        return (self.before_uwh.get(site, 0) + self._imported.get(site, 0)) // 1_000_000
 
     # --- writing ---------------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.accounts import Accounts
 from gigafactory.runtime.live.acting import Hands, Wanted, wanted_of
 from gigafactory.runtime.live.budgets import Allowed, it_allowed_w, split
+from gigafactory.runtime.live.counting import counted_uwh
 from gigafactory.runtime.live.intake import Intake, orders_of
 from gigafactory.runtime.live.orders import Force
 from gigafactory.runtime.live.parts import (
@@ -105,6 +106,7 @@ class Controller:
         self._unseen_ns = 0
         self._node_keys = 0
         self.ranks = 0
+        self._counted_ns: int | None = accounts.upto_ns
         self._cluster_of = {p: name for name, c in parts.clusters.items() for p in c.pools}
 
     def adopt(self, pool: str, command: Command, now_ns: int) -> None:
@@ -738,6 +740,10 @@ class Controller:
                     self._handed.pop(end.key, None)
                     self.requests.again.discard(end.key)
                     intake.note(ended_of(end, now))
+        if self._counted_ns is not None:
+            before = counted_uwh(self.parts, self._counted_ns)
+            if before is not None:
+                self.accounts.before_uwh, self._counted_ns = before, None
         show(
             self.parts,
             snapshots,
