@@ -10,7 +10,8 @@
 Every child is the same command with `--only NAME`. A child that ends is started again after a pause
 that doubles up to half a minute, and is short again once a child has lived for a minute; one that
 says its input is bad (exit code 2) three times in a row ends the service, since no restart mends a
-settings file. SIGTERM and SIGINT are handed on; what has not ended then is killed. Children die
+settings file. A controller whose loop stands still is killed (`pulse`), for a leader that hangs
+keeps its lease. SIGTERM and SIGINT are handed on; what has not ended then is killed. Children die
 with their supervisor: each watches the pipe it was given.
 """
 
@@ -22,13 +23,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from gigafactory.engine.clock import Stopwatch
 from gigafactory.engine.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_OK, refuse
+from gigafactory.runtime.live.pulse import Ear, end_hung
 from gigafactory.runtime.live.settings import ChannelSettings, Settings
 
 _LOG = logging.getLogger("gigafactory.serve")
@@ -171,6 +173,7 @@ class _Child:
     due_s: float = 0.0
     bad_inputs: int = 0
     starts: int = 0
+    ear: Ear | None = None
 
 
 class Supervisor:
@@ -179,11 +182,18 @@ class Supervisor:
     Args:
         command: how a child is started; its name is put behind `--only`.
         names: of the children.
+        hung_s: by child, how long it may go without a sign of life; those not named give none.
     """
 
-    def __init__(self, command: Sequence[str], names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        names: Sequence[str],
+        hung_s: Mapping[str, float] | None = None,
+    ) -> None:
         self._command = tuple(command)
-        self._children = [_Child(name) for name in names]
+        ears = {name: Ear(limit_s) for name, limit_s in (hung_s or {}).items()}
+        self._children = [_Child(name, ear=ears.get(name)) for name in names]
         self._clock = Stopwatch()
         self._read, self._write = os.pipe()
 
@@ -215,6 +225,10 @@ class Supervisor:
     def _keep(self, child: _Child) -> None:
         """Start a child that does not run and whose pause is over."""
         if child.process is not None:
+            if child.ear is not None and child.process.poll() is None and child.ear.hung():
+                told = {"child": child.name, "pid": child.process.pid}
+                _LOG.error("a process hangs and is killed", extra={"fields": told})
+                end_hung(child.process)
             code = child.process.poll()
             if code is None:
                 return
@@ -228,12 +242,14 @@ class Supervisor:
             child.pause_s = min(child.pause_s * 2.0, _BACKOFF_S[1])
         if self._clock.elapsed_s() < child.due_s:
             return
-        child.process = subprocess.Popen(  # noqa: S603  (our own command)
-            [*self._command, "--only", child.name],
-            env={**os.environ, _LIFELINE: str(self._read)},
-            pass_fds=(self._read,),
-            start_new_session=True,
-        )
+        command = [*self._command, "--only", child.name]
+        env = {**os.environ, _LIFELINE: str(self._read)}
+        if child.ear is not None:
+            child.process = child.ear.spawn(command, env, (self._read,))
+        else:
+            child.process = subprocess.Popen(  # noqa: S603  (our own command)
+                command, env=env, pass_fds=(self._read,), start_new_session=True
+            )
         child.lived, child.starts = Stopwatch(), child.starts + 1
         told = {"child": child.name, "pid": child.process.pid, "start": child.starts}
         _LOG.info("a process is started", extra={"fields": told})
@@ -262,4 +278,5 @@ def supervise(factory: str, path: Path, settings: Settings) -> int:
     """Run the whole service until told to stop; the exit code."""
     command = [sys.executable, "-m", "gigafactory", "serve", factory, "--settings", str(path)]
     stop = stop_on_signals()
-    return Supervisor(command, children_of(settings)).run(stop)
+    hung = {CONTROLLER: settings.hung_s}
+    return Supervisor(command, children_of(settings), hung).run(stop)

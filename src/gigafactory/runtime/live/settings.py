@@ -289,6 +289,13 @@ class Settings(Block):
         key="tick",
         source=f"{_OURS}: a cluster takes as long to act",
     )
+    hung_s: PositiveDurationS = setting(
+        "A controller whose loop has not turned for so long is killed, so that another takes over; "
+        "also how old its word may be for the service to count as well.",
+        60.0,
+        key="hung",
+        source=f"{_OURS}: thirty ticks, more than the time limits of a turn's calls add up to",
+    )
     store: StoreSettings = setting("Where work, orders and people are kept.")
     managers: dict[Name, ManagerSettings] = setting("Clusters by name.")
     meters: dict[Name, MeterSettings] = setting(
@@ -416,6 +423,9 @@ def _check_response(settings: Settings, where: str) -> Iterator[Problem]:
     if settings.tick_s > told.deadline_s / 3.0:
         why = "must be at most a third of response.deadline, to see whether a limit is met"
         yield Problem(where, "tick", f"{settings.tick_s:g} s", why)
+    if settings.hung_s < 5.0 * settings.tick_s:
+        why = f"must be at least five ticks, {5.0 * settings.tick_s:g} s"
+        yield Problem(where, "hung", f"{settings.hung_s:g} s", why)
 
 
 def _check_secrets(settings: Settings, where: str) -> Iterator[Problem]:
