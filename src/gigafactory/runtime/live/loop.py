@@ -139,6 +139,8 @@ class Controller:
         snapshots = {name: c.manager.observe() for name, c in parts.clusters.items()}
         now = max(parts.clock.now_ns(), now)
         found = self._read(now)
+        if parts.pricing is not None:
+            parts.pricing.turn(now, self.troubles)
         looks = self._look(snapshots, now, found)
         also = self._clock(now)
         judge_orders(parts, now)

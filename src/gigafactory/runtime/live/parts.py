@@ -16,6 +16,7 @@ from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.daybook import DayBook
 from gigafactory.runtime.live.intake import Intake
 from gigafactory.runtime.live.orders import Desk, PointRules
+from gigafactory.runtime.live.pricing import Pricing
 from gigafactory.runtime.live.retention import Sweeper
 from gigafactory.runtime.live.settings import Response
 
@@ -101,6 +102,7 @@ class Parts:
             time without an end was lost by it.
         points_at: what holds at each connection on the day of an instant.
         sweeper: lets the store go of what is old; None where nobody does.
+        pricing: knows what import costs and emits; None where nobody does.
         prices: gives price (micro-euro per MWh) and carbon (mg per MWh) of an instant, or None.
     """
 
@@ -123,6 +125,7 @@ class Parts:
     who: str = "controller"
     memory_s: float = 240.0
     sweeper: Sweeper | None = None
+    pricing: Pricing | None = None
     prices: Any = None
     points_at: Callable[[int], Mapping[str, PointRules]] | None = None
 

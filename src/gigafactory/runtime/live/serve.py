@@ -5,6 +5,7 @@
     supervisor  (gigafactory serve FACTORY --settings FILE)
       controller                         always
       api                                where the settings have a block `api`
+      feeds                              where they have a block `feeds`
       one per channel                    where its kind has a gateway (`GATEWAYS`)
 
 Every child is the same command with `--only NAME`. A child that ends is started again after a pause
@@ -37,8 +38,9 @@ _LOG = logging.getLogger("gigafactory.serve")
 
 CONTROLLER: Final = "controller"
 API: Final = "api"
+FEEDS: Final = "feeds"
 #: Names a channel may not have.
-RESERVED: Final = frozenset({CONTROLLER, API})
+RESERVED: Final = frozenset({CONTROLLER, API, FEEDS})
 
 _BACKOFF_S: Final = (0.5, 30.0)
 _LIVED_S: Final = 60.0
@@ -97,6 +99,8 @@ def children_of(settings: Settings) -> tuple[str, ...]:
     names = [CONTROLLER]
     if settings.api:
         names.append(API)
+    if settings.feeds:
+        names.append(FEEDS)
     names += [n for n, c in settings.channels.items() if c.kind in GATEWAYS]
     return tuple(names)
 
@@ -120,6 +124,31 @@ def run_gateway(name: str, settings: Settings, path: Path, stop: threading.Event
     store = Store.open(settings.store.full_url(path.parent))
     try:
         GATEWAYS[channel.kind](name, channel, str(path), store, stop)
+    finally:
+        store.close()
+
+
+def run_feeder(factory: str, settings: Settings, path: Path, stop: threading.Event) -> None:
+    """Fetch prices and weather until told to stop.
+
+    Args:
+        factory: a bundled name or a path.
+        settings: of the service.
+        path: their file; caches are counted from its folder.
+        stop: set from outside to end it.
+
+    Raises:
+        BadInput: a key or a library is missing.
+        StoreTrouble: the store is away.
+    """
+    from gigafactory.adapters.store import Store
+    from gigafactory.factory.loading import load_factory
+    from gigafactory.runtime.live.feeding import run_feeds
+
+    zone = next(iter(load_factory(factory).sites.values())).timezone
+    store = Store.open(settings.store.full_url(path.parent))
+    try:
+        run_feeds(settings.feeds, zone, path.parent, store, stop)
     finally:
         store.close()
 

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field
 
+from gigafactory.adapters.feeds import DayAheadSettings, SettlementSettings, WeatherSettings
 from gigafactory.adapters.metering.settings import (
     DcgmSettings,
     PrometheusSettings,
@@ -118,6 +119,9 @@ class OtherMeterSettings(Block):
     options: dict[str, Any] = setting("What it takes.", {})
 
 
+FeedChoice = Annotated[
+    DayAheadSettings | SettlementSettings | WeatherSettings, Field(discriminator="kind")
+]
 ManagerSettings = Annotated[TwinSettings | SlurmCluster, Field(discriminator="kind")]
 MeterSettings = Annotated[
     TwinMeterSettings | PrometheusSettings | ScrapeSettings | DcgmSettings | OtherMeterSettings,
@@ -305,6 +309,9 @@ class Settings(Block):
     )
     sites: dict[Name, SiteSettings] = setting("Connections, as the factory names its sites.")
     channels: dict[Name, ChannelSettings] = setting("Channels of grid parties by name.", {})
+    feeds: dict[Name, FeedChoice] = setting(
+        "Where prices and weather come from, by name; what no feed gives is assumed, by name.", {}
+    )
     response: Response = setting("How fast a lower limit is met.", Response())
     retention: Retention = setting("How long the store keeps what is over.", Retention())
     api: dict[str, Any] = setting("The HTTP interface; see its own reference.", {})

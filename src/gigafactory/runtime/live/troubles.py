@@ -22,13 +22,24 @@ class Troubles:
     intake: Intake
     _open: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def enter(self, fallback: str, about: str, why: str, now_ns: int) -> None:
-        """Something is wrong; said once, however often it is seen."""
+    def enter(
+        self, fallback: str, about: str, why: str, now_ns: int, *, alarm: bool = True
+    ) -> None:
+        """Something is wrong; said once, however often it is seen.
+
+        Args:
+            fallback: its name.
+            about: of what.
+            why: in words.
+            now_ns: the present instant.
+            alarm: whether a person should know.
+        """
         if (fallback, about) in self._open:
             return
         self._open[fallback, about] = why
         self.book.write(now_ns, frames.TroubleTold(fallback, True, about, why))
-        self.intake.alarm(fallback, about, why)
+        if alarm:
+            self.intake.alarm(fallback, about, why)
 
     def leave(self, fallback: str, about: str, now_ns: int) -> None:
         """It is over."""

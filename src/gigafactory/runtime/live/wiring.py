@@ -47,6 +47,7 @@ from gigafactory.runtime.live.intake import Intake, Replaced
 from gigafactory.runtime.live.loop import Controller
 from gigafactory.runtime.live.orders import Desk, PointRules, SourceRules
 from gigafactory.runtime.live.parts import ClusterPart, Parts, SitePart
+from gigafactory.runtime.live.pricing import Pricing
 from gigafactory.runtime.live.pulse import Pulse
 from gigafactory.runtime.live.recovery import recover_day
 from gigafactory.runtime.live.retention import Sweeper
@@ -316,6 +317,8 @@ def assemble(
         for name, told in settings.sites.items()
     }
     now = clock.now_ns()
+    zone = next(iter(factory.sites.values())).timezone
+    pricing = Pricing(intake, zone, any(f.kind == "entsoe" for f in settings.feeds.values()))
     return Parts(
         environment=settings.environment,
         begin=begin_of(factory, plans, settings.environment),
@@ -337,6 +340,8 @@ def assemble(
         who=f"{socket.gethostname()}:{os.getpid()}",
         points_at=lambda at_ns: point_rules(factory, settings, at_ns),
         sweeper=_sweeper(settings, intake),
+        pricing=pricing,
+        prices=pricing.at,
     )
 
 
