@@ -153,6 +153,13 @@ class UftpSettings(Block):
     contracts: tuple[Contract, ...] = setting("Contracts under which orders come unasked.", ())
 
     prognosis: Flag = setting("Whether D-prognoses are sent and are the baseline.", True)
+    revise_s: DurationS = setting(
+        "Where the plan of ISPs to come has moved by more than `least`, a new prognosis is sent, "
+        "at most this often.",
+        900.0,
+        key="revise",
+        source=_OURS,
+    )
     baseline_reference: str = setting("Name of the agreed baseline where it is no prognosis.", "")
     offers: Literal["automatic", "operator", "none"] = setting(
         "What becomes of a request: offered at once, offered once an operator accepts it, or not.",

@@ -38,6 +38,7 @@ from gigafactory.runtime.live.accounts import Accounts
 from gigafactory.runtime.live.acting import Hands, Wanted, wanted_of
 from gigafactory.runtime.live.budgets import Allowed, it_allowed_w, split
 from gigafactory.runtime.live.counting import counted_uwh
+from gigafactory.runtime.live.flexing import SiteView
 from gigafactory.runtime.live.intake import Intake, orders_of
 from gigafactory.runtime.live.orders import Force
 from gigafactory.runtime.live.parts import (
@@ -756,11 +757,33 @@ class Controller:
             self.troubles.open(),
         )
         self.parts.desk.forget(now)
-        if self.parts.sweeper is not None:
-            self.parts.sweeper.turn(now)
+        self._beside(snapshots, found, now)
         intake.flush()
         if intake.away:
             why = f"{intake.away}; the last known orders hold, and what is to be told waits"
             self.troubles.enter(STORE_AWAY, "store", why, now)
         else:
             self.troubles.leave(STORE_AWAY, "store", now)
+
+    def _beside(
+        self, snapshots: Mapping[str, WorkloadSnapshot], found: Mapping[str, Power], now: int
+    ) -> None:
+        """What is done beside steering: what can be given is told, what is old is swept."""
+        parts = self.parts
+        if parts.sweeper is not None:
+            parts.sweeper.turn(now)
+        if parts.flexibility is None:
+            return
+        parts.flexibility.energy = self.accounts.isps
+        of_pool = {pool: snapshots[name] for pool, name in self._cluster_of.items()}
+        views = {
+            site: SiteView(
+                tuple(parts.plans[p] for p in part.pools),
+                of_pool,
+                self._import(site, snapshots, found),
+                part.overhead,
+            )
+            for site, part in parts.sites.items()
+            if not any(of_pool[p].trouble for p in part.pools)
+        }
+        parts.flexibility.turn(views, parts.desk, now)

@@ -364,6 +364,10 @@ class Desk:
             return replace(best, next_ns=at, next_mw=self._at(point, at).limit_mw)
         return best
 
+    def allowed_mw(self, point: str, at_ns: int) -> float:
+        """The limit at an instant by contracts and the limits known now, MW."""
+        return self._at(point, at_ns).limit_mw
+
     def _at(self, point: str, at_ns: int) -> Force:
         """The limit at a later instant by limits alone, with nothing after it."""
         rules = self.points[point]

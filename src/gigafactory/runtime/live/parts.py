@@ -14,6 +14,7 @@ from gigafactory.planner.tick import TickDecision
 from gigafactory.plant.ports import Actuator, Meter
 from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.daybook import DayBook
+from gigafactory.runtime.live.flexing import Flexibility
 from gigafactory.runtime.live.intake import Intake
 from gigafactory.runtime.live.orders import Desk, PointRules
 from gigafactory.runtime.live.pricing import Pricing
@@ -102,6 +103,7 @@ class Parts:
             time without an end was lost by it.
         points_at: what holds at each connection on the day of an instant.
         sweeper: lets the store go of what is old; None where nobody does.
+        flexibility: tells the gateway what can be given; None where there is none.
         pricing: knows what import costs and emits; None where nobody does.
         prices: gives price (micro-euro per MWh) and carbon (mg per MWh) of an instant, or None.
     """
@@ -125,6 +127,7 @@ class Parts:
     who: str = "controller"
     memory_s: float = 240.0
     sweeper: Sweeper | None = None
+    flexibility: Flexibility | None = None
     pricing: Pricing | None = None
     prices: Any = None
     points_at: Callable[[int], Mapping[str, PointRules]] | None = None

@@ -8,7 +8,6 @@ reason, so that euros in a ledger never hide where they come from.
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any, Final
 
 from gigafactory.grid import MarketCalendar
 from gigafactory.grid.synthetic import synthetic_signals
-from gigafactory.runtime.live.daybook import day_at
+from gigafactory.runtime.live.daybook import day_at, day_date
 from gigafactory.runtime.live.feeding import SIGNALS
 from gigafactory.runtime.live.intake import Intake
 from gigafactory.runtime.live.troubles import Troubles
@@ -102,8 +101,7 @@ class Pricing:
             if back:
                 return value, f"{back} d old: the same quarter of the last day that was published"
             return value, "" if state in _TOLD else f"{state}: {note or 'a stand-in'}"
-        day = day_at(at_ns, self.timezone)
-        calendar = MarketCalendar.of(dt.date.fromisoformat(day.name), 1, self.timezone)
+        calendar = MarketCalendar.of(day_date(at_ns, self.timezone), 1, self.timezone)
         series = getattr(synthetic_signals(calendar, self.seed, 51.95, 4.5), name)
         value = float(series.values[calendar.period_at(at_ns)])
         return value, "synthetic: no feed gave it; our generator stands in"

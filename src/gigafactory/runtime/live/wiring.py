@@ -43,6 +43,7 @@ from gigafactory.plant.ports import Meter
 from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.accounts import Accounts
 from gigafactory.runtime.live.daybook import DayBook, day_at, day_path, days_in
+from gigafactory.runtime.live.flexing import Flexibility
 from gigafactory.runtime.live.intake import Intake, Replaced
 from gigafactory.runtime.live.loop import Controller
 from gigafactory.runtime.live.orders import Desk, PointRules, SourceRules
@@ -52,6 +53,7 @@ from gigafactory.runtime.live.pulse import Pulse
 from gigafactory.runtime.live.recovery import recover_day
 from gigafactory.runtime.live.retention import Sweeper
 from gigafactory.runtime.live.settings import (
+    GOPACS,
     OtherMeterSettings,
     Settings,
     SlurmCluster,
@@ -340,6 +342,7 @@ def assemble(
         who=f"{socket.gethostname()}:{os.getpid()}",
         points_at=lambda at_ns: point_rules(factory, settings, at_ns),
         sweeper=_sweeper(settings, intake),
+        flexibility=_flexibility(settings, intake, zone),
         pricing=pricing,
         prices=pricing.at,
     )
@@ -350,6 +353,16 @@ def _sweeper(settings: Settings, intake: Intake) -> Sweeper | None:
         return None
     settled = tuple(n for n, c in settings.channels.items() if c.kind == "uftp")
     return Sweeper(intake.store, settings.retention, settled)
+
+
+def _flexibility(settings: Settings, intake: Intake, timezone: str) -> Flexibility | None:
+    """What tells the GOPACS gateway what can be given; None without one."""
+    gateway = settings.channels.get(GOPACS)
+    if gateway is None or gateway.kind != "uftp":
+        return None
+    told = gateway.options.get("isp_min", 15)  # held to its bounds by the gateway itself
+    isp_min = told if isinstance(told, int) and told > 0 else 15
+    return Flexibility(intake, timezone, settings.response, isp_min)
 
 
 def _as_it_is(manager: WorkloadManager) -> WorkloadManager:
