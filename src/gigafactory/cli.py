@@ -27,6 +27,7 @@ from gigafactory.engine.errors import (
     Problem,
     refuse,
 )
+from gigafactory.runtime.datacommands import data_app
 from gigafactory.runtime.storecommands import store_app, token_app
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Public traces that can be downloaded.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(store_app, name="store")
 app.add_typer(token_app, name="token")
@@ -616,42 +616,6 @@ def finance(
         except OSError as error:
             raise refuse(str(json_out), "", None, f"cannot be written: {error.strerror}") from None
         _say(word("written", lang).format(path=json_out))
-
-
-@data_app.command("list")
-def data_list() -> None:
-    """List the public traces that can be downloaded."""
-    from gigafactory.adapters import datasets
-
-    for entry in datasets.catalogue().values():
-        _say(f"{entry.name:<24} {entry.licence:<14} {entry.title}")
-
-
-@data_app.command("get")
-def data_get(
-    name: Annotated[str, typer.Argument(help="A name from the list.")],
-    to: Annotated[Path | None, typer.Option(help="Folder; the user's data folder else.")] = None,
-    url: Annotated[str | None, typer.Option(help="Another address than the origin's.")] = None,
-) -> None:
-    """Download a public trace from its origin, resuming and checking it."""
-    from tqdm import tqdm
-
-    from gigafactory.adapters import datasets
-
-    bar: Any = None
-
-    def progress(done: int, total: int | None) -> None:
-        nonlocal bar
-        if bar is None:
-            bar = tqdm(total=total, unit="B", unit_scale=True, file=sys.stderr, desc=name)
-        bar.update(done - bar.n)
-
-    try:
-        fetched = datasets.get(name, to, url=url, progress=progress)
-    finally:
-        if bar is not None:
-            bar.close()
-    _say(str(fetched.path))
 
 
 @app.command()
