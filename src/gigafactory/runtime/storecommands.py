@@ -89,8 +89,9 @@ def backup(
     ] = 0,
 ) -> None:
     """Write everything in a store to one file and read it back, while the store is in use."""
-    if settings is not None and url is not None and file is None:
-        url, file = None, Path(url)  # the only argument is the file
+    if settings is not None:  # which name the address: the only argument is the file
+        file = Path(url) if file is None and folder is None and url is not None else file
+        url = None
     problems = _unclear(url, file, settings, folder, keep)
     if problems:
         raise BadInput(problems)

@@ -93,13 +93,13 @@ class PointRules:
     Attributes:
         name: of the connection, as its site.
         connection_mw: what it can carry; no order lies above.
-        firm_mw: import right now, where `rights` says nothing.
+        firm_mw: import right now, where `rights_mw` says nothing.
         safe_mw: limit when a source that must speak is silent; at most the firm right.
         up_mw, down_mw: reserve sold: largest setpoint, importing less and importing more.
         ramp_mw_per_min: fastest rise after a release; None for any.
         timezone: of the local hours in rules.
         lead_s: a limit known before it begins holds so much earlier, to be there in time.
-        rights: import right from each instant on, (ns UTC, MW) ascending; empty for `firm_mw`
+        rights_mw: import right from each instant on, (ns UTC, MW) ascending; empty for `firm_mw`
             always.
     """
 
@@ -112,22 +112,24 @@ class PointRules:
     ramp_mw_per_min: float | None = None
     timezone: str = "Europe/Amsterdam"
     lead_s: float = 0.0
-    rights: tuple[tuple[int, float], ...] = ()
+    rights_mw: tuple[tuple[int, float], ...] = ()
 
     def right_mw(self, at_ns: int) -> float:
         """Import that contracts allow at an instant, and within the lead after it, MW."""
-        if not self.rights:
+        if not self.rights_mw:
             return self.firm_mw
-        first = max(bisect_right(self.rights, at_ns, key=lambda one: one[0]) - 1, 0)
+        first = max(bisect_right(self.rights_mw, at_ns, key=lambda one: one[0]) - 1, 0)
         upto = at_ns + int(self.lead_s * NS_PER_S)
         return min(
-            mw for k, (from_ns, mw) in enumerate(self.rights[first:]) if k == 0 or from_ns <= upto
+            mw
+            for k, (from_ns, mw) in enumerate(self.rights_mw[first:])
+            if k == 0 or from_ns <= upto
         )
 
     def next_ns(self, at_ns: int) -> int | None:
         """When what contracts allow changes next, the lead taken off where it falls."""
         now, lead = self.right_mw(at_ns), int(self.lead_s * NS_PER_S)
-        for from_ns, _ in self.rights:
+        for from_ns, _ in self.rights_mw:
             for edge in (from_ns - lead, from_ns):
                 if edge > at_ns and self.right_mw(edge) != now:
                     return edge
@@ -335,7 +337,7 @@ class Desk:
         """
         rules = self.points[point]
         right_mw = rules.right_mw(now_ns)
-        best = Force(right_mw, "the rights that hold now" if rules.rights else "the firm right")
+        best = Force(right_mw, "the rights that hold now" if rules.rights_mw else "the firm right")
         for name in self.silent(now_ns):
             if point in self.sources[name].points and rules.safe_mw < best.limit_mw:
                 best = Force(rules.safe_mw, f"{name} is silent: the safe limit")

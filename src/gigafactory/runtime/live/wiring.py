@@ -218,7 +218,7 @@ def point_rules(factory: Factory, settings: Settings, at_ns: int) -> dict[str, P
             ramp_mw_per_min=line.ramp * most if line.ramp is not None and most > 0.0 else None,
             timezone=site.timezone,
             lead_s=settings.response.lead_s,
-            rights=rights,
+            rights_mw=rights,
         )
     return found
 
