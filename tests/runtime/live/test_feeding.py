@@ -12,7 +12,9 @@ import pytest
 from gigafactory.adapters.feeds.feed import Unsound
 from gigafactory.adapters.store import Store
 from gigafactory.engine.errors import BadInput
+from gigafactory.runtime.live import days, metering
 from gigafactory.runtime.live import frames as live
+from gigafactory.runtime.live.accounting import book_of, receipts_of
 from gigafactory.runtime.live.feeding import FEED_TROUBLE, FEEDS, SIGNALS, Feeder, opened
 from gigafactory.runtime.live.pricing import CARBON_ASSUMED, PRICE_ASSUMED, Pricing
 from gigafactory.runtime.live.serve import children_of
@@ -20,6 +22,7 @@ from gigafactory.runtime.live.settings import Settings, load_settings
 from gigafactory.units import NS_PER_DAY, NS_PER_H, NS_PER_MIN
 from tests.adapters.feeds.test_feeds import NOTHING, Platform, entsoe, prices_xml
 from tests.runtime.live.bench import NOON, Bench
+from tests.runtime.live.test_books_of_the_loop import folder_of
 from tests.runtime.live.test_serve import written
 
 ZONE = "Europe/Amsterdam"
@@ -180,3 +183,28 @@ def test_an_answer_that_is_none_is_never_raised(platform: Platform, feeder: Feed
     assert feeder.store.published(SIGNALS) is not None
     with pytest.raises(Unsound):
         feeder.feeds["prices"]._fetch(TODAY, NOON)
+
+
+@pytest.mark.slow
+def test_the_ledger_of_a_priced_day_has_euros(
+    platform: Platform, feeder: Feeder, tmp_path: Path
+) -> None:
+    platform.answer = entsoe(prices_xml(TODAY, [100.0] * 96))
+    feeder.turn(NOON)
+    bench = bench_of(tmp_path / "b", feeder)
+    for i in range(8):
+        bench.ask(f"w{i}", need_s=30_000.0)
+    bench.turn(930)
+    bench.parts.book.sync()
+    folder = folder_of(bench, NOON)
+    assert days.verify(folder)[0] == []
+    day = days.read_day(folder)
+    had = receipts_of(book_of(day.gather, day.factory)).values()
+    energy_mwh = sum(row["energy_wh"] for row in had) / 1e6
+    cost_eur = sum(row["cost_micro_eur"] for row in had) / 1e6
+    assert energy_mwh > 0.0
+    assert cost_eur > 100.0 * energy_mwh, "its price, what is paid beside it, the rest of the site"
+    site = day.gather.site[48, 0]
+    assert site[metering.SITE.index("price_micro_eur")] == 100_000_000
+    assert site[metering.SITE.index("priced")] == 1
+    bench.close()
