@@ -668,7 +668,7 @@ def serve(
     settings: Annotated[Path, typer.Option(help="Settings of the service (serve.yaml).")],
     only: Annotated[
         str | None,
-        typer.Option(help="Run one process: controller, api, feeds, or a channel's name."),
+        typer.Option(help="Run one process: controller, books, api, feeds, or a channel's name."),
     ] = None,
     health: Annotated[
         bool, typer.Option("--health", help="Only tell whether the service is well; 0 when it is.")

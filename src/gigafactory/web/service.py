@@ -10,10 +10,12 @@ from pathlib import Path
 from gigafactory.engine.errors import EXIT_OK, refuse
 from gigafactory.runtime.live.serve import (
     API,
+    BOOKS,
     CONTROLLER,
     FEEDS,
     children_of,
     end_with_supervisor,
+    run_bookkeeper,
     run_feeder,
     run_gateway,
     stop_on_signals,
@@ -50,6 +52,8 @@ def run_service(factory: str, path: Path, settings: Settings, only: str | None) 
     stop = stop_on_signals()
     if only == CONTROLLER:
         run_controller(factory, settings, path.parent, stop)
+    elif only == BOOKS:
+        run_bookkeeper(settings, path, stop)
     elif only == FEEDS:
         run_feeder(factory, settings, path, stop)
     else:

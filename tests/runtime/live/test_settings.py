@@ -45,7 +45,7 @@ def problems(folder: Path, **changes: object) -> str:
 
 def test_the_example_suits_the_factory_that_init_writes(tmp_path: Path) -> None:
     found = loaded(tmp_path)
-    assert children_of(found) == ("controller", "api")
+    assert children_of(found) == ("controller", "books", "api")
     assert found.pools() == {"h100": "main"}
 
 

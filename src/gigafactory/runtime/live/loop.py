@@ -16,6 +16,7 @@ over.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -38,6 +39,7 @@ from gigafactory.runtime.live.accounts import Accounts
 from gigafactory.runtime.live.acting import Hands, Wanted, wanted_of
 from gigafactory.runtime.live.budgets import Allowed, it_allowed_w, split
 from gigafactory.runtime.live.counting import counted_uwh
+from gigafactory.runtime.live.daybook import day_path
 from gigafactory.runtime.live.flexing import SiteView
 from gigafactory.runtime.live.intake import Intake, orders_of
 from gigafactory.runtime.live.orders import Force
@@ -108,6 +110,7 @@ class Controller:
         self._node_keys = 0
         self.ranks = 0
         self._counted_ns: int | None = accounts.upto_ns
+        self._kept_day = ""
         self._cluster_of = {p: name for name, c in parts.clusters.items() for p in c.pools}
 
     def adopt(self, pool: str, command: Command, now_ns: int) -> None:
@@ -772,6 +775,10 @@ class Controller:
         parts = self.parts
         if parts.sweeper is not None:
             parts.sweeper.turn(now)
+        if parts.keep_day is not None and self._kept_day != parts.book.day and not parts.book.full:
+            with contextlib.suppress(OSError):  # a full disk: it is tried again with the next tick
+                parts.keep_day(day_path(parts.book.folder, parts.book.day).parent)
+                self._kept_day = parts.book.day
         if parts.flexibility is None:
             return
         parts.flexibility.energy = self.accounts.isps

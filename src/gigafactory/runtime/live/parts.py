@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from gigafactory.engine.clock import Clock
@@ -103,6 +104,7 @@ class Parts:
             time without an end was lost by it.
         points_at: what holds at each connection on the day of an instant.
         sweeper: lets the store go of what is old; None where nobody does.
+        keep_day: puts beside the journal of a day what its books need; None where nobody does.
         flexibility: tells the gateway what can be given; None where there is none.
         pricing: knows what import costs and emits; None where nobody does.
         prices: gives price (micro-euro per MWh) and carbon (mg per MWh) of an instant, or None.
@@ -127,6 +129,7 @@ class Parts:
     who: str = "controller"
     memory_s: float = 240.0
     sweeper: Sweeper | None = None
+    keep_day: Callable[[Path], None] | None = None
     flexibility: Flexibility | None = None
     pricing: Pricing | None = None
     prices: Any = None

@@ -4,6 +4,7 @@
 
     supervisor  (gigafactory serve FACTORY --settings FILE)
       controller                         always
+      books                              where it is live: receipts
       api                                where the settings have a block `api`
       feeds                              where they have a block `feeds`
       one per channel                    where its kind has a gateway (`GATEWAYS`)
@@ -39,8 +40,9 @@ _LOG = logging.getLogger("gigafactory.serve")
 CONTROLLER: Final = "controller"
 API: Final = "api"
 FEEDS: Final = "feeds"
+BOOKS: Final = "books"
 #: Names a channel may not have.
-RESERVED: Final = frozenset({CONTROLLER, API, FEEDS})
+RESERVED: Final = frozenset({CONTROLLER, API, FEEDS, BOOKS})
 
 _BACKOFF_S: Final = (0.5, 30.0)
 _LIVED_S: Final = 60.0
@@ -97,6 +99,8 @@ GATEWAYS: Final[dict[str, Runner]] = {
 def children_of(settings: Settings) -> tuple[str, ...]:
     """Names of the processes that settings ask for."""
     names = [CONTROLLER]
+    if settings.environment == "live":
+        names.append(BOOKS)
     if settings.api:
         names.append(API)
     if settings.feeds:
@@ -124,6 +128,27 @@ def run_gateway(name: str, settings: Settings, path: Path, stop: threading.Event
     store = Store.open(settings.store.full_url(path.parent))
     try:
         GATEWAYS[channel.kind](name, channel, str(path), store, stop)
+    finally:
+        store.close()
+
+
+def run_bookkeeper(settings: Settings, path: Path, stop: threading.Event) -> None:
+    """Make receipts until told to stop.
+
+    Args:
+        settings: of the service.
+        path: their file, for the folder that paths start from.
+        stop: set from outside to end it.
+
+    Raises:
+        StoreTrouble: the store is away.
+    """
+    from gigafactory.adapters.store import Store
+    from gigafactory.runtime.live.bookkeeping import run_books
+
+    store = Store.open(settings.store.full_url(path.parent))
+    try:
+        run_books(path.parent / settings.state / settings.environment, store, stop)
     finally:
         store.close()
 

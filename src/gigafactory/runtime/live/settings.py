@@ -406,7 +406,7 @@ def _check_channel(
     if channel.kind == "uftp" and name != GOPACS:
         why = f"a channel of kind uftp is called {GOPACS}: its orders come under this name"
         yield Problem(where, "channels", name, why)
-    if name in ("controller", "api", "feeds"):
+    if name in ("controller", "api", "feeds", "books"):
         yield Problem(where, "channels", name, "is the name of another process; choose another")
     for point in channel.points:
         if point not in settings.sites:

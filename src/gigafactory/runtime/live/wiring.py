@@ -43,6 +43,7 @@ from gigafactory.plant.ports import Meter
 from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.accounts import Accounts
 from gigafactory.runtime.live.daybook import DayBook, day_at, day_path, days_in
+from gigafactory.runtime.live.days import keep_factory
 from gigafactory.runtime.live.flexing import Flexibility
 from gigafactory.runtime.live.intake import Intake, Replaced
 from gigafactory.runtime.live.loop import Controller
@@ -342,6 +343,7 @@ def assemble(
         who=f"{socket.gethostname()}:{os.getpid()}",
         points_at=lambda at_ns: point_rules(factory, settings, at_ns),
         sweeper=_sweeper(settings, intake),
+        keep_day=lambda day: keep_factory(day, factory),
         flexibility=_flexibility(settings, intake, zone),
         pricing=pricing,
         prices=pricing.at,
