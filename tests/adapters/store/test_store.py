@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from gigafactory.adapters.store import KeyConflict, Store
 from gigafactory.adapters.store.records import (
@@ -305,3 +306,27 @@ def test_what_is_over_is_swept_and_what_counts_is_kept(store: Store) -> None:
     assert len(store.orders()) == 1
     assert store.audit_after(0) == lines
     assert store.sweep(NOW + NS_PER_DAY).rows["work"] == 1
+
+
+def test_a_channel_that_is_settled_by_its_messages_keeps_them_longer(store: Store) -> None:
+    for channel in ("gopacs", "afrr"):
+        for i in range(3):
+            store.put_message(Message(channel, "in", f"m{i}", "x", NOW + i, b""))
+    swept = store.sweep(NOW - 1, messages_ns=NOW + 2, channels_ns={"gopacs": NOW + 1})
+    assert swept.rows["message"] == 3
+    assert [m.message_id for m in store.messages("gopacs")] == ["m1", "m2"]
+    assert [m.message_id for m in store.messages("afrr")] == ["m2"]
+
+
+def test_messages_that_wait_are_found_by_an_index(store: Store) -> None:
+    asked = (
+        "SELECT seq FROM message WHERE channel='gopacs' AND direction='in' "
+        "AND state IN ('new') AND seq > 5 ORDER BY seq"
+    )
+    if store._db.postgres:
+        names = "SELECT indexname FROM pg_indexes WHERE tablename = 'message'"
+        found = store._db.read(lambda conn: conn.execute(sa.text(names)).scalars().all())
+        assert "message_state" in found
+        return
+    plan = store._db.read(lambda conn: conn.execute(sa.text(f"EXPLAIN QUERY PLAN {asked}")).all())
+    assert any("message_state" in str(row) for row in plan), plan

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from gigafactory.jobs.ports import EndedView, Ending, WorkloadSnapshot
 from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.daybook import DayBook, day_at
+from gigafactory.runtime.live.isps import IspEnergy
 from gigafactory.runtime.live.orders import Desk, as_plain
 from gigafactory.runtime.live.parts import Parts
 from gigafactory.runtime.live.readings import (
@@ -53,13 +54,16 @@ class Accounts:
         upto_ns: everything before this instant is accounted.
         nodes: accelerators per pool as last seen: down, in service.
         limits_w: limit in force per site, for the readings; -1 for none.
-        over_ns: time above the limit since the last interval, per site.
+        isps: energy imported per site and settlement period.
+        before_uwh: energy imported per site before this controller began (`counting`).
     """
 
     parts: Parts
     watch: Watch = field(init=False)
     upto_ns: int = 0
     limits_w: dict[str, int] = field(default_factory=dict)
+    before_uwh: Mapping[str, int] = field(default_factory=dict)
+    isps: IspEnergy = field(default_factory=IspEnergy)
     _groups: dict[int, int] = field(default_factory=dict)
     _meters: Meters = field(default_factory=Meters)
     _nodes: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -99,6 +103,7 @@ class Accounts:
         for key, kind in found.closed.items():
             self.watch.closed[key] = _closed(key, kind, found.last_ns)
         self._book.last_ns = found.last_ns
+        self.isps = found.isps
         if found.ended:
             return
         told = frames.Resumed(found.upto_ns, why, torn_bytes)
@@ -173,8 +178,8 @@ class Accounts:
         return metered if metered is not None else Power(modelled_kw * 1000.0, False, self.upto_ns)
 
     def import_wh(self, site: str) -> int:
-        """Energy imported at a site since this controller began, Wh; never falls."""
-        return self._imported.get(site, 0) // 1_000_000
+        """Energy imported at a site, Wh: a counter that goes on over restarts and never falls."""
+        return (self.before_uwh.get(site, 0) + self._imported.get(site, 0)) // 1_000_000
 
     # --- writing ---------------------------------------------------------------------------
 
@@ -305,6 +310,7 @@ class Accounts:
             base = round(part.base_mw * 1e6) * took // 3_600_000
             energy, measured = integral.add_uwh(round(it_uwh * part.overhead) + base), False
         self._imported[site] = self._imported.get(site, 0) + energy
+        self.isps.add(site, from_ns, to_ns, energy)
         price = self.parts.prices(site, from_ns) if self.parts.prices is not None else None
         limit = self.limits_w.get(site, -1)
         over = took if 0 <= limit < power.power_w else 0

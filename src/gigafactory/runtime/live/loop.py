@@ -16,6 +16,7 @@ over.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -37,7 +38,10 @@ from gigafactory.runtime.live.accounts import Accounts
 from gigafactory.runtime.live.acting import Hands, Wanted, wanted_of
 from gigafactory.runtime.live.budgets import Allowed, it_allowed_w, split
 from gigafactory.runtime.live.capping import Guard, Scene
+from gigafactory.runtime.live.counting import counted_uwh
+from gigafactory.runtime.live.daybook import day_path
 from gigafactory.runtime.live.fencing import Fence
+from gigafactory.runtime.live.flexing import SiteView
 from gigafactory.runtime.live.intake import Intake, orders_of
 from gigafactory.runtime.live.orders import Force
 from gigafactory.runtime.live.parts import (
@@ -109,6 +113,8 @@ class Controller:
         self._unseen_ns = 0
         self._node_keys = 0
         self.ranks = 0
+        self._counted_ns: int | None = accounts.upto_ns
+        self._kept_day = ""
         self._cluster_of = {p: name for name, c in parts.clusters.items() for p in c.pools}
 
     def adopt(self, pool: str, command: Command, now_ns: int) -> None:
@@ -142,6 +148,8 @@ class Controller:
         snapshots = {name: c.manager.observe() for name, c in parts.clusters.items()}
         now = max(parts.clock.now_ns(), now)
         found = self._read(now)
+        if parts.pricing is not None:
+            parts.pricing.turn(now, self.troubles)
         looks = self._look(snapshots, now, found)
         also = self._clock(now)
         judge_orders(parts, now)
@@ -751,6 +759,10 @@ class Controller:
                     self._handed.pop(end.key, None)
                     self.requests.again.discard(end.key)
                     intake.note(ended_of(end, now))
+        if self._counted_ns is not None:
+            before = counted_uwh(self.parts, self._counted_ns)
+            if before is not None:
+                self.accounts.before_uwh, self._counted_ns = before, None
         show(
             self.parts,
             snapshots,
@@ -762,9 +774,37 @@ class Controller:
         )
         self.parts.desk.forget(now)
         intake.clear_others(PASSING, self.troubles.open())
+        self._beside(snapshots, found, now)
         intake.flush()
         if intake.away:
             why = f"{intake.away}; the last known orders hold, and what is to be told waits"
             self.troubles.enter(STORE_AWAY, "store", why, now)
         else:
             self.troubles.leave(STORE_AWAY, "store", now)
+
+    def _beside(
+        self, snapshots: Mapping[str, WorkloadSnapshot], found: Mapping[str, Power], now: int
+    ) -> None:
+        """What is done beside steering: what can be given is told, what is old is swept."""
+        parts = self.parts
+        if parts.sweeper is not None:
+            parts.sweeper.turn(now)
+        if parts.keep_day is not None and self._kept_day != parts.book.day and not parts.book.full:
+            with contextlib.suppress(OSError):  # a full disk: it is tried again with the next tick
+                parts.keep_day(day_path(parts.book.folder, parts.book.day).parent)
+                self._kept_day = parts.book.day
+        if parts.flexibility is None:
+            return
+        parts.flexibility.energy = self.accounts.isps
+        of_pool = {pool: snapshots[name] for pool, name in self._cluster_of.items()}
+        views = {
+            site: SiteView(
+                tuple(parts.plans[p] for p in part.pools),
+                of_pool,
+                self._import(site, snapshots, found),
+                part.overhead,
+            )
+            for site, part in parts.sites.items()
+            if not any(of_pool[p].trouble for p in part.pools)
+        }
+        parts.flexibility.turn(views, parts.desk, now)
