@@ -34,6 +34,7 @@ USED_NS: Final = 3600 * NS_PER_S
 _BELIEVED_MAX: Final = 10_000
 _SECRET: Final = re.compile(r"gf_([0-9A-Z]{26})_([A-Za-z0-9_-]{43})")
 _SEEN: Final = [column for column in token.columns if column.name != "secret_sha256"]
+_SECRET_AT: Final = list(token.columns.keys()).index("secret_sha256")
 _BY_ID: Final = sa.select(token).where(token.c.id == sa.bindparam("of"))
 _USED: Final = (
     sa.update(token).where(token.c.id == sa.bindparam("of")).values(used_ns=sa.bindparam("at"))
@@ -106,10 +107,10 @@ class People:
         name, digest = shape[1], _digest(secret)
         entry = self._believed.get(name)
         if entry is None or not 0 <= now_ns - entry[0] < BELIEVED_NS:
-            row = self._db.read(lambda conn: conn.execute(_BY_ID, {"of": name}).one_or_none())
+            row = self._db.quick(lambda conn: conn.execute(_BY_ID, {"of": name}).one_or_none())
             if row is None:
                 return None
-            entry = (now_ns, _token(row), row.secret_sha256)
+            entry = (now_ns, _token(row), row[_SECRET_AT])
         _, found, kept = entry
         if not hmac.compare_digest(digest, kept) or found.revoked_ns is not None:
             return None

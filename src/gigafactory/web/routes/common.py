@@ -16,6 +16,7 @@ from gigafactory.adapters.store.records import Role
 from gigafactory.web.admission import Admission
 from gigafactory.web.desk import Desk
 from gigafactory.web.identity import ROLES, Who
+from gigafactory.web.lane import short_way
 from gigafactory.web.problems import KINDS, Refusal
 from gigafactory.web.shapes import ProblemBody
 from gigafactory.web.shown import Plain
@@ -44,6 +45,8 @@ AfterId = Annotated[
 AfterSeq = Annotated[
     int, Query(ge=0, le=2**53, description="`next` of the page before; 0 for the first.")
 ]
+#: Made once: an encoder made for each answer costs more than a short answer.
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class RoleRoute(APIRoute):
@@ -52,6 +55,7 @@ class RoleRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         """The handler with the look at the role before it."""
         inner = super().get_route_handler()
+        short = short_way(self.endpoint, self.dependant, self.body_field)
         allowed = frozenset(roles_of(self))
         changes = bool(self.methods and self.methods & {"POST", "DELETE", "PUT", "PATCH"})
 
@@ -64,7 +68,8 @@ class RoleRoute(APIRoute):
                     action = f"{request.method} {self.path}"
                     await run_in_threadpool(desk.audit, who, action, "", "refused", detail)
                 raise Refusal(403)
-            return await inner(request)
+            answer = await short(request) if short is not None else None
+            return await inner(request) if answer is None else answer
 
         return handle
 
@@ -129,8 +134,7 @@ def who_of(request: Request) -> Who:
 
 def reply(body: Plain | list[Any], status: int = 200) -> Response:
     """An answer. Made of plain values already, so it is written as it is."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode(), status, media_type="application/json")
+    return Response(_encode(body).encode(), status, media_type="application/json")
 
 
 def ask_for(

@@ -130,7 +130,7 @@ def list_work(
     """Work by pages, in order of arrival. A tenant gets its own, whatever it asks."""
     states = [WorkState(one) for one in state] or None
     rows = desk_of(request).store.list_work(
-        _tenant(request, tenant), states, after, limit, newest_first=newest
+        _tenant(request, tenant), states, after, limit, newest_first=newest, scripts=False
     )
     return reply(shown.page(rows, limit, shown.work, rows[-1].id if rows else None))
 
@@ -159,7 +159,7 @@ def explain_work(request: Request, work_id: WorkId) -> Response:
     ahead = 0
     if work.state in _WAITING:
         store = desk_of(request).store
-        before = store.list_work(work.tenant, _WAITING, work.id, _AHEAD, newest_first=True)
+        before = store.list_work(work.tenant, _WAITING, work.id, _AHEAD, newest_first=True, scripts=False)
         ahead = len(before)
     told = work.detail.get("told", [])
     helped = work.detail.get("helped_first", [])
@@ -317,7 +317,7 @@ def _held(desk: Desk, tenant: str) -> int:
     """Accelerators that a tenant's running work holds."""
     held, after = 0, None
     while True:
-        rows = desk.store.list_work(tenant, (WorkState.RUNNING,), after, PAGE_MAX)
+        rows = desk.store.list_work(tenant, (WorkState.RUNNING,), after, PAGE_MAX, scripts=False)
         held += sum(int(row.body.get("accelerators", 0)) for row in rows)
         if len(rows) < PAGE_MAX:
             return held
