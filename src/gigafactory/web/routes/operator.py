@@ -130,6 +130,9 @@ def withdraw_limit(
     request: Request, change_id: Node, key: Key, reason: Annotated[str, Query(max_length=500)] = ""
 ) -> Response:
     """Take back a limit that an operator set; a grid party's only that party can withdraw."""
+    before = desk_of(request).store.request(change_id)
+    if before is None or before.kind != "limit":
+        raise not_found("limit")
     found, fresh = ask_for(request, key, "withdraw_limit", change_id, reason)
     return reply(shown.request(found), 202 if fresh else 200)
 
@@ -213,6 +216,8 @@ def refuse_offer(
 def _decide(
     request: Request, kind: str, channel: str, offer_key: str, key: str, reason: str
 ) -> Response:
+    if desk_of(request).store.offer(channel, offer_key) is None:
+        raise not_found("offer")
     body = {"channel": channel, "key": offer_key}
     found, fresh = ask_for(request, key, kind, f"{channel}/{offer_key}", reason, body)
     return reply(shown.request(found), 202 if fresh else 200)

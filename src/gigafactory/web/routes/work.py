@@ -11,12 +11,14 @@ from typing import Annotated, Any, Final
 from fastapi import Path, Query, Request
 from starlette.responses import Response
 
+from gigafactory.adapters.store import KeyConflict
 from gigafactory.adapters.store.records import Asked, Role, Work, WorkState
 from gigafactory.engine.errors import Problem
 from gigafactory.policy.rules import explain, rules
 from gigafactory.units import NS_PER_S
 from gigafactory.web import shown
-from gigafactory.web.desk import Desk
+from gigafactory.web.admission import ANSWER, digest
+from gigafactory.web.desk import STARTS, Desk
 from gigafactory.web.problems import Refusal, not_found
 from gigafactory.web.routes.common import (
     CHANGE,
@@ -98,6 +100,9 @@ def submit(request: Request, key: Key, asked: Submission) -> Response:
     What is let in is kept, and starts when the scheduler finds room for it.
     """
     desk, who = desk_of(request), who_of(request)
+    before = desk.store.work_by_key(who.party, key)
+    if before is not None and isinstance(before.body.get(ANSWER), Mapping):
+        return _repeated(before, key, asked)
     now_ns = desk.now_ns()
     on = dt.datetime.fromtimestamp(now_ns / NS_PER_S, dt.UTC).date()
     admitted = admission_of(request).consider(who.party, asked, on)
@@ -111,6 +116,19 @@ def submit(request: Request, key: Key, asked: Submission) -> Response:
     )
     more = {"told": list(admitted.told), "cost_max_eur": admitted.cost_max_eur}
     return reply(shown.work(work) | more, 201 if fresh else 200)
+
+
+def _repeated(before: Work, key: str, asked: Submission) -> Response:
+    """The answer given before: the rules may have changed, what was promised has not.
+
+    Raises:
+        KeyConflict: the key came with another job.
+    """
+    answer = before.body[ANSWER]
+    if answer["asked"] != digest(asked):
+        raise KeyConflict(key, before)
+    more = {"told": list(answer["told"]), "cost_max_eur": answer["cost_max_eur"]}
+    return reply(shown.work(before) | more, 200)
 
 
 @work_router.get(
@@ -162,7 +180,9 @@ def explain_work(request: Request, work_id: WorkId) -> Response:
         before = store.list_work(work.tenant, _WAITING, work.id, _AHEAD, newest_first=True, scripts=False)
         ahead = len(before)
     told = work.detail.get("told", [])
-    helped = work.detail.get("helped_first", [])
+    helped = work.detail.get("helped_first")
+    if helped is None:
+        helped = helped_first(work, desk_of(request).part(STARTS, "pools", _pool(work)))
     return reply(
         {
             "id": work.id,
@@ -174,6 +194,44 @@ def explain_work(request: Request, work_id: WorkId) -> Response:
             "own_ahead": ahead,
         }
     )
+
+
+def _pool(work: Work) -> str:
+    return str(work.body.get("pool", ""))
+
+
+def helped_first(work: Work, starts: Any) -> list[dict[str, Any]]:
+    """Who was started in its pool while it waited, by class and priority.
+
+    Whose work it was is said of one's own only: what others run is theirs to tell.
+
+    Args:
+        work: the one that waited.
+        starts: the latest starts of its pool, as the controller publishes them.
+    """
+    until = work.start_ns or work.end_ns or None
+    found: dict[tuple[bool, str, int], dict[str, Any]] = {}
+    for row in starts if isinstance(starts, list | tuple) else ():
+        at_ns = row["at_ns"]
+        if row["key"] == work.id or at_ns < work.asked_ns or (until and at_ns > until):
+            continue
+        own = row["tenant"] == work.tenant
+        group = found.setdefault(
+            (own, row["job_class"], row["priority"]),
+            {
+                "own": own,
+                "job_class": row["job_class"],
+                "priority": row["priority"],
+                "jobs": 0,
+                "accelerators": 0,
+                "asked_earlier": 0,
+            },
+        )
+        group["jobs"] += 1
+        group["accelerators"] += row["accelerators"]
+        group["asked_earlier"] += row["submit_ns"] < work.asked_ns
+        group["last"] = shown.stamp(at_ns)
+    return [found[name] for name in sorted(found, key=lambda n: (-n[2], n[1], n[0]))]
 
 
 #: What is said of work that no rule or scheduler has said anything of.
