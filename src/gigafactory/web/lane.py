@@ -92,7 +92,11 @@ class _Part:
             case "path":
                 given: Sequence[str] = [request.path_params[self.alias]]
             case "query":
-                given = request.query_params.getlist(self.alias) if request.scope["query_string"] else ()
+                given = (
+                    request.query_params.getlist(self.alias)
+                    if request.scope["query_string"]
+                    else ()
+                )
             case _:
                 given = request.headers.getlist(self.alias)
         if not given:
@@ -109,9 +113,7 @@ class _Part:
         return not errors
 
 
-def _take_body(
-    request: Request, raw: bytes, field: Any, name: str, values: dict[str, Any]
-) -> bool:
+def _take_body(request: Request, raw: bytes, field: Any, name: str, values: dict[str, Any]) -> bool:
     """Put what the body says; False where it is in doubt."""
     if request.headers.get("content-type", "").encode("latin-1") != _JSON:
         return False

@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from gigafactory.adapters.store.direct import AllBusy, Direct
+from gigafactory.adapters.store.direct import AllBusyError, Direct
 from gigafactory.adapters.store.errors import StoreTrouble
 from gigafactory.engine.errors import refuse
 
@@ -290,7 +290,7 @@ class Database:
                 broke = line is not None and line.raw.closed
                 if last or sent or not _met(error, broke=broke):
                     raise trouble(error, self, doubtful=sent) from error
-            except AllBusy as error:
+            except AllBusyError as error:
                 raise StoreTrouble(f"{self}: every connection is busy") from error
             except (OverflowError, UnicodeError) as error:
                 raise refuse("store", "", None, f"a value cannot be kept: {error}") from error

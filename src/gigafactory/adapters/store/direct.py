@@ -24,7 +24,7 @@ _KEPT_MAX: Final = 500
 _IDLE: Final = psycopg.pq.TransactionStatus.IDLE
 
 
-class AllBusy(Exception):
+class AllBusyError(Exception):
     """No connection became free in time."""
 
 
@@ -94,11 +94,11 @@ class Direct:
         """A connection for one turn.
 
         Raises:
-            AllBusy: none became free in time.
+            AllBusyError: none became free in time.
             psycopg.Error: one could not be made.
         """
         if not self._room.acquire(timeout=self._wait_s):
-            raise AllBusy
+            raise AllBusyError
         conn = None
         try:
             try:
@@ -140,7 +140,9 @@ class Line:
         self._direct = direct
         self.raw = raw
 
-    def execute(self, statement: sa.sql.ClauseElement, values: Mapping[str, Any] | None = None) -> Found:
+    def execute(
+        self, statement: sa.sql.ClauseElement, values: Mapping[str, Any] | None = None
+    ) -> Found:
         """Carry out a statement that is kept, with values for its places."""
         text, fixed = self._direct.text_of(statement)
         given = {**fixed, **values} if values else fixed

@@ -28,9 +28,7 @@ from gigafactory.adapters.store.records import Alarm, Body, WorkReceipt
 from gigafactory.adapters.store.tables import OPEN_ALARM, alarm, lease, receipt, status
 
 _CLASS: Final = 0x67_66_61_63  # the first number of our advisory locks; the second is the name's
-_STATUS: Final = sa.select(status.c.at_ns, status.c.body).where(
-    status.c.kind == sa.bindparam("of")
-)
+_STATUS: Final = sa.select(status.c.at_ns, status.c.body).where(status.c.kind == sa.bindparam("of"))
 
 
 class Lock(Protocol):

@@ -327,7 +327,7 @@ def _without_script(postgres: bool) -> Any:
     """
     body = work.c.body
     if not postgres:
-        less = sa.func.json_remove(body, "$.script")
+        less: Any = sa.func.json_remove(body, "$.script")
         return sa.case((sa.func.length(body) > _LONG, less), else_=body).label("body")
     less = sa.cast(sa.cast(body, postgresql.JSONB).op("-")("script"), sa.Text)
     kept = [sa.func.strpos(body, mark) == 0 for mark in ("\\u0000", "\\ud")]

@@ -261,9 +261,7 @@ class Views:
             one.read(imports[one.order.point], now_ns)
             if name not in held:
                 del self._delivering[name]
-                kept = self._delivered.setdefault(
-                    one.order.point, deque(maxlen=DELIVERIES_KEPT)
-                )
+                kept = self._delivered.setdefault(one.order.point, deque(maxlen=DELIVERIES_KEPT))
                 kept.append(one.row())
                 ended = True
         return ended
@@ -321,9 +319,9 @@ def _periods(
         end = begin + PERIOD_NS
         limit_mw, why, source = rules_of.firm_mw, "the firm right", ""
         for one in own:
-            if one.start_ns - lead < end and one.end_ns > max(begin, now_ns):
-                if one.power_mw < limit_mw:
-                    limit_mw, why, source = one.power_mw, f"{one.kind} of {one.source}", one.source
+            holds = one.start_ns - lead < end and one.end_ns > max(begin, now_ns)
+            if holds and one.power_mw < limit_mw:
+                limit_mw, why, source = one.power_mw, f"{one.kind} of {one.source}", one.source
         if begin <= now_ns and force.limit_mw < limit_mw:
             limit_mw, why = force.limit_mw, force.why
             source = force.key.partition(":")[0]

@@ -84,12 +84,14 @@ def router(tag: str) -> APIRouter:
     return APIRouter(prefix="/v1", tags=[tag], route_class=RoleRoute)
 
 
-def open_to(*roles: str, errors: tuple[int, ...] = ()) -> dict[str, Any]:
+def open_to(*roles: str, errors: tuple[int, ...] = (), again: type | None = None) -> dict[str, Any]:
     """What a route says of itself: who may use it, and how it may refuse.
 
     Args:
         roles: that may use it.
         errors: statuses it may answer with beside those that every route has.
+        again: shape of the answer, status 200, to a request that was carried out before; None
+            where that is the answer to the first as well.
     """
     assert set(roles) <= set(ROLES), roles
     told = {400: "bad-request", 401: "not-authenticated", 403: "not-allowed", 422: "refused"}
@@ -97,9 +99,13 @@ def open_to(*roles: str, errors: tuple[int, ...] = ()) -> dict[str, Any]:
     told |= {404: "not-found"} if 404 in errors else {}
     told |= {409: "conflict"} if 409 in errors else {}
     told |= {413: "too-large"} if 413 in errors else {}
+    before: dict[int, dict[str, Any]] = {}
+    if again is not None:
+        before[200] = {"description": "It was asked for before; nothing more.", "model": again}
     return {
         "openapi_extra": {"x-roles": list(roles), "security": [{"bearer": []}]},
-        "responses": {
+        "responses": before
+        | {
             status: {
                 "description": KINDS[kind],
                 "content": {"application/problem+json": {"schema": PROBLEM_REF}},

@@ -81,7 +81,7 @@ def tokens(request: Request) -> Response:
     status_code=201,
     response_model=TokenMade,
     summary="Make a token",
-    **open_to("admin", errors=CHANGE),
+    **open_to("admin", errors=CHANGE, again=TokenMade),
 )
 def make_token(request: Request, key: Key, asked: TokenAsk) -> Response:
     """Make a token; its secret is shown once and kept nowhere.

@@ -92,7 +92,7 @@ def _work(request: Request, work_id: str) -> Work:
     status_code=201,
     response_model=WorkMade,
     summary="Hand in a job",
-    **open_to("tenant", errors=(409, 413)),
+    **open_to("tenant", errors=(409, 413), again=WorkMade),
 )
 def submit(request: Request, key: Key, asked: Submission) -> Response:
     """Hand in a job. It is judged by the rules of access, and every reason against it is told.
@@ -177,7 +177,9 @@ def explain_work(request: Request, work_id: WorkId) -> Response:
     ahead = 0
     if work.state in _WAITING:
         store = desk_of(request).store
-        before = store.list_work(work.tenant, _WAITING, work.id, _AHEAD, newest_first=True, scripts=False)
+        before = store.list_work(
+            work.tenant, _WAITING, work.id, _AHEAD, newest_first=True, scripts=False
+        )
         ahead = len(before)
     told = work.detail.get("told", [])
     helped = work.detail.get("helped_first")
