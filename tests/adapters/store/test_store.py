@@ -330,3 +330,56 @@ def test_messages_that_wait_are_found_by_an_index(store: Store) -> None:
         return
     plan = store._db.read(lambda conn: conn.execute(sa.text(f"EXPLAIN QUERY PLAN {asked}")).all())
     assert any("message_state" in str(row) for row in plan), plan
+
+
+def test_a_token_is_made_once_for_a_key(store: Store) -> None:
+    made, secret = store.add_token("a", Role.AUDITOR, "", None, NOW, "root", key="k")
+    again, none = store.add_token("a", Role.AUDITOR, "", None, NOW + 5, "root", key="k")
+    assert (again, none) == (made, "")
+    assert store.token_by_secret(secret, NOW) is not None
+    assert len(store.tokens()) == 1
+    assert len(store.audit_after(0)) == 1
+    with pytest.raises(KeyConflict):
+        store.add_token("b", Role.AUDITOR, "", None, NOW, "root", key="k")
+    store.add_token("a", Role.AUDITOR, "", None, NOW)
+    store.add_token("a", Role.AUDITOR, "", None, NOW)
+    assert len(store.tokens()) == 3
+
+
+def test_names_given_in_one_instant_rise(store: Store) -> None:
+    ids = [store.submit(asked(f"k{i}"))[0].id for i in range(50)]
+    assert ids == sorted(ids)
+    assert [work.id for work in store.list_work()] == ids
+    assert len({one[-13:-8] for one in ids}) > 1 or len(set(ids)) == 50
+
+
+def test_a_list_leaves_long_scripts_where_they_are(store: Store) -> None:
+    scripts = {
+        "short": "#!/bin/sh",
+        "long": "x" * 9_000,
+        "nul": "x" * 9_000 + "\0",
+        "half": "x" * 9_000 + "\ud800",
+        "backslash": "\\u0000" + "x" * 9_000,
+    }
+    for key, script in scripts.items():
+        store.submit(asked(key, script=script, walltime_s=3600.5, name="één"))
+    rows = {one.idempotency_key: one for one in store.list_work(scripts=False)}
+    assert "script" not in rows["long"].body
+    for row in rows.values():
+        assert (row.body["walltime_s"], row.body["name"]) == (3600.5, "één")
+        assert row.body.get("script", scripts[row.idempotency_key]) == scripts[row.idempotency_key]
+        whole = store.work(row.id)
+        assert whole is not None
+        assert whole.body["script"] == scripts[row.idempotency_key]
+        assert store.work_by_key("uni", row.idempotency_key) == whole
+    assert store.work_by_key("sme", "short") is None
+
+
+def test_one_request_and_one_offer_are_found_by_their_names(store: Store) -> None:
+    made, _ = store.put_request(Request("r", "limit", "mv", {"mw": 80.25}, "works", "t", NOW))
+    assert store.request(made.id) == made
+    assert store.request("0123456789ABCDEFGHJKMNPQRS") is None
+    assert store.request("none") is None
+    put, _ = store.put_offer(Offer("gopacs", "f", "tennet", "mv", NOW, NOW, NOW, {}, NOW))
+    assert store.offer("gopacs", "f") == put
+    assert store.offer("openadr", "f") is None

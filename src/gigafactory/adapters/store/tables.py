@@ -194,7 +194,9 @@ token: Final = sa.Table(
     _instant("revoked_ns", maybe=True),
     _instant("used_ns", maybe=True),
     _words("secret_sha256"),
+    sa.Column("key", Words, nullable=True),
 )  # fmt: skip
+sa.Index("token_key", token.c.key, unique=True)
 
 audit: Final = sa.Table(
     "audit", metadata,

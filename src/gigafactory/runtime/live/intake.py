@@ -150,6 +150,11 @@ class Intake:
         found = self.told(kind)
         return int(found[0]) if found is not None else 0
 
+    def shown(self, kind: str) -> Mapping[str, Any] | None:
+        """What was last published of a kind; None where it never was."""
+        told = self._ask(lambda: self.store.published(kind), None)
+        return None if told is None else dict(told[1])
+
     def unplaced(self) -> list[Work]:
         """Work that tenants asked for and that is with no manager yet."""
         return list(self._ask(lambda: self.store.unplaced(_AT_ONCE), []))

@@ -67,6 +67,7 @@ from gigafactory.runtime.live.readings import (
 from gigafactory.runtime.live.steering import Requests, judge_orders
 from gigafactory.runtime.live.telling import change_of, ended_of, show
 from gigafactory.runtime.live.troubles import Troubles
+from gigafactory.runtime.live.views import Views
 from gigafactory.runtime.live.watch import Look
 from gigafactory.units import NS_PER_S
 
@@ -98,6 +99,7 @@ class Controller:
         self.troubles = Troubles(parts.book, parts.intake)
         self.paused: dict[str, int] = {}
         self.requests = Requests()
+        self.views = Views()
         self.over_ns: dict[str, int] = {}
         self.guard = Guard(parts, self.troubles)
         self.fence = Fence(parts.clusters, parts.intake)
@@ -128,6 +130,7 @@ class Controller:
         self._unseen_ns = max(self.parts.clock.now_ns() - told_ns, 0) if told_ns else 0
         while page := intake.placed(after):
             self._expected.update(work.id for work in page)
+            self.views.recall(page)
             after = page[-1].id
 
     # --- the tick --------------------------------------------------------------------------
@@ -753,21 +756,25 @@ class Controller:
             for name, look in looks.items():
                 for view in snapshots[name].jobs:
                     if view.ours and view.key:
-                        intake.note(change_of(view, waits.get(view.job, view.reason), now))
+                        why = waits.get(view.job, view.reason)
+                        detail = self.views.detail(view, why, now)
+                        intake.note(change_of(view, why, now, detail))
                 for end in look.ended:
                     self._orders.pop(end.key, None)
                     self._handed.pop(end.key, None)
                     self.requests.again.discard(end.key)
-                    intake.note(ended_of(end, now))
+                    intake.note(replace(ended_of(end, now), detail=self.views.ending(end)))
         if self._counted_ns is not None:
             before = counted_uwh(self.parts, self._counted_ns)
             if before is not None:
                 self.accounts.before_uwh, self._counted_ns = before, None
+        imports = {s: self._import(s, snapshots, found) for s in self.parts.sites}
+        self.views.show(self.parts, snapshots, decisions, forces, imports, now)
         show(
             self.parts,
             snapshots,
             forces,
-            {s: self._import(s, snapshots, found) for s in self.parts.sites},
+            imports,
             {s: self.accounts.import_wh(s) for s in self.parts.sites},
             self.over_ns,
             self.troubles.open(),
