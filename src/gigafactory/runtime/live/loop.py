@@ -17,7 +17,7 @@ over.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gigafactory.adapters.store.records import Work, WorkChange, WorkState
@@ -38,6 +38,7 @@ from gigafactory.runtime.live.accounts import Accounts
 from gigafactory.runtime.live.acting import Hands, Wanted, wanted_of
 from gigafactory.runtime.live.budgets import Allowed, it_allowed_w, split
 from gigafactory.runtime.live.intake import Intake, orders_of
+from gigafactory.runtime.live.memory import Touched
 from gigafactory.runtime.live.orders import Force
 from gigafactory.runtime.live.parts import (
     CLOCK_JUMP,
@@ -104,6 +105,8 @@ class Controller:
         self._expected: set[str] = set()
         self._unseen_ns = 0
         self._node_keys = 0
+        self.touched = Touched()
+        self._quotas = self._quotas_at(parts.clock.now_ns())
         self.ranks = 0
         self._cluster_of = {p: name for name, c in parts.clusters.items() for p in c.pools}
 
@@ -132,8 +135,10 @@ class Controller:
         now = max(parts.clock.now_ns(), self.accounts.upto_ns)
         intake.begin(now)
         intake.leads("controller", parts.who)
-        if self.accounts.turn(now) and parts.points_at is not None:
-            parts.desk.points.update(parts.points_at(now))
+        if self.accounts.turn(now):
+            if parts.points_at is not None:
+                parts.desk.points.update(parts.points_at(now))
+            self._quotas = self._quotas_at(now)
         snapshots = {name: c.manager.observe() for name, c in parts.clusters.items()}
         now = max(parts.clock.now_ns(), now)
         found = self._read(now)
@@ -201,10 +206,15 @@ class Controller:
             if answers:
                 parts.book.write(now, frames.Receipts(answers, reconciled=True))
             self._rank(snapshots[name], look)
+            self.touched.see(snapshots[name])
             self._lost(look, gap, now)
         if self._expected and len(looks) == len(snapshots):
             self._missing(snapshots, now)
         return looks
+
+    def _quotas_at(self, at_ns: int) -> Mapping[str, tuple[Sequence[int], Sequence[int]]]:
+        """Quotas of the day, by pool; nothing where they are those of the plans."""
+        return self.parts.quotas_at(at_ns) if self.parts.quotas_at is not None else {}
 
     def _missing(self, snapshots: Mapping[str, WorkloadSnapshot], now: int) -> None:
         """Once, after a start: placed work that no manager knows was lost while we were away."""
@@ -342,8 +352,9 @@ class Controller:
         wanted: dict[str, list[Wanted]] = {name: [] for name in parts.clusters}
         budgets: dict[str, Allowed] = {}
         brief = bool(parts.book.full)
+        memory = self.accounts.memory
         told = {
-            name: self.hands[name].as_told(snapshot)
+            name: self.hands[name].as_told(memory.frozen.seen(snapshot))
             for name, snapshot in snapshots.items()
             if not snapshot.trouble
         }
@@ -358,7 +369,13 @@ class Controller:
                 cluster = self._cluster_of[pool]
                 budget = self._corrected(pool, budgets[pool], snapshots[cluster], found, now)
                 decision = parts.gates[pool].decide(
-                    views[pool], now, budget_kw=budget, paused_before=self.paused
+                    views[pool],
+                    now,
+                    budget_kw=budget,
+                    paused_before=self.paused,
+                    usage=memory.usage.of(pool),
+                    quotas=self._quotas.get(pool),
+                    touched_before=self.touched.ranks,
                 )
                 decision = self.requests.kept_back(decision, views[pool])
                 decisions[pool] = decision
@@ -415,11 +432,7 @@ class Controller:
         if elapsed is not None:
             within = max(response.freeze_after_s - elapsed, 0.1)
         found = wanted_of(
-            decision.holds,
-            decision.requeues,
-            decision.pauses,
-            decision.resumes,
-            decision.starts,
+            decision.steps,
             why_pause=f"less power: {force.why}",
             within_s=within,
             brief=brief,

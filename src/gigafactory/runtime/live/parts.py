@@ -40,6 +40,9 @@ class Decides(Protocol):
         *,
         budget_kw: float | None,
         paused_before: Mapping[str, int],
+        usage: Sequence[float] | None,
+        quotas: tuple[Sequence[int], Sequence[int]] | None,
+        touched_before: Mapping[str, int],
     ) -> TickDecision:
         """Decide one tick; see `planner.tick.Gate`."""
         ...
@@ -99,6 +102,8 @@ class Parts:
         memory_s: a manager remembers ended jobs for so long, s; a job that vanished in a shorter
             time without an end was lost by it.
         points_at: what holds at each connection on the day of an instant.
+        quotas_at: each pool's quotas on that day, and what is lent of them, per node of its tree;
+            None where they are those of the plans.
         prices: gives price (micro-euro per MWh) and carbon (mg per MWh) of an instant, or None.
     """
 
@@ -122,6 +127,7 @@ class Parts:
     memory_s: float = 240.0
     prices: Any = None
     points_at: Callable[[int], Mapping[str, PointRules]] | None = None
+    quotas_at: Callable[[int], Mapping[str, tuple[Sequence[int], Sequence[int]]]] | None = None
 
     @property
     def acts(self) -> bool:
