@@ -8,10 +8,10 @@
     everything               ->  the day's facts, the store's states, alarms, status
 
 Nothing that is decided rests on what was decided before, but for what is on its way
-(`acting.Hands`), the order in which jobs were paused, and the ramp of each connection; all three
-are in the journal. So a controller that is killed at any instant is started again, reads its day,
-looks, and goes on. Trouble is a named fallback (`parts`): written, alarmed, and left when it is
-over.
+(`acting.Hands`), the order in which jobs were paused, the ramp of each connection, and what the
+gate asks to be remembered (`memory`); they are in the journal. So a controller that is killed at
+any instant is started again, reads its day, looks, and goes on. Trouble is a named fallback
+(`parts`): written, alarmed, and left when it is over.
 """
 
 from __future__ import annotations
