@@ -8,17 +8,17 @@
     everything               ->  the day's facts, the store's states, alarms, status
 
 Nothing that is decided rests on what was decided before, but for what is on its way
-(`acting.Hands`), the order in which jobs were paused, and the ramp of each connection; all three
-are in the journal. So a controller that is killed at any instant is started again, reads its day,
-looks, and goes on. Trouble is a named fallback (`parts`): written, alarmed, and left when it is
-over.
+(`acting.Hands`), the order in which jobs were paused, the ramp of each connection, and what the
+gate asks to be remembered (`memory`); they are in the journal. So a controller that is killed at
+any instant is started again, reads its day, looks, and goes on. Trouble is a named fallback
+(`parts`): written, alarmed, and left when it is over.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gigafactory.adapters.store.records import Work, WorkChange, WorkState
@@ -43,6 +43,7 @@ from gigafactory.runtime.live.daybook import day_path
 from gigafactory.runtime.live.fencing import Fence
 from gigafactory.runtime.live.flexing import SiteView
 from gigafactory.runtime.live.intake import Intake, orders_of
+from gigafactory.runtime.live.memory import Touched
 from gigafactory.runtime.live.orders import Force
 from gigafactory.runtime.live.parts import (
     CLOCK_JUMP,
@@ -114,6 +115,8 @@ class Controller:
         self._expected: set[str] = set()
         self._unseen_ns = 0
         self._node_keys = 0
+        self.touched = Touched()
+        self._quotas = self._quotas_at(parts.clock.now_ns())
         self.ranks = 0
         self._counted_ns: int | None = accounts.upto_ns
         self._kept_day = ""
@@ -146,8 +149,10 @@ class Controller:
         intake.begin(now)
         intake.leads("controller", parts.who)
         self.fence.note(now)
-        if self.accounts.turn(now) and parts.points_at is not None:
-            parts.desk.points.update(parts.points_at(now))
+        if self.accounts.turn(now):
+            if parts.points_at is not None:
+                parts.desk.points.update(parts.points_at(now))
+            self._quotas = self._quotas_at(now)
         snapshots = {name: c.manager.observe() for name, c in parts.clusters.items()}
         now = max(parts.clock.now_ns(), now)
         found = self._read(now)
@@ -217,10 +222,15 @@ class Controller:
             if answers:
                 parts.book.write(now, frames.Receipts(answers, reconciled=True))
             self._rank(snapshots[name], look)
+            self.touched.see(snapshots[name])
             self._lost(look, gap, now)
         if self._expected and len(looks) == len(snapshots):
             self._missing(snapshots, now)
         return looks
+
+    def _quotas_at(self, at_ns: int) -> Mapping[str, tuple[Sequence[int], Sequence[int]]]:
+        """Quotas of the day, by pool; nothing where they are those of the plans."""
+        return self.parts.quotas_at(at_ns) if self.parts.quotas_at is not None else {}
 
     def _missing(self, snapshots: Mapping[str, WorkloadSnapshot], now: int) -> None:
         """Once, after a start: placed work that no manager knows was lost while we were away."""
@@ -362,8 +372,9 @@ class Controller:
         wanted: dict[str, list[Wanted]] = {name: [] for name in parts.clusters}
         budgets: dict[str, Allowed] = {}
         brief = bool(parts.book.full)
+        memory = self.accounts.memory
         told = {
-            name: self.hands[name].as_told(snapshot)
+            name: self.hands[name].as_told(memory.frozen.seen(snapshot))
             for name, snapshot in snapshots.items()
             if not snapshot.trouble
         }
@@ -378,7 +389,13 @@ class Controller:
                 cluster = self._cluster_of[pool]
                 budget = self._corrected(pool, budgets[pool], snapshots[cluster], found, now)
                 decision = parts.gates[pool].decide(
-                    views[pool], now, budget_kw=budget, paused_before=self.paused
+                    views[pool],
+                    now,
+                    budget_kw=budget,
+                    paused_before=self.paused,
+                    usage=memory.usage.of(pool),
+                    quotas=self._quotas.get(pool),
+                    touched_before=self.touched.ranks,
                 )
                 decision = self.requests.kept_back(decision, views[pool])
                 decisions[pool] = decision
@@ -435,11 +452,7 @@ class Controller:
         if elapsed is not None:
             within = max(response.freeze_after_s - elapsed, 0.1)
         found = wanted_of(
-            decision.holds,
-            decision.requeues,
-            decision.pauses,
-            decision.resumes,
-            decision.starts,
+            decision.steps,
             why_pause=f"less power: {force.why}",
             within_s=within,
             brief=brief,

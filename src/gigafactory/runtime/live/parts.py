@@ -58,6 +58,9 @@ class Decides(Protocol):
         *,
         budget_kw: float | None,
         paused_before: Mapping[str, int],
+        usage: Sequence[float] | None,
+        quotas: tuple[Sequence[int], Sequence[int]] | None,
+        touched_before: Mapping[str, int],
     ) -> TickDecision:
         """Decide one tick; see `planner.tick.Gate`."""
         ...
@@ -121,6 +124,8 @@ class Parts:
         keep_day: puts beside the journal of a day what its books need; None where nobody does.
         flexibility: tells the gateway what can be given; None where there is none.
         pricing: knows what import costs and emits; None where nobody does.
+        quotas_at: each pool's quotas on that day, and what is lent of them, per node of its tree;
+            None where they are those of the plans.
         prices: gives price (micro-euro per MWh) and carbon (mg per MWh) of an instant, or None.
     """
 
@@ -148,6 +153,7 @@ class Parts:
     pricing: Pricing | None = None
     prices: Any = None
     points_at: Callable[[int], Mapping[str, PointRules]] | None = None
+    quotas_at: Callable[[int], Mapping[str, tuple[Sequence[int], Sequence[int]]]] | None = None
 
     @property
     def acts(self) -> bool:

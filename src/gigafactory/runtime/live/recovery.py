@@ -7,7 +7,7 @@ accounted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -199,8 +199,12 @@ def _told(frame: live.OrderJudged) -> Mapping[str, object]:
     }
 
 
-def recover_day(path: Path) -> Recovery:
+def recover_day(path: Path, also: Callable[[live.LiveFrame], None] | None = None) -> Recovery:
     """Read what a day's journal says, as far as it is whole.
+
+    Args:
+        path: of the journal.
+        also: is given every frame as well.
 
     Raises:
         Damaged: the damage lies in the middle.
@@ -208,5 +212,7 @@ def recover_day(path: Path) -> Recovery:
     found = Recovery()
     for at_ns, frame in live_frames(path):
         found.take(at_ns, frame)
+        if also is not None:
+            also(frame)
     found.close()
     return found

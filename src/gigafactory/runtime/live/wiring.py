@@ -32,6 +32,7 @@ from gigafactory.engine.clock import Clock, SteadyClock
 from gigafactory.engine.errors import refuse
 from gigafactory.factory.loading import load_factory
 from gigafactory.factory.models import Factory
+from gigafactory.factory.rights import quota_tree, verdicts, without_reserve
 from gigafactory.factory.sites import Site
 from gigafactory.grid import MarketCalendar
 from gigafactory.grid.ports import OrderKind
@@ -157,6 +158,24 @@ def twin_nodes(factory: Factory, pools: Sequence[str]) -> list[Node]:
 def plan_of(factory: Factory, pool: str, nodes: Sequence[str]) -> PoolPlan:
     """The gate's plan of a pool."""
     return PoolPlan.of(factory, pool, nodes, load_catalogue())
+
+
+def quotas_of(
+    factory: Factory, plans: Mapping[str, PoolPlan], at_ns: int
+) -> dict[str, tuple[Sequence[int], Sequence[int]]]:
+    """What each pool's quotas are on the local day of an instant, and what is lent of them.
+
+    A tenant whose evidence does not hold on that day has no share of its own, as in a simulation.
+    Hours of another month that may still be used are not counted.
+    """
+    catalogue = load_catalogue()
+    found: dict[str, tuple[Sequence[int], Sequence[int]]] = {}
+    for spec in factory.fleet:
+        day = _date(at_ns, factory.sites[spec.site].timezone)
+        lost = without_reserve(verdicts(factory, catalogue, day))
+        tree = quota_tree(factory, spec, catalogue, plans[spec.name].tenants, lost)
+        found[spec.name] = (tree.nominal, tree.lend)
+    return found
 
 
 def _twin(settings: TwinSettings, factory: Factory, clock: Clock, folder: Path) -> TwinManager:
@@ -350,6 +369,7 @@ def assemble(
         flexibility=_flexibility(settings, intake, zone),
         pricing=pricing,
         prices=pricing.at,
+        quotas_at=lambda at_ns: quotas_of(factory, plans, at_ns),
     )
 
 
@@ -463,7 +483,7 @@ def open_controller(parts: Parts) -> Controller:
         return _caught_up(Controller(parts, accounts), now)
     path = day_path(parts.book.folder, days[-1])
     torn = parts.book.resume(days[-1])
-    found = recover_day(path)
+    found = recover_day(path, accounts.memory.take)
     if found.begin is None:  # killed before the first frame was on the disk
         accounts.first(days[-1], now)
         return _caught_up(Controller(parts, accounts), now)
