@@ -69,7 +69,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
         pytest.fail(why)
     if why:
         pytest.skip(why)
-    with LocalCluster(tmp_path_factory.mktemp("slurm")) as started:
+    with LocalCluster(tmp_path_factory.mktemp("slurm"), accelerators=16) as started:
         yield started
 
 

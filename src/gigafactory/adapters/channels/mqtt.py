@@ -27,8 +27,9 @@ from pydantic_core import PydanticCustomError
 
 from gigafactory.adapters.channels.door import Answer, Bad, Door, Inbox, Keeper
 from gigafactory.adapters.channels.needs import needed
-from gigafactory.adapters.channels.settings import ChannelSettings, Port, Secret, Tls, is_loopback
+from gigafactory.adapters.channels.settings import ChannelSettings, Port
 from gigafactory.adapters.channels.signing import KeySettings, Untrue, read_key, seal, unseal
+from gigafactory.adapters.secrets import Secret, Tls, is_loopback
 from gigafactory.adapters.store.errors import StoreTrouble
 from gigafactory.engine.clock import Clock
 from gigafactory.factory.blocks import Text, setting

@@ -3,7 +3,7 @@
 ::
 
     file = gzip of lines
-    line 1        {"gigafactory_store": 1, "revision": "0002"}
+    line 1        {"gigafactory_store": 1, "revision": "0004"}
     per table     {"table": NAME, "columns": [...], "binary": [...]}
                   [value, ...]            one line per row, in the order of the primary key
                   {"rows": NUMBER}

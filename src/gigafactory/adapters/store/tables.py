@@ -101,6 +101,7 @@ message: Final = sa.Table(
 sa.Index("message_channel", message.c.channel, message.c.seq)
 sa.Index("message_conversation", message.c.channel, message.c.conversation, message.c.seq)
 sa.Index("message_at", message.c.at_ns)
+sa.Index("message_state", message.c.channel, message.c.direction, message.c.state, message.c.seq)
 
 request: Final = sa.Table(
     "request", metadata,
@@ -193,7 +194,9 @@ token: Final = sa.Table(
     _instant("revoked_ns", maybe=True),
     _instant("used_ns", maybe=True),
     _words("secret_sha256"),
+    sa.Column("key", Words, nullable=True),
 )  # fmt: skip
+sa.Index("token_key", token.c.key, unique=True)
 
 audit: Final = sa.Table(
     "audit", metadata,

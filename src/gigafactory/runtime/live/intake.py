@@ -139,10 +139,21 @@ class Intake:
                 found[name] = int(told[0])
         return found
 
+    def told(self, kind: str) -> tuple[int, Mapping[str, Any]] | None:
+        """What was last published of a kind, and when; None where it never was, or nobody says."""
+        found: tuple[int, Mapping[str, Any]] | None
+        found = self._ask(lambda: self.store.published(kind), None)
+        return found
+
     def told_ns(self, kind: str) -> int:
         """When something was last published, ns UTC; 0 where it never was."""
+        found = self.told(kind)
+        return int(found[0]) if found is not None else 0
+
+    def shown(self, kind: str) -> Mapping[str, Any] | None:
+        """What was last published of a kind; None where it never was."""
         told = self._ask(lambda: self.store.published(kind), None)
-        return int(told[0]) if told is not None else 0
+        return None if told is None else dict(told[1])
 
     def unplaced(self) -> list[Work]:
         """Work that tenants asked for and that is with no manager yet."""

@@ -8,16 +8,17 @@
     everything               ->  the day's facts, the store's states, alarms, status
 
 Nothing that is decided rests on what was decided before, but for what is on its way
-(`acting.Hands`), the order in which jobs were paused, and the ramp of each connection; all three
-are in the journal. So a controller that is killed at any instant is started again, reads its day,
-looks, and goes on. Trouble is a named fallback (`parts`): written, alarmed, and left when it is
-over.
+(`acting.Hands`), the order in which jobs were paused, the ramp of each connection, and what the
+gate asks to be remembered (`memory`); they are in the journal. So a controller that is killed at
+any instant is started again, reads its day, looks, and goes on. Trouble is a named fallback
+(`parts`): written, alarmed, and left when it is over.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gigafactory.adapters.store.records import Work, WorkChange, WorkState
@@ -37,8 +38,12 @@ from gigafactory.runtime.live.accounts import Accounts
 from gigafactory.runtime.live.acting import Hands, Wanted, wanted_of
 from gigafactory.runtime.live.budgets import Allowed, it_allowed_w, split
 from gigafactory.runtime.live.capping import Guard, Scene
+from gigafactory.runtime.live.counting import counted_uwh
+from gigafactory.runtime.live.daybook import day_path
 from gigafactory.runtime.live.fencing import Fence
+from gigafactory.runtime.live.flexing import SiteView
 from gigafactory.runtime.live.intake import Intake, orders_of
+from gigafactory.runtime.live.memory import Touched
 from gigafactory.runtime.live.orders import Force
 from gigafactory.runtime.live.parts import (
     CLOCK_JUMP,
@@ -63,6 +68,7 @@ from gigafactory.runtime.live.readings import (
 from gigafactory.runtime.live.steering import Requests, judge_orders
 from gigafactory.runtime.live.telling import change_of, ended_of, show
 from gigafactory.runtime.live.troubles import Troubles
+from gigafactory.runtime.live.views import Views
 from gigafactory.runtime.live.watch import Look
 from gigafactory.units import NS_PER_S
 
@@ -94,6 +100,7 @@ class Controller:
         self.troubles = Troubles(parts.book, parts.intake)
         self.paused: dict[str, int] = {}
         self.requests = Requests()
+        self.views = Views()
         self.over_ns: dict[str, int] = {}
         self.guard = Guard(parts, self.troubles)
         self.fence = Fence(parts.clusters, parts.intake)
@@ -108,7 +115,11 @@ class Controller:
         self._expected: set[str] = set()
         self._unseen_ns = 0
         self._node_keys = 0
+        self.touched = Touched()
+        self._quotas = self._quotas_at(parts.clock.now_ns())
         self.ranks = 0
+        self._counted_ns: int | None = accounts.upto_ns
+        self._kept_day = ""
         self._cluster_of = {p: name for name, c in parts.clusters.items() for p in c.pools}
 
     def adopt(self, pool: str, command: Command, now_ns: int) -> None:
@@ -122,6 +133,7 @@ class Controller:
         self._unseen_ns = max(self.parts.clock.now_ns() - told_ns, 0) if told_ns else 0
         while page := intake.placed(after):
             self._expected.update(work.id for work in page)
+            self.views.recall(page)
             after = page[-1].id
 
     # --- the tick --------------------------------------------------------------------------
@@ -137,11 +149,15 @@ class Controller:
         intake.begin(now)
         intake.leads("controller", parts.who)
         self.fence.note(now)
-        if self.accounts.turn(now) and parts.points_at is not None:
-            parts.desk.points.update(parts.points_at(now))
+        if self.accounts.turn(now):
+            if parts.points_at is not None:
+                parts.desk.points.update(parts.points_at(now))
+            self._quotas = self._quotas_at(now)
         snapshots = {name: c.manager.observe() for name, c in parts.clusters.items()}
         now = max(parts.clock.now_ns(), now)
         found = self._read(now)
+        if parts.pricing is not None:
+            parts.pricing.turn(now, self.troubles)
         looks = self._look(snapshots, now, found)
         also = self._clock(now)
         judge_orders(parts, now)
@@ -206,10 +222,15 @@ class Controller:
             if answers:
                 parts.book.write(now, frames.Receipts(answers, reconciled=True))
             self._rank(snapshots[name], look)
+            self.touched.see(snapshots[name])
             self._lost(look, gap, now)
         if self._expected and len(looks) == len(snapshots):
             self._missing(snapshots, now)
         return looks
+
+    def _quotas_at(self, at_ns: int) -> Mapping[str, tuple[Sequence[int], Sequence[int]]]:
+        """Quotas of the day, by pool; nothing where they are those of the plans."""
+        return self.parts.quotas_at(at_ns) if self.parts.quotas_at is not None else {}
 
     def _missing(self, snapshots: Mapping[str, WorkloadSnapshot], now: int) -> None:
         """Once, after a start: placed work that no manager knows was lost while we were away."""
@@ -351,8 +372,9 @@ class Controller:
         wanted: dict[str, list[Wanted]] = {name: [] for name in parts.clusters}
         budgets: dict[str, Allowed] = {}
         brief = bool(parts.book.full)
+        memory = self.accounts.memory
         told = {
-            name: self.hands[name].as_told(snapshot)
+            name: self.hands[name].as_told(memory.frozen.seen(snapshot))
             for name, snapshot in snapshots.items()
             if not snapshot.trouble
         }
@@ -367,7 +389,13 @@ class Controller:
                 cluster = self._cluster_of[pool]
                 budget = self._corrected(pool, budgets[pool], snapshots[cluster], found, now)
                 decision = parts.gates[pool].decide(
-                    views[pool], now, budget_kw=budget, paused_before=self.paused
+                    views[pool],
+                    now,
+                    budget_kw=budget,
+                    paused_before=self.paused,
+                    usage=memory.usage.of(pool),
+                    quotas=self._quotas.get(pool),
+                    touched_before=self.touched.ranks,
                 )
                 decision = self.requests.kept_back(decision, views[pool])
                 decisions[pool] = decision
@@ -424,11 +452,7 @@ class Controller:
         if elapsed is not None:
             within = max(response.freeze_after_s - elapsed, 0.1)
         found = wanted_of(
-            decision.holds,
-            decision.requeues,
-            decision.pauses,
-            decision.resumes,
-            decision.starts,
+            decision.steps,
             why_pause=f"less power: {force.why}",
             within_s=within,
             brief=brief,
@@ -745,26 +769,62 @@ class Controller:
             for name, look in looks.items():
                 for view in snapshots[name].jobs:
                     if view.ours and view.key:
-                        intake.note(change_of(view, waits.get(view.job, view.reason), now))
+                        why = waits.get(view.job, view.reason)
+                        detail = self.views.detail(view, why, now)
+                        intake.note(change_of(view, why, now, detail))
                 for end in look.ended:
                     self._orders.pop(end.key, None)
                     self._handed.pop(end.key, None)
                     self.requests.again.discard(end.key)
-                    intake.note(ended_of(end, now))
+                    intake.note(replace(ended_of(end, now), detail=self.views.ending(end)))
+        if self._counted_ns is not None:
+            before = counted_uwh(self.parts, self._counted_ns)
+            if before is not None:
+                self.accounts.before_uwh, self._counted_ns = before, None
+        imports = {s: self._import(s, snapshots, found) for s in self.parts.sites}
+        self.views.show(self.parts, snapshots, decisions, forces, imports, now)
         show(
             self.parts,
             snapshots,
             forces,
-            {s: self._import(s, snapshots, found) for s in self.parts.sites},
+            imports,
             {s: self.accounts.import_wh(s) for s in self.parts.sites},
             self.over_ns,
             self.troubles.open(),
         )
         self.parts.desk.forget(now)
         intake.clear_others(PASSING, self.troubles.open())
+        self._beside(snapshots, found, now)
         intake.flush()
         if intake.away:
             why = f"{intake.away}; the last known orders hold, and what is to be told waits"
             self.troubles.enter(STORE_AWAY, "store", why, now)
         else:
             self.troubles.leave(STORE_AWAY, "store", now)
+
+    def _beside(
+        self, snapshots: Mapping[str, WorkloadSnapshot], found: Mapping[str, Power], now: int
+    ) -> None:
+        """What is done beside steering: what can be given is told, what is old is swept."""
+        parts = self.parts
+        if parts.sweeper is not None:
+            parts.sweeper.turn(now)
+        if parts.keep_day is not None and self._kept_day != parts.book.day and not parts.book.full:
+            with contextlib.suppress(OSError):  # a full disk: it is tried again with the next tick
+                parts.keep_day(day_path(parts.book.folder, parts.book.day).parent)
+                self._kept_day = parts.book.day
+        if parts.flexibility is None:
+            return
+        parts.flexibility.energy = self.accounts.isps
+        of_pool = {pool: snapshots[name] for pool, name in self._cluster_of.items()}
+        views = {
+            site: SiteView(
+                tuple(parts.plans[p] for p in part.pools),
+                of_pool,
+                self._import(site, snapshots, found),
+                part.overhead,
+            )
+            for site, part in parts.sites.items()
+            if not any(of_pool[p].trouble for p in part.pools)
+        }
+        parts.flexibility.turn(views, parts.desk, now)

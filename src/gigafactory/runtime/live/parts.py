@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from gigafactory.engine.clock import Clock
@@ -15,8 +16,11 @@ from gigafactory.plant.ports import Meter
 from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.caps import CapPart
 from gigafactory.runtime.live.daybook import DayBook
+from gigafactory.runtime.live.flexing import Flexibility
 from gigafactory.runtime.live.intake import Intake
 from gigafactory.runtime.live.orders import Desk, PointRules
+from gigafactory.runtime.live.pricing import Pricing
+from gigafactory.runtime.live.retention import Sweeper
 from gigafactory.runtime.live.settings import Response
 
 #: Named fallbacks, in the words of journal, alarms and documentation.
@@ -54,6 +58,9 @@ class Decides(Protocol):
         *,
         budget_kw: float | None,
         paused_before: Mapping[str, int],
+        usage: Sequence[float] | None,
+        quotas: tuple[Sequence[int], Sequence[int]] | None,
+        touched_before: Mapping[str, int],
     ) -> TickDecision:
         """Decide one tick; see `planner.tick.Gate`."""
         ...
@@ -113,6 +120,12 @@ class Parts:
         memory_s: a manager remembers ended jobs for so long, s; a job that vanished in a shorter
             time without an end was lost by it.
         points_at: what holds at each connection on the day of an instant.
+        sweeper: lets the store go of what is old; None where nobody does.
+        keep_day: puts beside the journal of a day what its books need; None where nobody does.
+        flexibility: tells the gateway what can be given; None where there is none.
+        pricing: knows what import costs and emits; None where nobody does.
+        quotas_at: each pool's quotas on that day, and what is lent of them, per node of its tree;
+            None where they are those of the plans.
         prices: gives price (micro-euro per MWh) and carbon (mg per MWh) of an instant, or None.
     """
 
@@ -134,8 +147,13 @@ class Parts:
     caps: Mapping[str, Sequence[CapPart]] = field(default_factory=dict)
     who: str = "controller"
     memory_s: float = 240.0
+    sweeper: Sweeper | None = None
+    keep_day: Callable[[Path], None] | None = None
+    flexibility: Flexibility | None = None
+    pricing: Pricing | None = None
     prices: Any = None
     points_at: Callable[[int], Mapping[str, PointRules]] | None = None
+    quotas_at: Callable[[int], Mapping[str, tuple[Sequence[int], Sequence[int]]]] | None = None
 
     @property
     def acts(self) -> bool:

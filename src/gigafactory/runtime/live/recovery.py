@@ -7,7 +7,7 @@ accounted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from gigafactory.jobs.ports import Action, Command, JobView, Phase
 from gigafactory.kernel import FULL_SPEED
 from gigafactory.runtime.live import frames as live
 from gigafactory.runtime.live.daybook import live_frames
+from gigafactory.runtime.live.isps import IspEnergy
 from gigafactory.runtime.live.orders import from_plain
 from gigafactory.runtime.live.watch import Move, Seen
 
 #: Actions whose effect a crash may have left in doubt.
+_IMPORT = live.SITE_COLUMNS.index("import_uwh")
 _KNOWN = frozenset(str(a) for a in Action)
 
 
@@ -40,6 +42,7 @@ class Recovery:
         orders: accepted orders, in order.
         doubtful: commands per pool number that were about to be sent and have no receipt.
         closed: keys of jobs that have ended, with their kind of end.
+        isps: energy imported per site and settlement period.
     """
 
     begin: live.Begin | None = None
@@ -54,6 +57,7 @@ class Recovery:
     orders: list[GridOrder] = field(default_factory=list)
     doubtful: list[tuple[int, Command]] = field(default_factory=list)
     closed: dict[str, int] = field(default_factory=dict)
+    isps: IspEnergy = field(default_factory=IspEnergy)
     _names: dict[int, str] = field(default_factory=dict)
     _sent: dict[str, tuple[int, Command]] = field(default_factory=dict)
 
@@ -83,6 +87,10 @@ class Recovery:
                         self._sent.pop(answer.key, None)
             case live.Metered():
                 self.upto_ns = frame.to_ns
+                assert self.begin is not None, "readings before the begin of a day"
+                for s, site in enumerate(self.begin.sites):
+                    energy = int(frame.sites[s, _IMPORT])
+                    self.isps.add(site, frame.from_ns, frame.to_ns, energy)
             case live.End():
                 self.ended = True
             case _:
@@ -191,8 +199,12 @@ def _told(frame: live.OrderJudged) -> Mapping[str, object]:
     }
 
 
-def recover_day(path: Path) -> Recovery:
+def recover_day(path: Path, also: Callable[[live.LiveFrame], None] | None = None) -> Recovery:
     """Read what a day's journal says, as far as it is whole.
+
+    Args:
+        path: of the journal.
+        also: is given every frame as well.
 
     Raises:
         Damaged: the damage lies in the middle.
@@ -200,5 +212,7 @@ def recover_day(path: Path) -> Recovery:
     found = Recovery()
     for at_ns, frame in live_frames(path):
         found.take(at_ns, frame)
+        if also is not None:
+            also(frame)
     found.close()
     return found

@@ -26,7 +26,14 @@ class Troubles:
     _open: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def enter(
-        self, fallback: str, about: str, why: str, now_ns: int, *, again: bool = False
+        self,
+        fallback: str,
+        about: str,
+        why: str,
+        now_ns: int,
+        *,
+        again: bool = False,
+        alarm: bool = True,
     ) -> None:
         """Something is wrong; said once, however often it is seen.
 
@@ -36,6 +43,7 @@ class Troubles:
             why: in plain words.
             now_ns: the instant.
             again: say it again where the words have changed.
+            alarm: whether a person should know.
         """
         if (fallback, about) in self._open and not (again and self._open[fallback, about] != why):
             return
@@ -43,7 +51,8 @@ class Troubles:
         told = {"fallback": fallback, "about": about, "why": why}
         _LOG.warning("a fallback is entered", extra={"fields": told})
         self.book.write(now_ns, frames.TroubleTold(fallback, True, about, why))
-        self.intake.alarm(fallback, about, why)
+        if alarm:
+            self.intake.alarm(fallback, about, why)
 
     def leave(self, fallback: str, about: str, now_ns: int) -> None:
         """It is over."""
