@@ -30,6 +30,7 @@ def _channel(folder: Path, address: str, port: int, ca: Path) -> dict[str, Any]:
         "tls": {"ca": str(ca)},
         "setpoint_topic": "tso/setpoint",
         "reconnect_max": "1 s",
+        "keepalive": 2,
         "silent": "120 s",
         "keys": {"tso-1": {"algorithm": "hmac-sha256", "secret": secret(folder, "tso")}},
     }
