@@ -22,7 +22,7 @@ from gigafactory.adapters.store.chaining import append
 from gigafactory.adapters.store.database import Database
 from gigafactory.adapters.store.errors import KeyConflict, StoreTrouble
 from gigafactory.adapters.store.records import Role, Token
-from gigafactory.adapters.store.tables import token
+from gigafactory.adapters.store.tables import token, token_key
 from gigafactory.engine.errors import refuse
 from gigafactory.units import NS_PER_S
 
@@ -33,8 +33,7 @@ BELIEVED_NS: Final = 2 * NS_PER_S
 USED_NS: Final = 3600 * NS_PER_S
 _BELIEVED_MAX: Final = 10_000
 _SECRET: Final = re.compile(r"gf_([0-9A-Z]{26})_([A-Za-z0-9_-]{43})")
-_INSIDE: Final = frozenset({"secret_sha256", "key"})
-_SEEN: Final = [column for column in token.columns if column.name not in _INSIDE]
+_SEEN: Final = [column for column in token.columns if column.name != "secret_sha256"]
 _SECRET_AT: Final = list(token.columns.keys()).index("secret_sha256")
 _BY_ID: Final = sa.select(token).where(token.c.id == sa.bindparam("of"))
 _USED: Final = (
@@ -98,16 +97,22 @@ class People:
         values = {
             "id": name, "label": label, "role": made.role.value, "party": party,
             "created_ns": at_ns, "expires_ns": expires_ns, "revoked_ns": None, "used_ns": None,
-            "secret_sha256": _digest(secret), "key": key,
+            "secret_sha256": _digest(secret),
         }  # fmt: skip
         detail = {"label": label, "role": made.role.value, "party": party}
-        there = sa.select(*_SEEN).where(token.c.key == key)
+        there = (
+            sa.select(*_SEEN)
+            .join_from(token, token_key, token_key.c.token == token.c.id)
+            .where(token_key.c.key == key)
+        )
 
         def put(conn: sa.Connection) -> Token | None:
             row = None if key is None else conn.execute(there).one_or_none()
             if row is not None:
                 return _token(row)
             conn.execute(sa.insert(token).values(values))
+            if key is not None:
+                conn.execute(sa.insert(token_key).values(key=key, token=name))
             append(self._db, conn, by, Role.ADMIN, "add_token", name, "accepted", at_ns, detail)
             return None
 

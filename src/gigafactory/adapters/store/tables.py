@@ -194,9 +194,14 @@ token: Final = sa.Table(
     _instant("revoked_ns", maybe=True),
     _instant("used_ns", maybe=True),
     _words("secret_sha256"),
-    sa.Column("key", Words, nullable=True),
 )  # fmt: skip
-sa.Index("token_key", token.c.key, unique=True)
+
+#: Keys under which tokens were made.
+token_key: Final = sa.Table(
+    "token_key", metadata,
+    _words("key", key=True),
+    _words("token"),
+)  # fmt: skip
 
 audit: Final = sa.Table(
     "audit", metadata,
@@ -232,6 +237,9 @@ counter: Final = sa.Table(
     _words("name", key=True),
     sa.Column("value", Number, nullable=False),
 )  # fmt: skip
+
+#: Tables that came after the first revision, with theirs: an older backup is whole without them.
+SINCE: Final = {"token_key": "0003"}
 
 #: Tables whose rows somebody put there; the others only count or point.
 CONTENT: Final = (

@@ -1,4 +1,4 @@
-"""The key under which a token was made, so that making it can be asked for again."""
+"""The keys under which tokens were made, so that making one can be asked for again."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the key; tokens made before have none."""
-    op.add_column("token", sa.Column("key", Words, nullable=True))
-    op.create_index("token_key", "token", ["key"], unique=True)
+    """Make the table of keys; tokens made before have none."""
+    op.create_table(
+        "token_key",
+        sa.Column("key", Words, primary_key=True, nullable=False),
+        sa.Column("token", Words, nullable=False),
+    )
