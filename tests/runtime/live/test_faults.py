@@ -22,6 +22,7 @@ from gigafactory.runtime.live import frames as live
 from gigafactory.runtime.live.daybook import DayBook
 from gigafactory.runtime.live.parts import CLOCK_JUMP, DISK_FULL, STORE_AWAY
 from gigafactory.units import NS_PER_S
+from tests.effort import examples
 from tests.runtime.live.bench import NOON, Bench
 
 
@@ -54,7 +55,7 @@ def chaos(seed: int, folder: Path) -> Bench:
 
 
 @pytest.mark.slow
-@settings(max_examples=8)
+@settings(max_examples=examples(20, ci=4))
 @given(st.integers(0, 2**32))
 @example(2634614)  # resting and broken nodes alone exceed the limit
 @example(256)  # what nodes that are off leave was given to them and to a job, again and again
