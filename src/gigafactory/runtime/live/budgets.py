@@ -27,10 +27,13 @@ class Allowed:
     Attributes:
         budget_kw: IT power it may draw; None where no limit can be reached.
         nodes: nodes that may be in service.
+        left_kw: of the budget, what running work and what is about to start leave; infinite where
+            there is none.
     """
 
     budget_kw: float | None
     nodes: int
+    left_kw: float = math.inf
 
 
 def it_allowed_w(limit_w: float, import_w: float, it_w: float, overhead: float) -> float:

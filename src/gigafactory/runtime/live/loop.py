@@ -44,6 +44,7 @@ from gigafactory.runtime.live.fencing import Fence
 from gigafactory.runtime.live.flexing import SiteView
 from gigafactory.runtime.live.intake import Intake, orders_of
 from gigafactory.runtime.live.memory import Touched
+from gigafactory.runtime.live.nodes import NodeWish, nodes_of, rest_w
 from gigafactory.runtime.live.orders import Force
 from gigafactory.runtime.live.parts import (
     CLOCK_JUMP,
@@ -117,6 +118,7 @@ class Controller:
         self._node_keys = 0
         self.touched = Touched()
         self._quotas = self._quotas_at(parts.clock.now_ns())
+        self._rising: dict[str, set[str]] = {}
         self.ranks = 0
         self._counted_ns: int | None = accounts.upto_ns
         self._kept_day = ""
@@ -165,7 +167,7 @@ class Controller:
         self.requests.take(parts, now)
         decisions, wanted, budgets = self._decide(snapshots, found, forces, now)
         submits = self._submits(snapshots, now)
-        nodes = self._nodes(snapshots, budgets, forces, found, now)
+        nodes = self._nodes(snapshots, wanted, budgets, forces, found, now)
         sent = self._act(snapshots, wanted, nodes, submits, budgets, forces, now)
         self._guarded(snapshots, found, forces, now)
         self._tell(snapshots, looks, decisions, forces, found, now)
@@ -388,15 +390,19 @@ class Controller:
             for pool in pools:
                 cluster = self._cluster_of[pool]
                 budget = self._corrected(pool, budgets[pool], snapshots[cluster], found, now)
+                rising_kw = self._rising_kw(pool, snapshots[cluster])
                 decision = parts.gates[pool].decide(
                     views[pool],
                     now,
-                    budget_kw=budget,
+                    budget_kw=None if budget is None else max(budget - rising_kw, 0.0),
                     paused_before=self.paused,
                     usage=memory.usage.of(pool),
                     quotas=self._quotas.get(pool),
                     touched_before=self.touched.ranks,
                 )
+                if budget is not None:
+                    left_kw = budget - decision.draw_kw
+                    budgets[pool] = replace(budgets[pool], left_kw=left_kw)
                 decision = self.requests.kept_back(decision, views[pool])
                 decisions[pool] = decision
                 wanted[cluster] += self._wanted(pool, decision, forces[site], elapsed, brief)
@@ -527,63 +533,56 @@ class Controller:
     def _nodes(
         self,
         snapshots: Mapping[str, WorkloadSnapshot],
+        wanted: Mapping[str, list[Wanted]],
         budgets: Mapping[str, Allowed],
         forces: Mapping[str, Force],
         found: Mapping[str, Power],
         now: int,
     ) -> dict[str, list[NodeCommand]]:
-        """Nodes that leave service because even their rest is too much, or that come back."""
+        """Nodes that leave service because even their rest is too much, or that come back.
+
+        Jobs that must give up their nodes for it are put before all else that is wanted.
+        """
         orders: dict[str, list[NodeCommand]] = {name: [] for name in self.parts.clusters}
         for site, part in self.parts.sites.items():
             room_w = forces[site].limit_mw * 1e6 - self._import(site, snapshots, found).power_w
-            for pool in part.pools:
-                if pool in budgets:
-                    cluster = self._cluster_of[pool]
-                    told = budgets[pool].nodes
-                    orders[cluster] += self._power(
-                        site, pool, told, snapshots[cluster], room_w, now
-                    )
+            since = now - self.over_ns.get(site, now)
+            late = since >= self.parts.response.freeze_after_s * NS_PER_S
+            for pool in [p for p in part.pools if p in budgets]:
+                cluster = self._cluster_of[pool]
+                wish = nodes_of(
+                    self.parts.plans[pool],
+                    budgets[pool].nodes,
+                    snapshots[cluster],
+                    room_w=room_w,
+                    rise_w=min(room_w / part.overhead, budgets[pool].left_kw * 1000.0),
+                    late=late,
+                    rising=self._rising.get(pool, frozenset()),
+                    paused=self.paused,
+                )
+                orders[cluster] += self._told_nodes(pool, wish, now)
+                why = f"its nodes must be powered down: {forces[site].why}"
+                wanted[cluster][:0] = [Wanted(Action.REQUEUE, job, why) for job in wish.leave]
         for action, node, why in self.requests.nodes():
             for name, snapshot in snapshots.items():
                 if any(n.node == node for n in snapshot.nodes):
                     orders[name].append(self._node(action, node, why, now))
         return orders
 
-    def _power(
-        self,
-        site: str,
-        pool: str,
-        told: int,
-        snapshot: WorkloadSnapshot,
-        room_w: float,
-        now: int,
-    ) -> list[NodeCommand]:
-        """Nodes of a pool to power down, by the model or because the meter still says too much.
+    def _told_nodes(self, pool: str, wish: NodeWish, now: int) -> list[NodeCommand]:
+        """A pool's nodes to power down and up, as commands."""
+        down = [self._node(NodeAction.POWER_DOWN, n, "no power", now) for n in wish.down]
+        up = wish.up if not self.parts.book.full else ()
+        rising = self._rising.setdefault(pool, set())
+        rising.difference_update(wish.down)
+        rising.update(up if self.parts.acts else ())
+        return down + [self._node(NodeAction.POWER_UP, n, "there is power", now) for n in up]
 
-        Broken nodes may draw as well, and go first; what has gone comes back when there is room.
-        """
-        plan = self.parts.plans[pool]
-        names = frozenset(plan.nodes)
-        mine = [n for n in snapshot.nodes if n.node in names]
-        holds = [v for v in snapshot.jobs if v.phase is Phase.RUNNING or v.frozen]
-        busy = {node for v in holds for node in v.nodes}
-        on = [n for n in mine if n.up and not n.off]
-        off = [n for n in mine if n.off]
-        rest_w = plan.node_size * plan.idle_power_mw / 1000.0
-        fewer = max(len(on) - told, 0)
-        late = now - self.over_ns.get(site, now) >= self.parts.response.freeze_after_s * NS_PER_S
-        working = any(v.ours and v.pool == pool and v.phase is Phase.RUNNING for v in holds)
-        if late and not working:
-            fewer = max(fewer, math.ceil(-room_w / rest_w))
-        broken = [n for n in mine if not n.up and not n.off] if late else []
-        spare = [n.node for n in (*broken, *reversed(on)) if n.node not in busy]
-        if fewer:
-            return [self._node(NodeAction.POWER_DOWN, n, "no power", now) for n in spare[:fewer]]
-        if self.parts.book.full or not off:
-            return []
-        more = min(told - len(on), int(room_w / (rest_w * self.parts.sites[site].overhead)))
-        back = off[: max(more, 0)]
-        return [self._node(NodeAction.POWER_UP, n.node, "there is power", now) for n in back]
+    def _rising_kw(self, pool: str, snapshot: WorkloadSnapshot) -> float:
+        """What nodes that were told to come back, and do not show it yet, will draw at rest, kW."""
+        rising = self._rising.get(pool, set())
+        rising.intersection_update({n.node for n in snapshot.nodes if n.off})
+        return len(rising) * rest_w(self.parts.plans[pool]) / 1000.0
 
     def _node(self, action: NodeAction, node: str, why: str, now: int) -> NodeCommand:
         self._node_keys += 1
