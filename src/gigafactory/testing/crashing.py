@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import random
 import re
 import signal
@@ -36,7 +35,6 @@ from typing import Any, Final
 from gigafactory.adapters.slurm.metadata import read_tag
 from gigafactory.adapters.store import Store, StoreTrouble
 from gigafactory.adapters.store.records import ENDED, Asked, Verdict, Work, WorkState
-
 from gigafactory.engine.journal import Damaged, recover
 from gigafactory.grid.ports import GridOrder, OrderKind
 from gigafactory.runtime.live import days
@@ -63,6 +61,7 @@ KINDS: Final[Sequence[tuple[str, ...]]] = (
 _START_LIMIT_S: Final = 240.0  # the kernel may be compiled first
 _RECOVERY_LIMIT_S: Final = 90.0
 _FOLDER: Final = "state/live"
+_HELD: Final = re.compile(r"Nodes=(\S+) CPU_IDs=\S+ Mem=\S* GRES=(\S*)")
 #: A job that runs while another process runs the same work says so, and ends.
 _LOCK: Final = """\
 exec 9>>'{folder}'/$GIGAFACTORY_KEY.lock
@@ -149,7 +148,7 @@ class CrashRig:
         self.outside = Outside()
         self._nodes, self._jobs, self._every_s, self._work_s = nodes, jobs, every_s, work_s
         self._era_s = era_s
-        self._draw = random.Random(seed)
+        self._draw = random.Random(seed)  # noqa: S311  (a test draws)
         self._stack = contextlib.ExitStack()
         self._over = threading.Event()
         self._limits_over = threading.Event()
@@ -273,7 +272,7 @@ class CrashRig:
                 time.sleep(0.1)  # clock-ok: a client waits
 
     def _ask_for_work(self, store: Store) -> None:
-        draw = random.Random(f"{self.seed} work")
+        draw = random.Random(f"{self.seed} work")  # noqa: S311  (a test draws)
         for i in range(self._jobs):
             name = f"job-{i}"
             asked = Asked(("lab", "shop")[i % 2], name, self._body(name, draw), "test", now_ns())
@@ -300,7 +299,7 @@ class CrashRig:
         }
 
     def _set_limits(self, store: Store) -> None:
-        draw, begun, before = random.Random(f"{self.seed} limits"), now_ns(), ""
+        draw, begun, before = random.Random(f"{self.seed} limits"), now_ns(), ""  # noqa: S311  (a test draws)
         for i in itertools.count():
             low = int((now_ns() - begun) / NS_PER_S / self._era_s) % 2 == 1
             share = draw.uniform(0.5, 0.65) if low else draw.uniform(0.8, 1.0)
@@ -410,14 +409,12 @@ class CrashRig:
         self.found += [f"after kill {number} ({self.kills[-1].kind}): {w}" for w in wrong]
 
     def jobs(self) -> list[dict[str, str]]:
-        """Every job Slurm remembers, its fields by name; `GRES` is that of each of its nodes."""
+        """Every job Slurm remembers, its fields by name; `held` says where and which."""
         shown = self.cluster.run("scontrol", "-d", "-o", "show", "job")
         found = []
         for line in shown.splitlines():
             words = dict(w.split("=", 1) for w in line.split() if "=" in w)
-            words["held"] = "\n".join(re.findall(r"Nodes=(\S+) CPU_IDs=\S+ Mem=\S* GRES=(\S*)", line)
-                                      and [f"{n} {g}" for n, g in re.findall(
-                                          r"Nodes=(\S+) CPU_IDs=\S+ Mem=\S* GRES=(\S*)", line)])  # fmt: skip
+            words["held"] = "\n".join(f"{n} {g}" for n, g in _HELD.findall(line))
             found.append(words)
         return found
 
@@ -458,6 +455,10 @@ class CrashRig:
         codes = [process.wait(30.0) for process in self._controllers]
         if any(codes):
             self.found.append(f"controllers ended with {codes}")
+
+    def words(self) -> str:
+        """How to see a failure again."""
+        return f"seed {self.seed}; everything is kept in {self.folder}"
 
     def works(self) -> list[Work]:
         """Every piece of work by the store."""
@@ -627,10 +628,3 @@ def _numbers(text: str) -> list[int]:
         first, _, last = part.partition("-")
         found += list(range(int(first), int(last or first) + 1))
     return found
-
-
-def folder_of(base: Path, seed: int) -> Path:
-    """A new folder for a rig, outside what a test runner clears away."""
-    folder = base / f"crash-{seed}-{os.getpid()}"
-    folder.mkdir()
-    return folder
