@@ -431,6 +431,8 @@ def open_controller(parts: Parts) -> Controller:
         parts.desk.adopt(order)
     controller.paused = {job: i for i, job in enumerate(found.paused)}
     controller.ranks = len(found.paused)
+    sites = list(parts.sites)
+    controller.over_ns = {sites[site]: since for site, since in found.over_ns.items()}
     names = list(parts.plans)
     for pool, command in found.doubtful:
         if pool >= 0:
