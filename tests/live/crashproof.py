@@ -18,12 +18,12 @@ _MACHINE = """\
 {date}, {machine}, load average over one, five and fifteen minutes {load_average} (whatever else ran
 there is in it), Python {python}, {slurm}, PostgreSQL {postgresql}; seed {seed}."""
 _LOAD = """\
-{kills} times kill -9 of the controller, the database and Slurm's controller in {wall_s:.0f} s, while
-{jobs} jobs and {orders} limits came in, with {readings} readings of an independent meter. A lower
-limit must hold after {bound_s:g} s in which every part was up."""
+{kills} times kill -9 of the controller, the database and Slurm's controller in {wall_s:.0f} s,
+while {jobs} jobs and {orders} limits came in, with {readings} readings of an independent meter. A
+lower limit must hold after {bound_s:g} s in which every part was up."""
 _WELL = """\
-Nothing was lost, doubled, given twice or run twice; the journal's chain is whole, the books balance,
-and no reading of the meter is above what the bound allows."""
+Nothing was lost, doubled, given twice or run twice; the journal's chain is whole, the books
+balance, and no reading of the meter is above what the bound allows."""
 _MEANING = """\
 Times are from the kill to the next decision with every part in reach, by nearest rank. The pause of
 up to 0.3 s before the restart, and the restart of the part itself, are in them."""
