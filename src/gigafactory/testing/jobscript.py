@@ -66,8 +66,7 @@ if [ -e "$dir/$key.progress" ]; then
 fi
 begun=$work
 at; last=$now
-trap 'save {signal}' {signal}
-trap 'save TERM; exit 143' TERM
+{traps}
 s $lost; say start "lost_s=$REPLY"; tell
 exec {{pipe}}<> <(:)
 every={every_ms} since=0
@@ -91,6 +90,7 @@ def job_script(
     tick_s: float = 1.0,
     save_every_s: float = 0.0,
     save_signal: str = "USR1",
+    heeds: bool = True,
 ) -> str:
     """The script of a job that works for so long.
 
@@ -100,14 +100,16 @@ def job_script(
         tick_s: how often it writes its progress, s; what it may miscount when stopped.
         save_every_s: saves by itself after so much work, s; 0 for only when told.
         save_signal: the signal on which it saves and goes on; on TERM it saves and ends.
+        heeds: whether it heeds these signals at all; else only SIGKILL ends it before its time.
     """
+    traps = f"trap 'save {save_signal}' {save_signal}\ntrap 'save TERM; exit 143' TERM"
     return _SCRIPT.format(
         folder=f"'{folder}'",
         work_ms=round(work_s * 1000),
         tick_ms=round(tick_s * 1000),
         gap_ms=round(tick_s * 2000),
         every_ms=round(save_every_s * 1000),
-        signal=save_signal,
+        traps=traps if heeds else f"trap '' {save_signal} TERM",
     )
 
 

@@ -209,6 +209,15 @@ class LocalPostgres:
             drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
             conn.execute(drop.format(sql.Identifier(name)))
 
+    def version(self) -> str:
+        """Its version, such as 15.8."""
+        import psycopg
+
+        with psycopg.connect(self.url()) as conn:
+            row = conn.execute("SHOW server_version").fetchone()
+        assert row is not None
+        return str(row[0]).split()[0]
+
     def _run(self, name: str, *arguments: str) -> None:
         program = _program(name)
         assert program is not None

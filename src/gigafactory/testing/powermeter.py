@@ -29,6 +29,8 @@ from typing import Any
 
 #: States in which a process draws no power: stopped, stopped by a tracer, dead, ended.
 _AT_REST = frozenset("TtXxZ")
+#: Longer than two lines of the file of readings.
+_TAIL_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,13 @@ class RunningMeter:
         """Every reading so far."""
         whole = self.file.read_text("utf-8").splitlines(keepends=True)
         return [Sight.of(line) for line in whole if line.endswith("\n")]
+
+    def latest(self) -> Sight | None:
+        """The latest reading; None before the first."""
+        with self.file.open("rb") as file:
+            file.seek(max(file.seek(0, 2) - _TAIL_BYTES, 0))
+            whole = file.read().decode().rpartition("\n")[0]
+        return Sight.of(whole.rpartition("\n")[2]) if whole else None
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,10 @@ from tests.runtime.live.bench import Bench
 @pytest.mark.slow
 def test_receipts_are_made_once_a_period_and_kept_once(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.parts = bench.controller.parts = replace(
-        bench.parts, keep_day=lambda folder: days.keep_factory(folder, bench.factory)
-    )
     ids = [bench.ask(f"w{i}", need_s=30_000.0) for i in range(3)]
     keeper = Bookkeeper(bench.folder / "live", bench.store)
     bench.turn(30)
+    days.keep_factory(bench.folder / "live" / "days" / "2026-11-25", bench.factory)
     bench.parts.book.sync()
     keeper.turn(bench.clock.now_ns())
     assert not bench.store.receipts(), "no period is over"

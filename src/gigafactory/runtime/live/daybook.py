@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -93,6 +93,8 @@ class DayBook:
 
     Args:
         folder: of the environment.
+        beside: puts into a new day's folder what its books need beside the journal; may raise
+            OSError, as a journal does on a full disk.
 
     Attributes:
         day: name of the day at hand; empty before `begin` or `resume`.
@@ -100,8 +102,9 @@ class DayBook:
         last_ns: instant of the latest frame; none is written with an earlier one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, beside: Callable[[Path], None] | None = None) -> None:
         self.folder = folder
+        self._beside = beside
         self.day = ""
         self.full = ""
         self.last_ns = 0
@@ -193,6 +196,8 @@ class DayBook:
     def _new(self, day: str) -> Journal:
         path = day_path(self.folder, day)
         path.parent.mkdir(parents=True, exist_ok=True)
+        if self._beside is not None:
+            self._beside(path.parent)
         journal = Journal.create(path)
         self._synced = (journal.position, journal.head)
         return journal

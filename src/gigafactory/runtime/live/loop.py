@@ -16,7 +16,6 @@ any instant is started again, reads its day, looks, and goes on. Trouble is a na
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +38,6 @@ from gigafactory.runtime.live.acting import Hands, Wanted, wanted_of
 from gigafactory.runtime.live.budgets import Allowed, it_allowed_w, split
 from gigafactory.runtime.live.capping import Guard, Scene
 from gigafactory.runtime.live.counting import counted_uwh
-from gigafactory.runtime.live.daybook import day_path
 from gigafactory.runtime.live.fencing import Fence
 from gigafactory.runtime.live.flexing import SiteView
 from gigafactory.runtime.live.intake import Intake, orders_of
@@ -121,7 +119,6 @@ class Controller:
         self._rising: dict[str, set[str]] = {}
         self.ranks = 0
         self._counted_ns: int | None = accounts.upto_ns
-        self._kept_day = ""
         self._cluster_of = {p: name for name, c in parts.clusters.items() for p in c.pools}
 
     def adopt(self, pool: str, command: Command, now_ns: int) -> None:
@@ -808,10 +805,6 @@ class Controller:
         parts = self.parts
         if parts.sweeper is not None:
             parts.sweeper.turn(now)
-        if parts.keep_day is not None and self._kept_day != parts.book.day and not parts.book.full:
-            with contextlib.suppress(OSError):  # a full disk: it is tried again with the next tick
-                parts.keep_day(day_path(parts.book.folder, parts.book.day).parent)
-                self._kept_day = parts.book.day
         if parts.flexibility is None:
             return
         parts.flexibility.energy = self.accounts.isps

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 from gigafactory.engine.clock import Clock
@@ -121,7 +120,6 @@ class Parts:
             time without an end was lost by it.
         points_at: what holds at each connection on the day of an instant.
         sweeper: lets the store go of what is old; None where nobody does.
-        keep_day: puts beside the journal of a day what its books need; None where nobody does.
         flexibility: tells the gateway what can be given; None where there is none.
         pricing: knows what import costs and emits; None where nobody does.
         quotas_at: each pool's quotas on that day, and what is lent of them, per node of its tree;
@@ -148,7 +146,6 @@ class Parts:
     who: str = "controller"
     memory_s: float = 240.0
     sweeper: Sweeper | None = None
-    keep_day: Callable[[Path], None] | None = None
     flexibility: Flexibility | None = None
     pricing: Pricing | None = None
     prices: Any = None

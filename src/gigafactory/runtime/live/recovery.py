@@ -43,6 +43,7 @@ class Recovery:
         doubtful: commands per pool number that were about to be sent and have no receipt.
         closed: keys of jobs that have ended, with their kind of end.
         isps: energy imported per site and settlement period.
+        over_ns: since when a site's limit has been broken without a break, by its number.
     """
 
     begin: live.Begin | None = None
@@ -58,6 +59,7 @@ class Recovery:
     doubtful: list[tuple[int, Command]] = field(default_factory=list)
     closed: dict[str, int] = field(default_factory=dict)
     isps: IspEnergy = field(default_factory=IspEnergy)
+    over_ns: dict[int, int] = field(default_factory=dict)
     _names: dict[int, str] = field(default_factory=dict)
     _sent: dict[str, tuple[int, Command]] = field(default_factory=dict)
 
@@ -91,6 +93,7 @@ class Recovery:
                 for s, site in enumerate(self.begin.sites):
                     energy = int(frame.sites[s, _IMPORT])
                     self.isps.add(site, frame.from_ns, frame.to_ns, energy)
+                self._metered(frame)
             case live.End():
                 self.ended = True
             case _:
@@ -102,6 +105,17 @@ class Recovery:
         for pool, command in self._sent.values():
             last[command.job] = (pool, command)
         self.doubtful = list(last.values())
+
+    def _metered(self, frame: live.Metered) -> None:
+        """Follow how long a limit has been broken, so that a crash gives nobody its grace anew."""
+        for site, row in enumerate(frame.sites.tolist()):
+            told = dict(zip(live.SITE_COLUMNS, row, strict=True))
+            if told["limit_w"] < 0:
+                continue  # after a start the limit is not known yet: what was, still is
+            if told["over_ns"] > 0:
+                self.over_ns.setdefault(site, frame.from_ns)
+            else:
+                self.over_ns.pop(site, None)
 
     def _work(self, frame: live.WorkTaken) -> None:
         assert self.begin is not None, "work before the begin of a day"

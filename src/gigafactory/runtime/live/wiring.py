@@ -355,7 +355,9 @@ def assemble(
         gates={name: Gate(plan) for name, plan in plans.items()},
         desk=Desk(source_rules(settings), point_rules(factory, settings, now)),
         intake=intake,
-        book=DayBook(folder / settings.state / settings.environment),
+        book=DayBook(
+            folder / settings.state / settings.environment, lambda day: keep_factory(day, factory)
+        ),
         clock=clock,
         response=settings.response,
         tick_s=settings.tick_s,
@@ -365,7 +367,6 @@ def assemble(
         who=f"{socket.gethostname()}:{os.getpid()}",
         points_at=lambda at_ns: point_rules(factory, settings, at_ns),
         sweeper=_sweeper(settings, intake),
-        keep_day=lambda day: keep_factory(day, factory),
         flexibility=_flexibility(settings, intake, zone),
         pricing=pricing,
         prices=pricing.at,
@@ -498,6 +499,8 @@ def open_controller(parts: Parts) -> Controller:
         parts.desk.adopt(order)
     controller.paused = {job: i for i, job in enumerate(found.paused)}
     controller.ranks = len(found.paused)
+    sites = list(parts.sites)
+    controller.over_ns = {sites[site]: since for site, since in found.over_ns.items()}
     names = list(parts.plans)
     for pool, command in found.doubtful:
         if pool >= 0:
