@@ -74,7 +74,10 @@ def server(url: str, **settings: Any) -> Iterator[tuple[int, psutil.Process]]:
             yield port, psutil.Process(process.pid)
         finally:
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(20)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:  # an overloaded machine; nothing may stay behind
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _settled(process: psutil.Process) -> None:
