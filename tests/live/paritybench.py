@@ -51,6 +51,8 @@ from gigafactory.testing.jobscript import job_events, job_script
 from gigafactory.testing.slurm import LocalCluster
 from gigafactory.units import NS_PER_S
 
+#: Per job: the tick at which it was told, and its place among all that were.
+Told = Mapping[str, tuple[int, int]]
 POOL, SITE = "pool00", "site0"
 OVERHEAD = 1.1
 CLASSES = ("research", "fine_tuning", "frontier_training", "inference")
@@ -77,11 +79,15 @@ class Ask:
 
 @dataclass(frozen=True)
 class Cut:
-    """A limit, as a share of full load, from a tick on for so many ticks."""
+    """A limit, as a share of full load, from a tick on for so many ticks.
+
+    Not before `busy` of the accelerators run, so that it takes victims on a slow machine as well.
+    """
 
     tick: int
     ticks: int
     share: float
+    busy: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -189,7 +195,7 @@ class Run:
     folder: Path
     turns: list[Turn] = field(default_factory=list)
     name_of: dict[str, str] = field(default_factory=dict)  # by key of the store
-    orders: list[tuple[int, int]] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)  # as they came
     answers: dict[tuple[int, str, str], Receipt] = field(default_factory=dict)
 
     def frames(self) -> list[tuple[int, live.LiveFrame]]:
@@ -308,6 +314,13 @@ class Rig:
         draw = 0.0 if told is None else told.draw_kw
         self.run.turns.append(Turn(tick, begun_ns, report.at_ns, seen, waits, draw, took_s))
 
+    @property
+    def busy(self) -> float:
+        """Share of the accelerators that ran at the last look."""
+        jobs = self.noted.seen.jobs if self.noted.seen is not None else ()
+        runs = sum(v.accelerators for v in jobs if v.phase is Phase.RUNNING)
+        return runs / (8 * len(self.plan.nodes))
+
     def done(self, case: Case) -> bool:
         return len(self.controller.accounts.watch.closed) == len(case.asks)
 
@@ -337,6 +350,9 @@ def drive(rig: Rig, case: Case, script: Any, turns: Sequence[Turn] | None = None
             rig.ask(ask, script(ask), i)
         asked += len(due)
         while cut < len(case.cuts) and case.cuts[cut].tick <= tick:
+            if rig.busy < case.cuts[cut].busy:
+                break
+            rig.run.cuts.append(dataclasses.replace(case.cuts[cut], tick=tick, busy=0.0))
             rig.cut(case.cuts[cut], cut, case.tick_s)
             cut += 1
         rig.turn(tick, begun)
@@ -394,10 +410,12 @@ class Led(Cluster):
         pass
 
     def stop(self, job: Job, stop_as: str, save: bool) -> None:  # noqa: ARG002
+        if job.stop_ns == _ON_ITS_WAY and job.stop_as != stop_as:
+            self.twice.add(job.name)  # told to pause and to make way: either may come first
         job.stop_as, job.stop_ns = stop_as, _ON_ITS_WAY
 
     def freeze(self, job: Job) -> None:
-        job.stop_as, job.stop_ns = "pause", _ON_ITS_WAY
+        self.stop(job, "pause", save=False)
 
     def _fold(self, job: Job) -> None:
         pass
@@ -422,6 +440,7 @@ class LedTwin(TwinManager):
         nodes = [Node(n, POOL, plan.node_size) for n in plan.nodes]
         super().__init__(clock, nodes, {POOL: draw_of(plan)})
         self.cluster = Led(tuple(nodes), {POOL: draw_of(plan)}, Manner(), clock.now_ns())
+        self.cluster.twice = set()
         self.real, self.sim = real, clock
         self.odd: list[str] = []
         self.looks = 0
@@ -459,9 +478,10 @@ class LedTwin(TwinManager):
             if job.stop_ns != _ON_ITS_WAY:
                 self.odd.append(f"{job.order.name} is {view.phase}, and was told nothing here")
             expected = Phase.PAUSED if job.stop_as == "pause" else Phase.HELD
-            if view.phase is not expected:
+            if view.phase is not expected and job.name not in self.cluster.twice:
                 self.odd.append(f"{job.order.name} is {view.phase}, and was to be {expected}")
             job.phase, job.frozen, job.stop_ns = view.phase, view.frozen, 2**62
+            self.cluster.twice.discard(job.name)
         job.start_ns, job.restarts, job.nodes = view.start_ns, view.restarts, view.nodes
         job.ran_ns = round(view.ran_s * NS_PER_S)
         job.saved_ns, job.submit_ns, job.priority = view.saved_ns, view.submit_ns, view.priority
@@ -505,35 +525,11 @@ def led(folder: Path, case: Case, real: Run) -> tuple[Run, list[str]]:
     return drive(rig, case, lambda _: "", real.turns), twin.odd
 
 
-class Late(Cluster):
-    """A simulated cluster that starts a released job only after a while, as a real one does."""
-
-    lag_ns = 0
-
-    def release(self, job: Job) -> None:
-        super().release(job)
-        job.reason = str(self.now_ns)
-
-    def _room(self, job: Job, free: Mapping[str, int]) -> tuple[str, ...] | None:
-        since = job.reason if job.reason.isdigit() else "0"
-        if self.now_ns - int(since) < self.lag_ns:
-            return None
-        return super()._room(job, free)
-
-    def schedule(self) -> None:
-        queued = {j.name: j.reason for j in self.jobs.values() if j.phase == Phase.QUEUED}
-        super().schedule()
-        for name, since in queued.items():
-            if self.jobs[name].phase == Phase.QUEUED:
-                self.jobs[name].reason = since  # the base class writes down why it waits
-
-
 def free(
     folder: Path,
     case: Case,
     begin_ns: int,
     work_s: Mapping[str, float] | None = None,
-    lag_s: float = 0.0,
 ) -> Run:
     """The case on the twin by itself, from an instant.
 
@@ -542,18 +538,15 @@ def free(
         case: the trace.
         begin_ns: when, ns UTC.
         work_s: run times of jobs where they are others than the trace's, s.
-        lag_s: from the release of a job to its start, s.
     """
-    name = "free" if work_s is None else "timed"
+    folder.mkdir(exist_ok=True)
     factory = factory_of(folder, case.nodes)
     plan = plan_of(factory, POOL, [f"n{i}" for i in range(1, case.nodes + 1)])
     clock = SimClock(begin_ns)
     nodes = [Node(n, POOL, plan.node_size) for n in plan.nodes]
     manner = Manner(checkpoint_s=1e6, save_s=1.0)
     twin = TwinManager(clock, nodes, {POOL: draw_of(plan)}, manner)
-    twin.cluster = Late(tuple(nodes), {POOL: draw_of(plan)}, manner, clock.now_ns())
-    twin.cluster.lag_ns = int(lag_s * NS_PER_S)
-    rig = Rig(folder / name, factory, plan, clock, twin, case.tick_s)
+    rig = Rig(folder / "twin", factory, plan, clock, twin, case.tick_s)
     known = work_s or {}
     return drive(rig, case, lambda a: f"# need_s={known.get(a.name, a.work_s)}\n")
 
@@ -579,7 +572,7 @@ def decision_differences(real: Run, other: Run, limit: int = 10) -> list[str]:
     return found[:limit]
 
 
-def first_told(run: Run, action: str) -> dict[str, tuple[int, int]]:
+def first_told(run: Run, action: str) -> Told:
     """When each job was told first: its tick, and its place among all that were told."""
     found: dict[str, tuple[int, int]] = {}
     place = 0
@@ -591,9 +584,7 @@ def first_told(run: Run, action: str) -> dict[str, tuple[int, int]]:
     return found
 
 
-def kendall(
-    one: Mapping[str, tuple[int, int]], two: Mapping[str, tuple[int, int]]
-) -> tuple[int, int]:
+def kendall(one: Told, two: Told) -> tuple[int, int]:
     """Pairs of jobs in another order, of all pairs that both know."""
     names = sorted(set(one) & set(two), key=lambda n: one[n][1])
     places = np.array([two[n][1] for n in names])
@@ -655,7 +646,7 @@ def start_lags_s(run: Run) -> list[float]:
     return sorted(found.values())
 
 
-def started(run: Run) -> dict[str, tuple[int, int]]:
+def started(run: Run) -> Told:
     """From the journal: when each job started first, as `first_told`."""
     begin = run.turns[0].at_ns
     step = min(b.begun_ns - a.begun_ns for a, b in itertools.pairwise(run.turns))
@@ -695,3 +686,10 @@ def odd_victims(one: Run, two: Run, case: Case) -> list[dict[str, object]]:
                 was = stood_where(other, name, at)
                 found.append({"cut": i, "job": name, "in_the_other": was, "first": run is one})
     return found
+
+
+def first_difference(one: Run, two: Run) -> int:
+    """The first tick at which two runs told something else; -1 where they never did."""
+    mine, theirs = dict(one.decided()), dict(two.decided())
+    ticks = sorted(set(mine) | set(theirs))
+    return next((t for t in ticks if mine.get(t) != theirs.get(t)), -1)

@@ -239,3 +239,25 @@ def test_nodes_and_quotas_of_the_day_reach_the_gate(tmp_path: Path) -> None:
     assert told["quotas"] == (bench.plan.rules.nominal, bench.plan.rules.lend)
     assert list(told["touched_before"]) == [*bench.twin.observe().jobs[0].nodes]
     bench.close()
+
+
+def test_the_order_of_pauses_is_that_of_the_commands_whatever_jobs_are_called(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path)
+    bench.twin.cluster.next_name = 7  # 7, 8, 9, 10 ...: as text 10 comes before 7
+    for i in range(8):
+        bench.ask(f"w{i}", need_s=3000.0)
+        bench.turn(2)
+    bench.turn(20)
+    bench.limit("cut", 0.4, lasts_s=600.0)
+    sent = [c.job for r in bench.turn(30) for c in r.sent if c.action is Action.PAUSE]
+    assert len(sent) >= 4
+    paused = bench.controller.paused
+    sent = [job for job in dict.fromkeys(sent) if job in paused]
+    assert sent != sorted(sent, key=lambda job: (len(job), job))
+    assert sorted(paused, key=paused.__getitem__) == sent
+    bench.restart()
+    paused = bench.controller.paused
+    assert sorted(paused, key=paused.__getitem__) == sent, "also for the next controller"
+    bench.close()

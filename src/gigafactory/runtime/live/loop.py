@@ -98,6 +98,7 @@ class Controller:
         self.hands = {name: Hands(retry_s) for name in parts.clusters}
         self.troubles = Troubles(parts.book, parts.intake)
         self.paused: dict[str, int] = {}
+        self._told: dict[str, None] = {}  # jobs told to pause, in order, until they are seen paused
         self.requests = Requests()
         self.views = Views()
         self.over_ns: dict[str, int] = {}
@@ -246,12 +247,15 @@ class Controller:
     def _rank(self, snapshot: WorkloadSnapshot, look: Look) -> None:
         """Keep the order in which jobs were paused."""
         still = {v.job: v for v in snapshot.jobs if v.phase is Phase.PAUSED}
+        told = {job: i for i, job in enumerate(self._told)}
         mine = {v.job for v in snapshot.jobs}
         for job in [j for j in self.paused if j in mine and j not in still]:
             del self.paused[job]
             self._frozen_ns.pop(job, None)
-        for job, view in sorted(still.items()):
+        for job in sorted(still, key=lambda j: (told.get(j, len(told)), len(j), j)):
+            view = still[job]
             if job not in self.paused:
+                self._told.pop(job, None)
                 self.ranks += 1
                 self.paused[job] = self.ranks
             if view.frozen:
@@ -260,6 +264,7 @@ class Controller:
                 self._frozen_ns.pop(job, None)
         for end in look.ended:
             self.paused.pop(end.job, None)
+            self._told.pop(end.job, None)
 
     def _lost(self, look: Look, gap: int, now: int) -> None:
         """Work that a manager lost is handed over again; work that ended unseen is told so."""
@@ -479,7 +484,7 @@ class Controller:
             if site in self.over_ns:
                 continue
             room = forces[site].limit_mw * 1e6 - self._import(site, snapshots, found).power_w
-            for view in snapshot.jobs:
+            for view in sorted(snapshot.jobs, key=lambda v: self.paused.get(v.job, 0)):
                 since = self._frozen_ns.get(view.job)
                 if view.pool not in part.pools or since is None or not view.ours:
                     continue
@@ -603,6 +608,7 @@ class Controller:
             if not snapshots[name].trouble
         }
         sent = tuple(c for some in commands.values() for c in some)
+        self._told |= dict.fromkeys(c.job for c in sent if c.action is Action.PAUSE)
         if sent or any(nodes.values()) or any(submits.values()):
             self._intend(snapshots, commands, nodes, submits, budgets, forces, now)
             if parts.book.full:  # found out just now: what needs a record stays here

@@ -61,6 +61,7 @@ class Recovery:
     isps: IspEnergy = field(default_factory=IspEnergy)
     over_ns: dict[int, int] = field(default_factory=dict)
     _names: dict[int, str] = field(default_factory=dict)
+    _told: dict[str, int] = field(default_factory=dict)  # place of each victim, in order
     _sent: dict[str, tuple[int, Command]] = field(default_factory=dict)
 
     def take(self, at_ns: int, frame: live.LiveFrame) -> None:
@@ -78,6 +79,8 @@ class Recovery:
                 self.orders.append(from_plain(_told(frame)))
             case live.IntentTold() if not frame.only_recorded:
                 for told in frame.commands:
+                    if told.action == Action.PAUSE:
+                        self._told.setdefault(told.target, max(self._told.values(), default=0) + 1)
                     if told.action in _KNOWN:
                         command = Command(
                             told.key, Action(told.action), told.target, reason=told.reason
@@ -146,6 +149,17 @@ class Recovery:
             self.count = max(self.count, number + 1)
 
     def _moved(self, frame: live.Moves) -> None:
+        before = frozenset(self.paused)
+        self._each_move(frame)
+        kept = [job for job in self.paused if job in before]
+        fresh = [job for job in self.paused if job not in before]
+        # seen at one look, they were paused in the order in which they were told
+        fresh.sort(key=lambda job: (self._told.get(job, 1 << 62), len(job), job))
+        self.paused = kept + fresh
+        for job in fresh:
+            self._told.pop(job, None)
+
+    def _each_move(self, frame: live.Moves) -> None:
         columns = frame.columns
         for i in range(len(columns["job"])):
             move = Move(
