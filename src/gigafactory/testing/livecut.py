@@ -97,10 +97,11 @@ class GridOperator:
 
     def __init__(self, broker: LocalBroker, secret: Path) -> None:
         from paho.mqtt import client as paho
+        from paho.mqtt.enums import CallbackAPIVersion
 
         told = {"algorithm": "hmac-sha256", "secret": {"file": str(secret)}}
         self._key = read_key(KeySettings.model_validate(told), "grid operator", signs=True)
-        self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="tso")
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="tso")
         self._client.username_pw_set(broker.user, broker.password)
         self._client.connect("127.0.0.1", broker.port)
         self._client.loop_start()
@@ -252,6 +253,72 @@ def nearest_rank(values: Sequence[float], share: float) -> float:
     """The percentile of a few values by nearest rank: one of them, never between two."""
     ranked = sorted(values)
     return ranked[max(math.ceil(share * len(ranked)) - 1, 0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Repeated cuts of a quarter at one size.
+
+    Attributes:
+        running: jobs at work when each began.
+        asked: jobs handed over, those that wait among them.
+        fill_s: from handing over the first until so many work.
+        cuts: each of them.
+        lost: what is wrong with any job, in words.
+        lost_s: work lost by jobs that were told to save, all together, s.
+    """
+
+    running: int
+    asked: int
+    fill_s: float
+    cuts: tuple[Cut, ...]
+    lost: tuple[str, ...]
+    lost_s: float
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        """Percentiles of each response time over the cuts, s."""
+        return {
+            name: {
+                f"p{round(100 * share)}": nearest_rank([getattr(c, name) for c in self.cuts], share)
+                for share in (0.50, 0.95, 0.99)
+            }
+            for name in ("stored_s", "intent_s", "below_s", "restored_s")
+        }
+
+
+def measure_cuts(folder: Path, running: int, cuts: int) -> Series:
+    """Repeated cuts of a quarter with so many jobs running and half as many waiting.
+
+    A fifth of the jobs can save in time, and go first; the others that a cut takes are frozen.
+
+    Args:
+        folder: an existing folder for everything.
+        running: jobs at work; rounded up to whole nodes of eight.
+        cuts: how many.
+
+    Raises:
+        RuntimeError: a part does not start, or the cluster does not fill.
+    """
+    with LiveCut(folder, nodes=-(-running // NODE_SIZE)) as live_cut:
+        return repeat(live_cut, cuts)
+
+
+def repeat(live_cut: LiveCut, cuts: int) -> Series:
+    """Fill a cluster that has just started, and cut a quarter again and again."""
+    running = live_cut.accelerators
+    begun = now_ns()
+    live_cut.hand_over(running * 3 // 2, saving=running // 5, tick_s=5.0)
+    live_cut.fill()
+    fill_s = (now_ns() - begun) / NS_PER_S
+    made = []
+    for _ in range(cuts):
+        time.sleep(3.0)  # clock-ok: one that has just started is not told to save
+        cut = live_cut.cut(0.25, hold_s=2.0)
+        live_cut.release(cut)
+        made.append(cut)
+    lost_s = sum(live_cut.lost_s().values())
+    asked = len(live_cut.ids)
+    return Series(running, asked, fill_s, tuple(made), tuple(live_cut.lost()), lost_s)
 
 
 # --- the whole -----------------------------------------------------------------------------------
@@ -572,7 +639,8 @@ class LiveCut:
         """End the service as an operator would; exit code of its controller."""
         for process in self._processes:
             process.send_signal(signal.SIGTERM)
-        return [process.wait(30.0) for process in self._processes][0]
+        codes = [process.wait(30.0) for process in self._processes]
+        return codes[0]
 
     def lost_s(self) -> dict[str, float]:
         """Work done and not saved when a job started again, s, by name, where there was any."""
