@@ -220,7 +220,7 @@ class CrashRig:
             "kw_per_accelerator": {POOL: self.cluster.kw_per_accelerator},
             "checkpoint_folder": str(self.cluster.checkpoints),
         }
-        page = {"kind": "page", "url": self.meter.url}
+        page: dict[str, Any] = {"kind": "page", "url": self.meter.url}
         page["points"] = {f"{POOL}/it": metered, f"{SITE}/import": metered}
         return {
             "environment": "live",

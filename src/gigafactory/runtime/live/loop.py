@@ -20,7 +20,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gigafactory.adapters.store.records import Work, WorkChange, WorkState
+from gigafactory.adapters.store.records import WorkChange, WorkState
 from gigafactory.jobs.ports import (
     Action,
     Command,
@@ -40,7 +40,8 @@ from gigafactory.runtime.live.capping import Guard, Scene
 from gigafactory.runtime.live.counting import counted_uwh
 from gigafactory.runtime.live.fencing import Fence
 from gigafactory.runtime.live.flexing import SiteView
-from gigafactory.runtime.live.intake import Intake, orders_of
+from gigafactory.runtime.live.handing import Handing
+from gigafactory.runtime.live.intake import Intake
 from gigafactory.runtime.live.memory import Touched
 from gigafactory.runtime.live.nodes import NodeWish, nodes_of, rest_w
 from gigafactory.runtime.live.orders import Force
@@ -107,8 +108,9 @@ class Controller:
         self._last_w: dict[str, float] = {}
         self._baseline: dict[str, float] = {}
         self._away_ns: dict[str, int] = {}
-        self._orders: dict[str, WorkOrder] = {}
-        self._handed: dict[str, int] = {}
+        self.handing = Handing(
+            parts, self.requests, {p: n for n, c in parts.clusters.items() for p in c.pools}
+        )
         self._budget: dict[str, tuple[int, int]] = {}
         self._frozen_ns: dict[str, int] = {}
         self._drift_since: int | None = None
@@ -164,7 +166,7 @@ class Controller:
         forces = self._forces(snapshots, found, now, also)
         self.requests.take(parts, now)
         decisions, wanted, budgets = self._decide(snapshots, found, forces, now)
-        submits = self._submits(snapshots, now)
+        submits = self.handing.orders(snapshots, self.accounts.watch, now)
         nodes = self._nodes(snapshots, wanted, budgets, forces, found, now)
         sent = self._act(snapshots, wanted, nodes, submits, budgets, forces, now)
         self._guarded(snapshots, found, forces, now)
@@ -274,8 +276,7 @@ class Controller:
     def _lose(self, key: str, gap: int, now: int) -> None:
         """A job that is gone without an end: lost by the manager, or ended long ago."""
         if gap <= int(self.parts.memory_s * NS_PER_S):
-            self._handed.pop(key, None)
-            self.requests.again.add(key)
+            self.handing.again(key)
             return
         why = "it ended while nobody looked, and its end is no longer known"
         self.parts.intake.alarm(WORK_VANISHED, key, why)
@@ -499,39 +500,6 @@ class Controller:
 
     # --- act -------------------------------------------------------------------------------
 
-    def _submits(
-        self, snapshots: Mapping[str, WorkloadSnapshot], now: int
-    ) -> dict[str, list[WorkOrder]]:
-        """Work to be handed over, by manager: what is new, and what a manager has lost."""
-        parts, retry = self.parts, int(self.parts.response.retry_s * NS_PER_S)
-        found: dict[str, list[WorkOrder]] = {name: [] for name in parts.clusters}
-        if parts.book.full or not parts.acts:
-            return found
-        watch = self.accounts.watch
-        works: list[Work] = parts.intake.unplaced()
-        unknown = sorted(key for key in self.requests.again if key not in self._orders)
-        works += [work for key in unknown if (work := parts.intake.work(key)) is not None]
-        good, bad = orders_of(works)
-        for work, why in bad:
-            parts.intake.note(WorkChange(work.id, WorkState.REFUSED, now, why=why, end_ns=now))
-        again = [self._orders[key] for key in self.requests.again if key in self._orders]
-        for order in {o.key: o for o in [*good, *again]}.values():
-            cluster = self._cluster_of.get(order.pool)
-            if order.key in watch.jobs or order.key in watch.closed:
-                self.requests.again.discard(order.key)
-                continue
-            if cluster is None:
-                why = f"there is no pool {order.pool!r}"
-                parts.intake.note(
-                    WorkChange(order.key, WorkState.REFUSED, now, why=why, end_ns=now)
-                )
-            elif not snapshots[cluster].trouble:
-                if now - self._handed.get(order.key, -retry) < retry:
-                    continue
-                self._orders[order.key] = order
-                found[cluster].append(order)
-        return found
-
     def _nodes(
         self,
         snapshots: Mapping[str, WorkloadSnapshot],
@@ -632,7 +600,7 @@ class Controller:
             orders = submits[name]
             if orders:
                 receipts = cluster.manager.submit(orders)
-                self._handed_over(orders, receipts, now)
+                self.handing.note(orders, receipts, now)
                 answers += [frames.Answer(r.key, r.outcome, r.reason) for r in receipts]
             some = commands[name]
             receipts = cluster.manager.act(some)  # empty too: it moves on what is on its way
@@ -685,19 +653,6 @@ class Controller:
         )
         parts.book.write(now, frame)
         parts.book.sync()
-
-    def _handed_over(self, orders: list[WorkOrder], receipts: tuple[object, ...], now: int) -> None:
-        for order, receipt in zip(orders, receipts, strict=True):
-            outcome, reason = receipt.outcome, receipt.reason  # type: ignore[attr-defined]
-            self._handed[order.key] = now
-            if outcome is Outcome.ACCEPTED:
-                self.requests.again.discard(order.key)
-                change = WorkChange(order.key, WorkState.PLACED, now, job=reason, why="held")
-                self.parts.intake.note(change)
-            elif outcome is Outcome.REFUSED:
-                self.requests.again.discard(order.key)
-                change = WorkChange(order.key, WorkState.REFUSED, now, why=reason, end_ns=now)
-                self.parts.intake.note(change)
 
     def _tell_budget(
         self, cluster: str, budgets: Mapping[str, Allowed], snapshot: WorkloadSnapshot, now: int
@@ -775,8 +730,7 @@ class Controller:
                         detail = self.views.detail(view, why, now)
                         intake.note(change_of(view, why, now, detail))
                 for end in look.ended:
-                    self._orders.pop(end.key, None)
-                    self._handed.pop(end.key, None)
+                    self.handing.forget(end.key)
                     self.requests.again.discard(end.key)
                     intake.note(replace(ended_of(end, now), detail=self.views.ending(end)))
         if self._counted_ns is not None:
