@@ -10,6 +10,8 @@ import pytest
 
 #: Set by `make check`.
 QUICK: Final = os.environ.get("GIGAFACTORY_QUICK", "") == "true"
+#: Set where the examples of a property are the same on every run.
+IN_CI: Final = os.environ.get("CI", "") == "true"
 #: The quick loop tries a property on this part of its examples, and on at least two.
 SHARE: Final = 10
 #: A test whose own work takes more processor time than this carries the mark slow.
@@ -21,12 +23,19 @@ MADE_CPU_S: Final = 5.0
 PATIENCE: Final = 2.0
 
 
-def examples(count: int) -> int:
+def examples(count: int, ci: int | None = None) -> int:
     """How many examples hypothesis draws where the whole test draws some.
 
     For a property whose whole count takes too long for `make check`; `make test` draws them all.
+
+    Args:
+        count: of the whole test.
+        ci: where the examples are the same on every run, so that more of them find nothing the
+            second time; None for as many.
     """
-    return max(2, count // SHARE) if QUICK else count
+    if QUICK:
+        return max(2, count // SHARE)
+    return ci if ci is not None and IN_CI else count
 
 
 def too_long(reports: Iterable[pytest.TestReport]) -> list[str]:

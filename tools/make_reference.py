@@ -11,6 +11,7 @@ from typing import Any
 
 import typer.main
 
+from gigafactory.adapters.feeds import DayAheadSettings, SettlementSettings, WeatherSettings
 from gigafactory.adapters.metering.settings import (
     DcgmSettings,
     PrometheusSettings,
@@ -184,6 +185,9 @@ def serve_markdown() -> str:
     for title, model in (
         ("A simulated cluster: managers.NAME with kind: twin", TwinSettings),
         ("Slurm: managers.NAME with kind: slurm", SlurmCluster),
+        ("Day-ahead prices of ENTSO-E: feeds.NAME with kind: entsoe", DayAheadSettings),
+        ("Settlement prices of TenneT: feeds.NAME with kind: tennet", SettlementSettings),
+        ("Forecasts of Open-Meteo: feeds.NAME with kind: open_meteo", WeatherSettings),
         ("Prometheus: meters.NAME with kind: prometheus", PrometheusSettings),
         ("An exposition page: meters.NAME with kind: page", ScrapeSettings),
         ("DCGM exporters: meters.NAME with kind: dcgm", DcgmSettings),

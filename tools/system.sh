@@ -12,6 +12,7 @@ slurmrestd slurmrestd the cluster reached over HTTP
 munge munged what the daemons of a cluster know each other by
 postgresql pg_ctlcluster the state of the service in PostgreSQL
 mosquitto mosquitto setpoints and frequency over MQTT, through a real broker
+faketime faketime a system clock that is set under a running process
 iproute2 ip hosts of their own, whose network can be cut
 prometheus prometheus meters read through a real server
 systemd systemd-analyze the units of the service, checked"

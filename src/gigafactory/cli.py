@@ -634,11 +634,12 @@ def assess(
     """Judge a factory or a run by a framework, each finding with its evidence."""
     from gigafactory.engine.clock import WallClock
     from gigafactory.report.assessing import assess_lines, assess_plain
+    from gigafactory.runtime.folder import run_named
     from gigafactory.units import NS_PER_S
 
     if lang not in {"en", "nl"}:
         raise refuse("--lang", "", lang, "is en or nl")
-    runs = {name: _run_of(name) for name in (what, against) if name is not None}
+    runs = {name: run_named(name) for name in (what, against) if name is not None}
     today = _day(day)
     if today is None and runs[what] is None:
         seconds = WallClock().now_ns() // NS_PER_S
@@ -661,28 +662,17 @@ def _day(text: str | None) -> dt.date | None:
         raise refuse("--day", "", text, "must be a date, such as 2026-01-31") from None
 
 
-def _run_of(name: str) -> Path | None:
-    """The folder of a run by its name, path or `latest`; None for a factory."""
-    from gigafactory.factory import bundled
-    from gigafactory.runtime.folder import RunFolder
-
-    if name in bundled() or Path(name).is_file():
-        return None
-    try:
-        return RunFolder.open(name).path
-    except BadInput:
-        if name == "latest" or Path(name).is_dir():
-            raise
-        return None
-
-
 @app.command()
 def serve(
     factory: Annotated[str, typer.Argument(help="A bundled factory or a file.")],
     settings: Annotated[Path, typer.Option(help="Settings of the service (serve.yaml).")],
     only: Annotated[
-        str | None, typer.Option(help="Run one process: controller, api, or a channel's name.")
+        str | None,
+        typer.Option(help="Run one process: controller, books, api, feeds, or a channel's name."),
     ] = None,
+    health: Annotated[
+        bool, typer.Option("--health", help="Only tell whether the service is well; 0 when it is.")
+    ] = False,
 ) -> None:
     """Run a factory: steer its cluster, answer the grid, take work. Needs gigafactory[serve]."""
     from gigafactory.factory import load_factory
@@ -690,6 +680,12 @@ def serve(
 
     found = load_settings(settings, load_factory(factory))
     try:
+        if health:
+            from gigafactory.runtime.live.pulse import unhealthy
+
+            why = unhealthy(found.store.full_url(settings.parent), found.hung_s)
+            _say(why or "well")
+            raise typer.Exit(EXIT_FAILED if why else 0)
         from gigafactory.web.service import run_service
     except ModuleNotFoundError as missing:
         why = f'needs {missing.name}: pip install "gigafactory[serve]"'

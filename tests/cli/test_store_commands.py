@@ -13,6 +13,7 @@ from gigafactory.adapters.store.records import Role
 from gigafactory.cli import main
 from gigafactory.engine.clock import WallClock
 from gigafactory.engine.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_OK
+from tests.runtime.live.test_serve import written
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_a_token_that_makes_no_sense_is_refused(
 def test_backup_restore_check_migrate(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "Revision 0002. Rows: none." in say(capsys, "store", "migrate", url)
+    assert "Revision 0003. Rows: none." in say(capsys, "store", "migrate", url)
     say(capsys, "token", "add", url, "--label", "x", "--role", "admin")
     copy = str(tmp_path / "copy")
     assert "bytes" in say(capsys, "store", "backup", url, copy)
@@ -69,6 +70,40 @@ def test_backup_restore_check_migrate(
         conn.execute(sa.text("UPDATE audit SET who = 'nobody'"))
     engine.dispose()
     assert "audit line 1" in say(capsys, "store", "check", url, code=EXIT_FAILED)
+
+
+def test_backups_of_a_folder_are_read_back_and_the_newest_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    factory, settings = written(tmp_path)
+    assert factory.is_file()
+    add = ("token", "add", str(settings), "--label", "x", "--role", "admin")
+    say(capsys, *add)
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    old = [folder / f"store-202601{d:02d}T000000Z.backup" for d in range(1, 5)]
+    for path in (*old, folder / "store-notes.backup"):
+        path.write_text("old")
+    backup = ("store", "backup", "--settings", str(settings), "--folder", str(folder))
+    told = say(capsys, *backup, "--keep", "3")
+    assert "read back: revision" in told
+    left = sorted(p.name for p in folder.iterdir())
+    assert [p for p in left if p.startswith("store-2026010")] == [p.name for p in old[2:]]
+    assert "store-notes.backup" in left, "what is no backup of ours stays"
+    (made,) = set(folder.iterdir()) - {*old, folder / "store-notes.backup"}
+    assert made.stat().st_mode & 0o077 == 0, "nobody else reads it"
+    restored = f"sqlite:///{tmp_path}/other.db"
+    assert "1 token" in say(capsys, "store", "restore", restored, str(made))
+
+
+def test_a_backup_that_is_asked_for_unclearly_is_refused(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = say(capsys, "store", "backup", "--keep", "3", code=EXIT_BAD_INPUT)
+    assert "--settings" in told
+    assert "--folder" in told
+    assert "needs --folder" in told
+    say(capsys, "store", "backup", url, code=EXIT_BAD_INPUT)
 
 
 def test_a_database_that_is_away_is_told_in_plain_words(

@@ -56,7 +56,7 @@ def test_the_compose_file_holds_to_its_specification(tmp_path: Path) -> None:
 def test_compose_gives_no_process_more_than_it_needs() -> None:
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"]
     ours = {name: s for name, s in services.items() if name != "database"}
-    assert set(ours) == {"api", "controller", "standby"}
+    assert set(ours) == {"api", "books", "controller", "standby"}
     for service in ours.values():
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]

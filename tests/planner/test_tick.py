@@ -332,7 +332,7 @@ def watched() -> Iterator[list[Any]]:
 
 
 @pytest.mark.slow
-@settings(max_examples=examples(150), phases=NO_SHRINKING)
+@settings(max_examples=examples(150, ci=50), phases=NO_SHRINKING)
 @given(
     view=untidy(),
     budget_kw=st.one_of(st.none(), st.floats(1.0, 40.0)),
@@ -369,7 +369,7 @@ def test_an_untidy_report_gives_a_decision_that_holds(
 
 
 @pytest.mark.slow
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(40, ci=15))
 @given(seed=st.integers(0, 10**6), ruled=st.booleans())
 def test_what_has_been_done_is_not_decided_again(seed: int, ruled: bool) -> None:
     case = random_case(seed, jobs=50, ticks=24, ruled=ruled)

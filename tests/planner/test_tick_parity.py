@@ -62,7 +62,7 @@ def each_tick(case: Case, *, touched: bool = True) -> Counter[str]:
 
 
 @pytest.mark.slow
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(60, ci=20))
 @given(
     seed=st.integers(0, 10**6),
     ruled=st.booleans(),
@@ -158,7 +158,7 @@ def test_a_limit_takes_the_same_victims_and_gives_them_back() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(40, ci=20))
 @given(seed=st.integers(0, 10**6), ruled=st.booleans())
 def test_differences_never_add_up(seed: int, ruled: bool) -> None:
     _, _, wrong = whole_trace(random_case(seed, jobs=50, ticks=30, ruled=ruled))

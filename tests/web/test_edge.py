@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gigafactory.adapters.store import StoreTrouble
-from gigafactory.web import logs
+from gigafactory.web import lane, logs
 from gigafactory.web.limits import Buckets, caller_of
 from tests.web.service import JOB, NOW_NS, Service
 
@@ -296,3 +296,49 @@ def test_no_secret_reaches_the_log(service: Service, monkeypatch: pytest.MonkeyP
     access = [line for line in lines if line["log"] == logs.ACCESS]
     assert len(access) == 2 + 3 * len(given)
     assert {"request_id", "method", "path", "status", "ms", "who", "role"} <= set(access[0])
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/work", 200),
+        ("/v1/work?limit=20", 200),
+        ("/v1/work?limit=20&limit=21", 200),
+        ("/v1/work?limit=0", 422),
+        ("/v1/work?limit=x", 422),
+        ("/v1/work?state=running&state=paused", 200),
+        ("/v1/work?state=flying", 422),
+        ("/v1/work?newest=yes&more=1", 200),
+        ("/v1/work?newest=perhaps", 422),
+    ],
+)
+def test_the_short_way_answers_as_the_long_one_does(
+    service: Service, monkeypatch: pytest.MonkeyPatch, path: str, status: int
+) -> None:
+    for i in range(25):
+        service.submit(name=f"job-{i}")
+    short = service.get(path, "tenant")
+    monkeypatch.setattr(lane._Part, "take", lambda *_: False)
+    long = service.get(path, "tenant")
+    assert short.status_code == long.status_code == status
+    for body in (one := short.json()), (other := long.json()):
+        body.pop("request_id", None)
+        body.pop("instance", None)
+    assert one == other
+
+
+def test_a_body_in_an_unusual_form_is_read_all_the_same(service: Service) -> None:
+    text = json.dumps(JOB)
+    for kind, status in (
+        ("application/json", 201),
+        ("application/json; charset=utf-8", 201),
+        ("application/merge-patch+json", 201),
+        ("text/plain", 422),
+    ):
+        headers = {"Content-Type": kind}
+        answer = service.post("/v1/work", "tenant", headers=headers, content=text)
+        assert answer.status_code == status, (kind, answer.text)
+    broken = service.post(
+        "/v1/work", "tenant", headers={"Content-Type": "application/json"}, content="{"
+    )
+    assert broken.status_code == 400

@@ -36,10 +36,13 @@ READS_PER_S: Final = 400
 SUBMISSIONS_PER_S: Final = 50
 #: 99 of 100 requests are answered within, ms.
 TARGET_MS: Final = 250.0
-#: One process is bound by its interpreter lock near 450 a second and then falls behind for good.
+#: One process answers the target, with nothing left for a peak: its interpreter lock binds it.
 WORKERS: Final = 2
-#: Processor time of the server for one request, at most, ms; measured 1.4 to 2.7.
-CPU_MS: Final = 4.0
+#: Processor time of the server for one request, at most, ms; measured 0.7 to 1.3, the latter with
+#: ten times as much work on the machine as it has cores.
+CPU_MS: Final = 2.5
+#: Share of the processors that others may take for the machine to count as ours.
+QUIET: Final = 0.10
 
 
 def free_port() -> int:
@@ -71,7 +74,10 @@ def server(url: str, **settings: Any) -> Iterator[tuple[int, psutil.Process]]:
             yield port, psutil.Process(process.pid)
         finally:
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(20)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:  # an overloaded machine; nothing may stay behind
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _settled(process: psutil.Process) -> None:
@@ -132,12 +138,33 @@ def measured(url: str, seconds: float, reads: int, submissions: int, callers: An
     """One load on a fresh server, with the processor time that each side took."""
     with server(url, **{"workers": WORKERS, **settings}) as (port, process):
         generate(port, 1.0, callers, 50, 5, first)  # the first requests of a process are slow
-        before = _cpu_s(process)
+        before, others = _cpu_s(process), _Others()
         found = generate(port, seconds, callers, reads, submissions, first + 1_000)
+        found["others_share"] = others.share()
         found["server_cpu_s"] = round(_cpu_s(process) - before, 2)
         found["server_rss_mb"] = round(process.memory_info().rss / 1e6, 1)
         found["asked_per_s"] = reads + submissions
     return found
+
+
+class _Others:
+    """What was run on the machine by nobody of this test."""
+
+    def __init__(self) -> None:
+        self._began = self._now()
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        whole = psutil.cpu_times()
+        idle = whole.idle + getattr(whole, "iowait", 0.0)
+        ended = os.times()
+        ours = _cpu_s(psutil.Process()) + ended.children_user + ended.children_system
+        return sum(whole[:8]), idle, ours
+
+    def share(self) -> float:
+        """Of all processor time since it was made."""
+        every, idle, ours = (b - a for a, b in zip(self._began, self._now(), strict=True))
+        return round(max(every - idle - ours, 0.0) / every, 3)
 
 
 def _cpu_s(process: psutil.Process) -> float:
@@ -147,29 +174,72 @@ def _cpu_s(process: psutil.Process) -> float:
 
 @pytest.mark.slow
 def test_reads_and_submissions_together_for_ten_seconds(database: str) -> None:
-    """Everything is answered, with little processor time, and in time where the machine is ours."""
+    """All is answered and kept once, with little processor time; in time on a machine of ours."""
     callers = fill(database, 100)
-    busy = os.getloadavg()[0] > (os.cpu_count() or 1)
     found = measured(database, 10.0, READS_PER_S, SUBMISSIONS_PER_S, callers)
     assert found["read"]["statuses"] == {"200": 10 * READS_PER_S}
     assert found["submit"]["statuses"] == {"201": 10 * SUBMISSIONS_PER_S}
     assert found["server_cpu_s"] * 1000.0 / found["all"]["count"] <= CPU_MS, found
-    if not busy:
+    if found["others_share"] <= QUIET:
         assert found["all"]["p99_ms"] <= TARGET_MS, found
-    store = Store.open(database)
-    assert sum(store.count_work().values()) == 100 * len(TENANTS) + 500 + 5
+    assert len(_kept(database)) == 10 * SUBMISSIONS_PER_S + 5
+
+
+def _kept(url: str) -> set[str]:
+    """Keys of the work in the store that was handed in; each there once."""
+    store, found, after = Store.open(url), list[str](), None
+    while rows := store.list_work(after=after, limit=1000):
+        found += [row.idempotency_key for row in rows if row.by != "test"]
+        after = rows[-1].id
     store.close()
+    assert len(found) == len(set(found))
+    return set(found)
+
+
+#: How long the proof's load lasts, s, and each step of its curve.
+_LONG: Final = tuple(float(one) for one in os.environ.get("GIGAFACTORY_LOAD_S", "60,10").split(","))
+
+
+def page(result: dict[str, Any]) -> str:
+    """The result as a page."""
+    minute, every = result["minute"], result["minute"]["all"]
+    rows = [
+        f"| {one['asked_per_s']} | {one['all']['count'] / one['took_s']:.0f} | "
+        + " | ".join(f"{one['all'][name]:.1f}" for name in ("p50_ms", "p95_ms", "p99_ms"))
+        + f" | {one['server_cpu_s'] * 1000.0 / one['all']['count']:.2f} |"
+        f" {one['others_share']:.0%} |"
+        for one in result["curve"]
+    ]
+    return f"""# The interface under load
+
+Measured on {result["date"]}: {result["machine"]}, Python {result["python"]}, PostgreSQL and the
+generator of requests on the same machine. {WORKERS} processes serve. Times count from the instant
+at which a request was due.
+
+**{READS_PER_S} reads and {SUBMISSIONS_PER_S} submissions a second together** for
+{minute["took_s"]:.0f} s: {every["count"]:,} requests, all answered; p50 {every["p50_ms"]:.1f} ms,
+p95 {every["p95_ms"]:.1f} ms, p99 {every["p99_ms"]:.1f} ms (target {TARGET_MS:.0f} ms). The server
+took {minute["server_cpu_s"] * 1000.0 / every["count"]:.2f} ms of processor time a request, and
+{minute["server_rss_mb"]:.0f} MB; others took {minute["others_share"]:.0%} of the machine meanwhile.
+
+| asked/s | answered/s | p50 ms | p95 ms | p99 ms | server ms a request | others |
+|---|---|---|---|---|---|---|
+{chr(10).join(rows)}
+
+One request in nine is a submission. Numbers: `api-load.json`; made by `make proof`.
+"""
 
 
 @pytest.mark.proof
 def test_a_minute_of_load_and_the_saturation_curve(database: str, proof_dir: Path) -> None:
+    seconds, each_s = _LONG
     callers = fill(database, 1000)
-    minute = measured(database, 60.0, READS_PER_S, SUBMISSIONS_PER_S, callers, 100_000)
+    minute = measured(database, seconds, READS_PER_S, SUBMISSIONS_PER_S, callers, 100_000)
     curve = []
     for step, rate in enumerate((100, 200, 300, 450, 600, 800, 1000, 1200)):
         submissions = rate // 9
         found = measured(
-            database, 10.0, rate - submissions, submissions, callers, 1_000_000 * (step + 1)
+            database, each_s, rate - submissions, submissions, callers, 1_000_000 * (step + 1)
         )
         curve.append(found)
     result = {
@@ -181,6 +251,7 @@ def test_a_minute_of_load_and_the_saturation_curve(database: str, proof_dir: Pat
         "curve": curve,
     }
     (proof_dir / "api-load.json").write_text(json.dumps(result, indent=1), "utf-8")
-    assert minute["read"]["statuses"] == {"200": 60 * READS_PER_S}
-    assert minute["submit"]["statuses"] == {"201": 60 * SUBMISSIONS_PER_S}
+    (proof_dir / "api-load.md").write_text(page(result), "utf-8")
+    assert minute["read"]["statuses"] == {"200": seconds * READS_PER_S}
+    assert minute["submit"]["statuses"] == {"201": seconds * SUBMISSIONS_PER_S}
     assert minute["all"]["p99_ms"] <= TARGET_MS, minute

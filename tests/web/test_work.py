@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gigafactory.adapters.store.records import WorkChange, WorkReceipt, WorkState
+from gigafactory.adapters.store.records import Offer, WorkChange, WorkReceipt, WorkState
 from gigafactory.policy.rules import explain
 from tests.web.service import JOB, NOW_NS, Service
 
@@ -33,7 +33,7 @@ def test_a_job_is_taken_with_what_its_owner_should_know(service: Service) -> Non
     assert kept.body["script"] == JOB["script"]
     assert set(kept.body) == {
         *("job_class", "accelerators", "nodes", "walltime_s", "priority", "script", "name"),
-        *("pool", "accelerators_min"),
+        *("pool", "accelerators_min", "answer"),
     }
 
 
@@ -207,6 +207,9 @@ def test_every_change_leaves_a_line_in_the_audit_trail(service: Service) -> None
     made = service.post("/v1/limits", "operator", json=limit)
     assert made.status_code == 202, made.text
     service.call("DELETE", f"/v1/limits/{made.json()['id']}", "operator")
+    service.store.put_offer(
+        Offer("gopacs", "k1", "stedin", "maasvlakte", NOW_NS, NOW_NS + 1, NOW_NS, {}, NOW_NS)
+    )
     service.post("/v1/offers/gopacs/k1/accept", "operator", json=why)
     service.post("/v1/offers/gopacs/k1/refuse", "operator", json=why)
     service.post("/v1/overrides", "operator", json={"action": "pause", "work": work, **why})
@@ -267,3 +270,74 @@ def test_a_token_is_made_once_and_its_secret_shown_once(service: Service) -> Non
     assert "secret" not in rows[0]
     assert first.json()["secret"] not in service.get("/v1/audit", "auditor").text
     assert service.call("DELETE", "/v1/tokens/none", "admin").status_code == 404
+
+
+def test_what_an_operator_decides_on_must_be_there(service: Service) -> None:
+    why = {"reason": "because of a test"}
+    drained = service.post("/v1/nodes/n1/drain", "operator", json=why).json()["id"]
+    for method, path in (
+        ("POST", "/v1/offers/gopacs/none/accept"),
+        ("POST", "/v1/offers/gopacs/none/refuse"),
+        ("DELETE", "/v1/limits/0123456789ABCDEFGHJKMNPQRS"),
+        ("DELETE", f"/v1/limits/{drained}"),
+    ):
+        given = {"json": why} if method == "POST" else {}
+        assert service.call(method, path, "operator", **given).status_code == 404, path
+    assert [one.kind for one in service.store.requests()] == ["drain"]
+
+
+def test_a_repeated_submission_is_answered_as_before_though_a_rule_has_changed(
+    service: Service,
+) -> None:
+    secret = service.token("tenant", "toegepast")
+    first = service.post("/v1/work", secret=secret, key="the-same-key", json=JOB)
+    service.later((dt.date(2026, 11, 20) - dt.date(2025, 6, 3)).total_seconds())
+    again = service.post("/v1/work", secret=secret, key="the-same-key", json=JOB)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json() == first.json()
+    other = {**JOB, "data_class": "internal"}
+    answer = service.post("/v1/work", secret=secret, key="the-same-key", json=other)
+    assert answer.status_code == 409, answer.text
+
+
+def test_who_waits_reads_who_was_helped_first_but_not_whose_it_was(service: Service) -> None:
+    work = service.submit()
+    asked_ns = service.clock.now_ns()
+    pool = service.get(f"/v1/work/{work}", "tenant").json()["pool"]
+
+    def start(key: str, tenant: str, after_s: int, submit_s: int) -> dict[str, object]:
+        return {"at_ns": asked_ns + after_s * 10**9, "key": key, "tenant": tenant,
+                "job_class": "research", "priority": 3, "accelerators": 16,
+                "submit_ns": asked_ns + submit_s * 10**9, "restarts": 0}  # fmt: skip
+
+    rows = [
+        start("before", "open-dutch", -5, -50),
+        start("a", "open-dutch", 5, -50),
+        start("b", "polder-university", 6, 3),
+        start("c", "delta-lab", 7, -1),
+        start(work, "delta-lab", 8, 0),
+    ]
+    service.store.publish("starts", {"pools": {pool: rows}}, asked_ns)
+    answer = service.get(f"/v1/work/{work}/explain", "tenant")
+    common = {"job_class": "research", "priority": 3}
+    assert answer.json()["helped_first"] == [
+        {"own": False, **common, "jobs": 2, "accelerators": 32, "asked_earlier": 1,
+         "last": "2025-06-03T12:00:06.000Z"},
+        {"own": True, **common, "jobs": 1, "accelerators": 16, "asked_earlier": 1,
+         "last": "2025-06-03T12:00:07.000Z"},
+    ]  # fmt: skip
+    assert "dutch" not in answer.text
+    assert "polder" not in answer.text
+
+
+def test_a_schedule_does_not_say_whose_order_it_is_to_another_party(service: Service) -> None:
+    row = {"start": "s", "end": "e", "import_mw": 1.0, "limit_mw": 2.0,
+           "why": "limit of gopacs", "source": "gopacs"}  # fmt: skip
+    service.store.publish("schedule", {"points": {"maasvlakte": [row]}}, NOW_NS)
+    path = "/v1/grid/connections/maasvlakte/schedule"
+    tennet = service.get(path, "grid_operator").json()["periods"]
+    stedin = service.get(path, secret=service.token("grid_operator", "stedin")).json()["periods"]
+    assert stedin == service.get(path, "operator").json()["periods"] == [row]
+    assert tennet == [{**row, "why": "another order", "source": ""}]
+    sites = service.get("/v1/partner/data", "energy_partner").json()["sites"]
+    assert sites[0]["schedule"] == [{"start": "s", "end": "e", "import_mw": 1.0}]

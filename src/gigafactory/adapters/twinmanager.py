@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from gigafactory.adapters.leadermark import LeaderMark
 from gigafactory.adapters.twincluster import Cluster, Draw, Job, Manner, Node
 from gigafactory.engine.clock import Clock
 from gigafactory.engine.streams import stream
@@ -110,8 +111,11 @@ class TwinManager:
             tuple(nodes), draws, manner or Manner(), clock.now_ns(), tuple(failures)
         )
         self._memory_s = max((s for _, s in self._faults.rollbacks), default=0.0)
+        self._leader = ""
+        self._mark: LeaderMark | None = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._mark = LeaderMark(path.with_suffix(".leader"))
 
     # --- the port --------------------------------------------------------------------------
 
@@ -165,6 +169,17 @@ class TwinManager:
         with self._present() as cluster:
             cluster.budget_kw = power_kw
         return Receipt("budget", Outcome.ACCEPTED)
+
+    def lead(self, holder: str) -> bool:
+        """Note who leads; see `jobs.Fenced`."""
+        if self._mark is None:
+            self._leader = holder
+            return True
+        return self._mark.write(holder)
+
+    def leader(self) -> str | None:
+        """Who noted it last; see `jobs.Fenced`."""
+        return self._leader if self._mark is None else self._mark.read()
 
     # --- for those who test ----------------------------------------------------------------
 

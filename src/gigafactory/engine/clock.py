@@ -93,6 +93,16 @@ class SteadyClock:
         """The present instant, ns UTC."""
         return self._wall_ns + time.monotonic_ns() - self._steady_ns  # clock-ok
 
+    def at_least(self, instant_ns: int) -> int:
+        """Go on from an instant (ns UTC) where this clock is behind it; by how much, ns.
+
+        For a service that starts after the system's time was set back: what it wrote before stays
+        in its past.
+        """
+        jump = max(instant_ns - self.now_ns(), 0)
+        self._wall_ns += jump
+        return jump
+
     def drift_ns(self) -> int:
         """The system's time less this clock's, ns; 0 within what slewing brings."""
         return time.time_ns() - self.now_ns()  # clock-ok

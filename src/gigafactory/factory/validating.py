@@ -71,14 +71,22 @@ def load_checked(path: Path, where: str, model: type[AnyModel]) -> AnyModel:
     Raises:
         BadInput: with every problem found in it.
     """
-    document = read_document(path, where)
+    return checked(read_document(path, where), model)
+
+
+def checked(document: Document, model: type[AnyModel]) -> AnyModel:
+    """A document as a model.
+
+    Raises:
+        BadInput: with every problem found in it.
+    """
     problems = list(document.problems)
     found = None
     if document.data:
         found, told, _ = validate(document, model)
         problems += told
     if problems or found is None:
-        raise BadInput(problems or [Problem(str(path), "", "", "is empty")])
+        raise BadInput(problems or [Problem(document.where, "", "", "is empty")])
     return found
 
 

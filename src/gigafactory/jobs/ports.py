@@ -315,3 +315,16 @@ class WorkloadManager(Protocol):
         The manager starts nothing beyond it and stops nothing for it: stopping is `act`.
         """
         ...
+
+
+@runtime_checkable
+class Fenced(Protocol):
+    """A manager beside which stands who leads, for a controller that cannot ask the store."""
+
+    def lead(self, holder: str) -> bool:
+        """Note who leads from now on, in place of who did; whether that is done."""
+        ...
+
+    def leader(self) -> str | None:
+        """Who noted it last; empty where nobody did, None where it cannot be seen now."""
+        ...

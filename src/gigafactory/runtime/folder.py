@@ -29,8 +29,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from gigafactory.engine.errors import refuse
+from gigafactory.engine.errors import BadInput, refuse
 from gigafactory.engine.journal import JSON, Array, Damaged, Journal, frames, sync_folder
+from gigafactory.factory import bundled
 from gigafactory.factory.dossier import KEPT
 
 LATEST: Final = "latest"
@@ -187,6 +188,22 @@ class RunFolder:
             why = "this is not a run folder: it holds neither a journal nor a factory file"
             raise refuse(str(asked), "", None, why)
         return cls(here)
+
+
+def run_named(name: str) -> Path | None:
+    """The folder of a run by its name, path or `latest`; None for a factory.
+
+    Raises:
+        BadInput: `latest` or a folder that is no run.
+    """
+    if name in bundled() or Path(name).is_file():
+        return None
+    try:
+        return RunFolder.open(name).path
+    except BadInput:
+        if name == "latest" or Path(name).is_dir():
+            raise
+        return None
 
 
 def _number(entry: str, name: str) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gigafactory.engine.clock import WallClock
-from gigafactory.engine.errors import EXIT_FAILED, refuse
+from gigafactory.engine.errors import EXIT_FAILED, BadInput, Problem, refuse
 from gigafactory.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -25,9 +25,11 @@ store_app = typer.Typer(help="The service's store: backup, restore, check.", no_
 token_app = typer.Typer(help="Tokens of the service's API.", no_args_is_help=True)
 
 _URL_HELP = (
-    "sqlite:///FILE or postgresql://USER@HOST/DATABASE; a password comes from PGPASSWORD or a "
-    "password file."
+    "sqlite:///FILE or postgresql://USER@HOST/DATABASE (a password comes from PGPASSWORD or a "
+    "password file); or the service's settings, a file that ends in .yaml."
 )
+#: Names of backups that `--folder` writes; they sort by time.
+_BACKUP = "store-%Y%m%dT%H%M%SZ.backup"
 Url = Annotated[str, typer.Argument(envvar="GIGAFACTORY_STORE", help=_URL_HELP)]
 
 
@@ -43,11 +45,21 @@ def opened(url: str) -> Iterator[Store]:
     except ImportError as error:
         why = f'needs {error.name}: pip install "gigafactory[serve]"'
         raise refuse("store", "", None, why) from None
-    store = Store.open(url)
+    store = Store.open(_address(url))
     try:
         yield store
     finally:
         store.close()
+
+
+def _address(url: str) -> str:
+    """The address of a store, also where the service's settings are named."""
+    if "://" in url or not url.endswith((".yaml", ".yml")):
+        return url
+    from gigafactory.runtime.live.settings import load_settings
+
+    path = Path(url)
+    return load_settings(path).store.full_url(path.parent)
 
 
 def _who() -> str:
@@ -59,12 +71,84 @@ def _who() -> str:
 
 @store_app.command("backup")
 def backup(
-    url: Url, file: Annotated[Path, typer.Argument(help="File to write; one there is replaced.")]
+    url: Annotated[
+        str | None, typer.Argument(envvar="GIGAFACTORY_STORE", help=_URL_HELP, show_default=False)
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="File to write; one there is replaced.", show_default=False),
+    ] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="The service's settings, in place of the address.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder to write a file in that is named by the time.")
+    ] = None,
+    keep: Annotated[
+        int, typer.Option(help="Newest files kept in the folder; 0 for all of them.")
+    ] = 0,
 ) -> None:
-    """Write everything in a store to one checked file, while it is in use."""
-    with opened(url) as store:
-        store.backup(file)
-    typer.echo(f"Wrote {file}, {file.stat().st_size:,} bytes.")
+    """Write everything in a store to one file and read it back, while the store is in use."""
+    if settings is not None:  # which name the address: the only argument is the file
+        file = Path(url) if file is None and folder is None and url is not None else file
+        url = None
+    problems = _unclear(url, file, settings, folder, keep)
+    if problems:
+        raise BadInput(problems)
+    now = dt.datetime.fromtimestamp(WallClock().now_ns() // NS_PER_S, dt.UTC)
+    to = file if folder is None or file is not None else folder / now.strftime(_BACKUP)
+    assert to is not None, "one of the two is given"
+    with opened(str(settings) if settings is not None else url or "") as store:
+        from gigafactory.adapters.store.dumping import check as check_backup
+
+        _make(folder)
+        store.backup(to)
+        revision, rows = check_backup(to)
+    held = sum(rows.values())
+    size = to.stat().st_size
+    typer.echo(f"Wrote {to}, {size:,} bytes; read back: revision {revision}, {held:,} rows.")
+    if folder is not None and keep:
+        _drop(folder, keep)
+
+
+def _make(folder: Path | None) -> None:
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise refuse(str(folder), "", None, f"cannot be made: {error.strerror}") from None
+
+
+def _unclear(
+    url: str | None, file: Path | None, settings: Path | None, folder: Path | None, keep: int
+) -> list[Problem]:
+    """What is wrong with how a backup is asked for."""
+    found = []
+    if (url is None) == (settings is None):
+        why = "give either the address of the store or --settings"
+        found.append(Problem("backup", "url", "", why))
+    if (file is None) == (folder is None):
+        found.append(Problem("backup", "file", "", "give either a file or --folder"))
+    if keep < 0 or (keep and folder is None):
+        found.append(Problem("backup", "--keep", str(keep), "is 1 or more, and needs --folder"))
+    return found
+
+
+def _drop(folder: Path, keep: int) -> None:
+    """Take away all but the newest backups of a folder; called once a new one is checked."""
+    there = sorted(p for p in folder.glob("store-*.backup") if _dated(p.name))
+    for old in there[:-keep]:
+        old.unlink(missing_ok=True)
+        typer.echo(f"Removed {old}.")
+
+
+def _dated(name: str) -> bool:
+    try:
+        dt.datetime.strptime(name, _BACKUP).replace(tzinfo=dt.UTC)
+    except ValueError:
+        return False
+    return True
 
 
 @store_app.command("restore")

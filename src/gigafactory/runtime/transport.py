@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from gigafactory.factory.scenario import RestrictionEvent, Scenario
 from gigafactory.factory.sites import GridConnection, Site
-from gigafactory.factory.timeline import firm_mw, instant_of
+from gigafactory.factory.timeline import connection_limit_mw, firm_mw, instant_of
 from gigafactory.factory.transport import CallPattern, HeldRight
 from gigafactory.grid import MarketCalendar
 from gigafactory.grid.rights import (
@@ -95,6 +95,22 @@ class Transport:
             by_form[right.form] += float(self.part_mw[r, period])
         withheld = float((self.whole_mw[:, period] - self.part_mw[:, period]).sum())
         return (*by_form.values(), withheld, float(self.asked_mw[period]))
+
+
+def contracted_mw(name: str, site: Site, calendar: MarketCalendar) -> Array:
+    """Import that a site's contracts allow in each period while nothing is announced, MW [P].
+
+    The firm right of the phase in force and each right beside it while it holds, never more than
+    the connection carries: the limit that a run begins with, and that the live loop holds to.
+
+    Args:
+        name: of the site.
+        site: as in the factory.
+        calendar: market periods; local hours and days are the calendar's.
+    """
+    carried = connection_limit_mw(name, site, None, calendar.start_ns)
+    held = transport_of(name, site, calendar, None, 0)
+    return carried if held is None else np.asarray(np.minimum(carried, held.room_mw))
 
 
 def transport_of(
@@ -266,4 +282,4 @@ def told_of(one: Restriction, site: str, reason: str = "") -> dict[str, Any]:
     }
 
 
-__all__ = ["FORMS", "Transport", "told_of", "transport_of"]
+__all__ = ["FORMS", "Transport", "contracted_mw", "told_of", "transport_of"]

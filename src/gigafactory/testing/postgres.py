@@ -63,16 +63,21 @@ class LocalPostgres:
 
     Use it in a `with` statement: it is stopped and its folder removed at the end.
 
+    Args:
+        namespace: the network namespace it runs in, as another host would; there it listens on
+            every address. Empty for the loopback of this one.
+
     Attributes:
         port: of the loopback; also part of the socket's name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = "") -> None:
         why = available()
         assert not why, why
         self._folder = Path(tempfile.mkdtemp(prefix="gfpg"))
         self._process: subprocess.Popen[bytes] | None = None
         self._user = _USER if os.geteuid() == 0 else None
+        self._namespace = namespace
         self.port = _free_port()
         if self._user:
             shutil.chown(self._folder, _USER)
@@ -80,6 +85,9 @@ class LocalPostgres:
             "initdb", "-D", str(self._data), "-U", _USER, "-A", "trust", "-E", "UTF8",
             "--no-sync", "--locale=C",
         )  # fmt: skip
+        if namespace:
+            with (self._data / "pg_hba.conf").open("a", encoding="utf-8") as file:
+                file.write("host all all 0.0.0.0/0 trust\n")
 
     @property
     def _data(self) -> Path:
@@ -105,16 +113,21 @@ class LocalPostgres:
         program = _program("postgres")
         assert program is not None
         settings = [f"-c{key}={value}" for key, value in _SETTINGS.items()]
+        address, before, user = "127.0.0.1", list[str](), self._user
+        if self._namespace:  # only root enters one, so the user is changed there
+            enter = ["ip", "netns", "exec", self._namespace]
+            before, user = [*enter, "setpriv", f"--reuid={_USER}", f"--regid={_USER}"], None
+            before, address = [*before, "--clear-groups"], "*"
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  (a system program, by its full path)
                 [
-                    program, "-D", str(self._data), "-k", str(self._folder), "-h", "127.0.0.1",
-                    "-p", str(self.port), *settings,
+                    *before, program, "-D", str(self._data), "-k", str(self._folder),
+                    "-h", address, "-p", str(self.port), *settings,
                 ],
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 start_new_session=True,
-                user=self._user,
+                user=user,
             )  # fmt: skip
         self._wait_ready()
 
@@ -195,6 +208,15 @@ class LocalPostgres:
         with psycopg.connect(self.url(), autocommit=True) as conn:
             drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
             conn.execute(drop.format(sql.Identifier(name)))
+
+    def version(self) -> str:
+        """Its version, such as 15.8."""
+        import psycopg
+
+        with psycopg.connect(self.url()) as conn:
+            row = conn.execute("SHOW server_version").fetchone()
+        assert row is not None
+        return str(row[0]).split()[0]
 
     def _run(self, name: str, *arguments: str) -> None:
         program = _program(name)

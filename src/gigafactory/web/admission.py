@@ -7,9 +7,10 @@ which one, in words a tenant can read.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from gigafactory.engine.errors import Problem
 from gigafactory.factory.models import Factory, Pool, Tenant
@@ -28,6 +29,9 @@ from gigafactory.policy.rules import Reason
 from gigafactory.runtime.apisettings import ApiSettings
 from gigafactory.units import S_PER_H
 from gigafactory.web.shapes import Submission
+
+#: In a body: the hash of what was asked and what was answered, for a request that is repeated.
+ANSWER: Final = "answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +139,11 @@ class Admission:
         place = self._home(tenant, asked, verdict, problems) if not problems else None
         if place is None:
             return problems
-        body = self._body(asked, place, priority)
         told = tuple(reason.text() for reason in verdict.flags)
-        return Admitted(body, told, self._cost_max_eur(asked, place, verdict))
+        cost = self._cost_max_eur(asked, place, verdict)
+        answer = {"asked": digest(asked), "told": list(told), "cost_max_eur": cost}
+        body = self._body(asked, place, priority) | {ANSWER: answer}
+        return Admitted(body, told, cost)
 
     def _limits(self, asked: Submission) -> list[Problem]:
         problems = []
@@ -261,6 +267,11 @@ class Admission:
         price = self._factory.finance.price_eur_per_gpu_h[asked.job_class].base
         h100_h = asked.accelerators * place.chip.h100_equivalent * asked.walltime_s / S_PER_H
         return round(h100_h * price * verdict.price_factor, 2)
+
+
+def digest(asked: Submission) -> str:
+    """What was asked, as a hash: by it a request is known again when the rules have changed."""
+    return hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
 
 
 def one_pool(fields: tuple[tuple[str, object], ...]) -> str:

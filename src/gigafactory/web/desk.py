@@ -24,6 +24,7 @@ STATUS: Final = "status"
 TELEMETRY: Final = "telemetry"
 SCHEDULE: Final = "schedule"
 DELIVERY: Final = "delivery"
+STARTS: Final = "starts"
 SETTLEMENT: Final = "settlement"
 CHANNEL: Final = "channel:"
 #: Published bodies are read at most this often: many callers look at one status.

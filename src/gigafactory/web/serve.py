@@ -25,6 +25,9 @@ from gigafactory.web.api import create_app
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 #: Connections and requests at once in a process; more are turned away with 503.
 _AT_ONCE: Final = 1024
+#: A process that gives no sign of life for so long is replaced; a machine that is overloaded for
+#: some seconds is no reason to break off what its processes are answering.
+_SILENT_S: Final = 30
 
 
 def config(app: Any, settings: ApiSettings) -> uvicorn.Config:
@@ -48,6 +51,7 @@ def config(app: Any, settings: ApiSettings) -> uvicorn.Config:
         limit_concurrency=_AT_ONCE,
         timeout_keep_alive=20,
         timeout_graceful_shutdown=10,
+        timeout_worker_healthcheck=_SILENT_S,
         h11_max_incomplete_event_size=16_384,
         ws="none",
         ssl_certfile=tls.cert if tls else None,

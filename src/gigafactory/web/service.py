@@ -10,9 +10,13 @@ from pathlib import Path
 from gigafactory.engine.errors import EXIT_OK, refuse
 from gigafactory.runtime.live.serve import (
     API,
+    BOOKS,
     CONTROLLER,
+    FEEDS,
     children_of,
     end_with_supervisor,
+    run_bookkeeper,
+    run_feeder,
     run_gateway,
     stop_on_signals,
     supervise,
@@ -48,6 +52,10 @@ def run_service(factory: str, path: Path, settings: Settings, only: str | None) 
     stop = stop_on_signals()
     if only == CONTROLLER:
         run_controller(factory, settings, path.parent, stop)
+    elif only == BOOKS:
+        run_bookkeeper(settings, path, stop)
+    elif only == FEEDS:
+        run_feeder(factory, settings, path, stop)
     else:
         run_gateway(only, settings, path, stop)
     return EXIT_OK

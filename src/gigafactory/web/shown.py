@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from gigafactory.adapters.store.records import (
@@ -40,8 +41,14 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 def stamp(instant_ns: int) -> str:
     """An instant as text, to the millisecond: `2026-11-28T12:00:00.000Z`."""
-    at = _EPOCH + dt.timedelta(microseconds=instant_ns // 1000)
-    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    seconds, rest_ns = divmod(instant_ns, NS_PER_S)
+    return f"{_second(seconds)}.{rest_ns // 1_000_000:03d}Z"
+
+
+@lru_cache(maxsize=8192)
+def _second(seconds: int) -> str:
+    """A second as text; callers look at the same work again and again."""
+    return (_EPOCH + dt.timedelta(seconds=seconds)).isoformat()[:19]
 
 
 def stamp_or_none(instant_ns: int | None) -> str | None:

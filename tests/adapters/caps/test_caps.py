@@ -214,8 +214,8 @@ def _agent(folder: Path, controller: Controller) -> Iterator[tuple[subprocess.Po
     (folder / "token").write_text("a token\n")
     (folder / "password").write_text("a password\n")
     settings: dict[str, Any] = {
-        "token_file": str(folder / "token"),
-        "password_file": str(folder / "password"),
+        "token": {"file": str(folder / "token")},
+        "password": {"file": str(folder / "password")},
         "safe": {"gpu1": "650 W", "gpu2": "650 W"},
         "redfish": {"url": controller.url, "user": "operator", "resources": PATHS},
     }
@@ -269,7 +269,11 @@ def test_the_agent_holds_to_the_contract_and_lets_go_when_nobody_speaks(
 @pytest.mark.slow
 def test_an_agent_in_the_open_needs_a_certificate(tmp_path: Path, controller: Controller) -> None:
     (tmp_path / "token").write_text("t")
-    told = {"host": "0.0.0.0", "token_file": str(tmp_path / "token"), "safe": {"gpu1": "650 W"}}
+    told = {
+        "host": "0.0.0.0",
+        "token": {"file": str(tmp_path / "token")},
+        "safe": {"gpu1": "650 W"},
+    }
     (tmp_path / "agent.yaml").write_text(yaml.safe_dump(told))
     command = [sys.executable, "-m", "gigafactory.adapters.caps", str(tmp_path / "agent.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -18,7 +18,7 @@ from gigafactory.adapters.channels.door import (
     StoredSource,
     withdrawal,
 )
-from gigafactory.adapters.channels.settings import Secret, Tls
+from gigafactory.adapters.secrets import Secret, Tls
 from gigafactory.adapters.store import Store, StoreTrouble
 from gigafactory.engine.errors import BadInput
 from gigafactory.grid.ports import GridOrder, OrderKind, OrderSource
@@ -240,7 +240,7 @@ def test_secrets_are_read_late_and_never_shown(
         ({"port": 0}, "port"),
         ({"power_max": "140"}, "unit"),
         ({"colour": 1}, "unknown key"),
-        ({"password": {"file": "a", "env": "b"}}, "either file: or env:"),
+        ({"password": {"file": "a", "env": "b"}}, "needs one of"),
     ],
 )
 def test_settings_that_cannot_be_are_told(tmp_path: Path, more: dict[str, Any], word: str) -> None:

@@ -153,8 +153,8 @@ def test_encryption_is_checked_both_ways(store: Store, tmp_path: Path) -> None:
     """A broker with a certificate of the right authority is spoken with, any other is not."""
     if not available():
         pytest.skip("the system package mosquitto is missing")
-    authority = _authority(tmp_path, "right")
-    other = _authority(tmp_path, "other")
+    authority = authority_of(tmp_path, "right")
+    other = authority_of(tmp_path, "other")
     folder = tmp_path / "broker"
     folder.mkdir()
     broker = LocalBroker(folder)
@@ -184,8 +184,8 @@ def _trouble(store: Store) -> str:
     return str(found[1]["trouble"]) if found else ""
 
 
-def _authority(folder: Path, name: str) -> tuple[Path, Path, Path]:
-    """A certificate authority, and a certificate and key of it for 127.0.0.1."""
+def authority_of(folder: Path, name: str, host: str = "127.0.0.1") -> tuple[Path, Path, Path]:
+    """A certificate authority, and a certificate and key of it for an address."""
     import datetime as dt
     import ipaddress
 
@@ -214,7 +214,7 @@ def _authority(folder: Path, name: str) -> tuple[Path, Path, Path]:
             builder = builder.add_extension(extension, critical)
         return builder.sign(keys[0], hashes.SHA256())
 
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
     both = [
         made(0, (x509.BasicConstraints(ca=True, path_length=0), True)),
         made(1, (address, False)),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -61,14 +64,52 @@ class SlurmBench:
         return self.cluster.drawing()
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    """A cluster of eight nodes; skipped without Slurm, and a failure where CI=true."""
+def need_slurm() -> None:
+    """Skip the test without Slurm; fail where CI=true."""
     why = available()
     if why and IN_CI:
         pytest.fail(why)
     if why:
         pytest.skip(why)
+
+
+def at_once(
+    folder: Path, checks: Sequence[Callable[[SlurmBench], None]], clusters: int, **kind: int
+) -> None:
+    """Run checks on several clusters side by side, one at a time on each: they mostly wait.
+
+    Every check is run, whatever becomes of the others; each failure carries its check's name.
+    """
+    left, failed = deque(checks), list[Exception]()
+
+    def one_after_another(place: Path) -> None:
+        place.mkdir()
+        with LocalCluster(place, accelerators=16, **kind) as cluster:
+            bench = SlurmBench(cluster)
+            while True:
+                try:
+                    check = left.popleft()
+                except IndexError:
+                    return
+                try:
+                    check(bench)
+                except Exception as error:
+                    error.add_note(f"in the check {check.__name__}")
+                    failed.append(error)
+
+    with ThreadPoolExecutor(clusters) as pool:
+        done = [pool.submit(one_after_another, folder / f"c{i}") for i in range(clusters)]
+    for one in done:
+        one.result()
+    assert not left, "a check was left out"
+    if failed:
+        raise ExceptionGroup(f"{len(failed)} of {len(checks)} checks failed", failed)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """A cluster of eight nodes; skipped without Slurm, and a failure where CI=true."""
+    need_slurm()
     with LocalCluster(tmp_path_factory.mktemp("slurm"), accelerators=16) as started:
         yield started
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +26,7 @@ from gigafactory.testing.contracts.workload import (
 )
 from gigafactory.testing.jobscript import job_events, job_script, work_done_s
 from gigafactory.testing.slurm import LocalCluster
-from tests.adapters.slurm.conftest import POOL, SlurmBench, slurm_settings
+from tests.adapters.slurm.conftest import POOL, SlurmBench, at_once, need_slurm, slurm_settings
 
 pytestmark = pytest.mark.slow
 
@@ -85,7 +86,7 @@ def test_a_submission_without_an_answer_is_not_doubled(bench: SlurmBench) -> Non
     do(bench, Action.CANCEL, jobs)
 
 
-def test_a_killed_controller_forgets_and_is_told_again(bench: SlurmBench) -> None:
+def a_killed_controller_forgets_and_is_told_again(bench: SlurmBench) -> None:
     with handed_over(bench, 2) as jobs:
         start(bench, jobs)
         time.sleep(7.0)  # long enough that the controller has saved that they run
@@ -130,7 +131,7 @@ def test_a_forged_comment_stays_foreign(bench: SlurmBench) -> None:
         bench.cluster.run("scancel", ours, odd)
 
 
-def test_a_hurried_pause_freezes_then_saves(bench: SlurmBench) -> None:
+def a_hurried_pause_freezes_then_saves(bench: SlurmBench) -> None:
     with handed_over(bench, 2) as jobs:
         start(bench, jobs)
         bench.pass_time(3.0)
@@ -190,7 +191,7 @@ def test_a_hundred_jobs_are_paused_in_one_call(cluster: LocalCluster) -> None:
         wait_for(bench, lambda s: not s.jobs, "they did not end")
 
 
-def test_a_script_that_knows_no_signal_survives_it(bench: SlurmBench) -> None:
+def a_script_that_knows_no_signal_survives_it(bench: SlurmBench) -> None:
     order = order_of(bench, f"deaf-{time.time_ns()}")
     plain = "#!/bin/bash\nwhile true; do sleep 1; done\n"
     job = accepted(bench.manager.submit([replace(order, script=plain)])[0])
@@ -238,7 +239,7 @@ def test_too_many_changes_at_once_are_refused_but_never_a_pause(bench: SlurmBenc
         }
 
 
-def test_a_dead_node_gives_its_job_back(bench: SlurmBench) -> None:
+def a_dead_node_gives_its_job_back(bench: SlurmBench) -> None:
     with handed_over(bench) as jobs:
         node = view(start(bench, jobs), jobs[0]).nodes[0]
         bench.cluster.kill_node(node)
@@ -263,3 +264,18 @@ def test_what_a_call_has_no_time_for_is_handed_over_again_not_refused(bench: Slu
     assert {receipt.outcome for receipt in last} == {Outcome.ACCEPTED}
     keys = [view.key for view in bench.manager.observe().jobs if view.key.startswith("late-")]
     assert sorted(keys) == ["late-0", "late-1", "late-2"]
+
+
+def test_what_waits_for_slurm_itself(tmp_path: Path) -> None:
+    """Side by side on clusters of their own, for each waits ten seconds or more and does little.
+
+    A silent node is taken for dead sooner than by default.
+    """
+    need_slurm()
+    waiting = (
+        a_dead_node_gives_its_job_back,
+        a_hurried_pause_freezes_then_saves,
+        a_killed_controller_forgets_and_is_told_again,
+        a_script_that_knows_no_signal_survives_it,
+    )
+    at_once(tmp_path, waiting, clusters=4, nodes=3, slurmd_timeout_s=10)

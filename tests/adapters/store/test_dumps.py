@@ -42,7 +42,7 @@ def test_from_one_engine_to_the_other_and_back(server: LocalPostgres, tmp_path: 
         assert lease.epoch == 2
         assert store.verify_audit() == []
     revision, counts = check(tmp_path / "1")
-    assert (revision, counts["work"], counts["audit"]) == ("0002", 40, 43)
+    assert (revision, counts["work"], counts["audit"]) == ("0004", 40, 43)
     for store in (first, second, third):
         store.close()
     server.drop_database(name)

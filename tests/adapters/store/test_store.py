@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from gigafactory.adapters.store import KeyConflict, Store
 from gigafactory.adapters.store.records import (
@@ -305,3 +306,80 @@ def test_what_is_over_is_swept_and_what_counts_is_kept(store: Store) -> None:
     assert len(store.orders()) == 1
     assert store.audit_after(0) == lines
     assert store.sweep(NOW + NS_PER_DAY).rows["work"] == 1
+
+
+def test_a_channel_that_is_settled_by_its_messages_keeps_them_longer(store: Store) -> None:
+    for channel in ("gopacs", "afrr"):
+        for i in range(3):
+            store.put_message(Message(channel, "in", f"m{i}", "x", NOW + i, b""))
+    swept = store.sweep(NOW - 1, messages_ns=NOW + 2, channels_ns={"gopacs": NOW + 1})
+    assert swept.rows["message"] == 3
+    assert [m.message_id for m in store.messages("gopacs")] == ["m1", "m2"]
+    assert [m.message_id for m in store.messages("afrr")] == ["m2"]
+
+
+def test_messages_that_wait_are_found_by_an_index(store: Store) -> None:
+    asked = (
+        "SELECT seq FROM message WHERE channel='gopacs' AND direction='in' "
+        "AND state IN ('new') AND seq > 5 ORDER BY seq"
+    )
+    if store._db.postgres:
+        names = "SELECT indexname FROM pg_indexes WHERE tablename = 'message'"
+        found = store._db.read(lambda conn: conn.execute(sa.text(names)).scalars().all())
+        assert "message_state" in found
+        return
+    plan = store._db.read(lambda conn: conn.execute(sa.text(f"EXPLAIN QUERY PLAN {asked}")).all())
+    assert any("message_state" in str(row) for row in plan), plan
+
+
+def test_a_token_is_made_once_for_a_key(store: Store) -> None:
+    made, secret = store.add_token("a", Role.AUDITOR, "", None, NOW, "root", key="k")
+    again, none = store.add_token("a", Role.AUDITOR, "", None, NOW + 5, "root", key="k")
+    assert (again, none) == (made, "")
+    assert store.token_by_secret(secret, NOW) is not None
+    assert len(store.tokens()) == 1
+    assert len(store.audit_after(0)) == 1
+    with pytest.raises(KeyConflict):
+        store.add_token("b", Role.AUDITOR, "", None, NOW, "root", key="k")
+    store.add_token("a", Role.AUDITOR, "", None, NOW)
+    store.add_token("a", Role.AUDITOR, "", None, NOW)
+    assert len(store.tokens()) == 3
+
+
+def test_names_given_in_one_instant_rise(store: Store) -> None:
+    ids = [store.submit(asked(f"k{i}"))[0].id for i in range(50)]
+    assert ids == sorted(ids)
+    assert [work.id for work in store.list_work()] == ids
+    assert len({one[-13:-8] for one in ids}) > 1 or len(set(ids)) == 50
+
+
+def test_a_list_leaves_long_scripts_where_they_are(store: Store) -> None:
+    scripts = {
+        "short": "#!/bin/sh",
+        "long": "x" * 9_000,
+        "nul": "x" * 9_000 + "\0",
+        "half": "x" * 9_000 + "\ud800",
+        "backslash": "\\u0000" + "x" * 9_000,
+    }
+    for key, script in scripts.items():
+        store.submit(asked(key, script=script, walltime_s=3600.5, name="één"))
+    rows = {one.idempotency_key: one for one in store.list_work(scripts=False)}
+    assert "script" not in rows["long"].body
+    for row in rows.values():
+        assert (row.body["walltime_s"], row.body["name"]) == (3600.5, "één")
+        assert row.body.get("script", scripts[row.idempotency_key]) == scripts[row.idempotency_key]
+        whole = store.work(row.id)
+        assert whole is not None
+        assert whole.body["script"] == scripts[row.idempotency_key]
+        assert store.work_by_key("uni", row.idempotency_key) == whole
+    assert store.work_by_key("sme", "short") is None
+
+
+def test_one_request_and_one_offer_are_found_by_their_names(store: Store) -> None:
+    made, _ = store.put_request(Request("r", "limit", "mv", {"mw": 80.25}, "works", "t", NOW))
+    assert store.request(made.id) == made
+    assert store.request("0123456789ABCDEFGHJKMNPQRS") is None
+    assert store.request("none") is None
+    put, _ = store.put_offer(Offer("gopacs", "f", "tennet", "mv", NOW, NOW, NOW, {}, NOW))
+    assert store.offer("gopacs", "f") == put
+    assert store.offer("openadr", "f") is None

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gigafactory.adapters.secrets import Secret
 from gigafactory.adapters.uftp import offers, settling
 from gigafactory.adapters.uftp.book import Book, room_w, scaled
 from gigafactory.adapters.uftp.checks import matched, request_reasons
@@ -30,7 +31,7 @@ from gigafactory.adapters.uftp.desk import Desk
 from gigafactory.adapters.uftp.guard import Unsafe, guard
 from gigafactory.adapters.uftp.orders import grid_orders
 from gigafactory.adapters.uftp.published import grant_of, site_body
-from gigafactory.adapters.uftp.settings import SecretPlace, UftpSettings, signing_key
+from gigafactory.adapters.uftp.settings import UftpSettings, signing_key
 from gigafactory.adapters.uftp.terms import (
     Answer,
     Frame,
@@ -426,8 +427,8 @@ def test_settings_tell_every_problem(tmp_path: Path) -> None:
 
 
 def test_a_secret_is_in_one_place_and_must_be_there(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="one of file and env"):
-        SecretPlace(file="a", env="b")
+    with pytest.raises(ValueError, match="needs one of"):
+        Secret(file="a", env="b")
     with pytest.raises(BadInput, match="cannot be read"):
         signing_key(settings(signing_key={"file": str(tmp_path / "none")}))
     with pytest.raises(BadInput, match="not set"):

@@ -62,6 +62,7 @@ class Bench:
     metered: bool = True
 
     def __post_init__(self) -> None:
+        self.asked = 0
         self.factory = small_factory(self.folder, self.nodes)
         self.clock = SimClock(self.begin_ns)
         names = [f"n{i:04d}" for i in range(self.nodes)]
@@ -144,7 +145,9 @@ class Bench:
             "pool": POOL,
             "accelerators_min": 0,
         }
-        work, _ = self.store.submit(Asked(tenant, key, body, "test", self.clock.now_ns()))
+        self.asked += 1  # a name is an instant and chance: they sort as they were asked for
+        at_ns = self.clock.now_ns() + self.asked
+        work, _ = self.store.submit(Asked(tenant, key, body, "test", at_ns))
         return work.id
 
     def limit(self, key: str, share: float, lasts_s: float = 600.0, **changes: object) -> GridOrder:

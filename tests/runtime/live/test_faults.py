@@ -22,6 +22,7 @@ from gigafactory.runtime.live import frames as live
 from gigafactory.runtime.live.daybook import DayBook
 from gigafactory.runtime.live.parts import CLOCK_JUMP, DISK_FULL, STORE_AWAY
 from gigafactory.units import NS_PER_S
+from tests.effort import examples
 from tests.runtime.live.bench import NOON, Bench
 
 
@@ -54,9 +55,11 @@ def chaos(seed: int, folder: Path) -> Bench:
 
 
 @pytest.mark.slow
-@settings(max_examples=8)
+@settings(max_examples=examples(20, ci=4))
 @given(st.integers(0, 2**32))
 @example(2634614)  # resting and broken nodes alone exceed the limit
+@example(256)  # what nodes that are off leave was given to them and to a job, again and again
+@example(160)  # resting nodes exceed the limit, and frozen jobs keep them all
 def test_whatever_goes_wrong_no_job_is_lost_or_doubled(seed: int) -> None:
     """Jobs come, the controller is killed, limits come and go; all ends well, and by the rules."""
     draw = Random(seed + 1)
@@ -87,6 +90,36 @@ def test_whatever_goes_wrong_no_job_is_lost_or_doubled(seed: int) -> None:
         assert sorted(ends) == sorted(ids), "each ended once"
         bench.check()
         bench.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("widths", "save_s"), [((1, 2), 3.0), ((1, 1, 2, 2, 1, 1), 30.0)], ids=["spare", "all frozen"]
+)
+def test_a_limit_below_the_rest_of_all_nodes_is_kept(
+    tmp_path: Path, widths: tuple[int, ...], save_s: float
+) -> None:
+    """Nodes leave service, frozen jobs give theirs back, and the room left is given once."""
+    bench = Bench(tmp_path, manner=Manner(checkpoint_s=30.0, save_s=save_s))
+    for i, width in enumerate(widths):
+        bench.ask(f"w{i}", width, need_s=120.0)
+    bench.turn(30)
+    rest = bench.nodes * bench.plan.node_size * bench.plan.idle_power_mw / 1e9 / bench.full_mw
+    share = 0.98 * rest
+    bench.limit("cut", share, lasts_s=120.0)
+    bench.turn(30)
+    for _ in range(30):
+        bench.turn(2)
+        assert bench.it_share <= share + 1e-9
+    assert any(v.phase is Phase.RUNNING for v in bench.twin.observe().jobs), "room is left unused"
+    for _ in range(20):
+        bench.turn(30)
+        if all(w.state in ENDED for w in bench.store.list_work()):
+            break
+    assert {w.state for w in bench.store.list_work()} == {WorkState.COMPLETED}
+    assert not any(n.off for n in bench.twin.observe().nodes)
+    bench.check()
+    bench.close()
 
 
 class _Away:

@@ -23,7 +23,7 @@ from gigafactory.adapters.store.records import ENDED, Asked, WorkState
 from gigafactory.adapters.twinmanager import TwinManager
 from gigafactory.cli import main
 from gigafactory.engine.clock import SteadyClock
-from gigafactory.engine.errors import EXIT_BAD_INPUT, EXIT_OK
+from gigafactory.engine.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_OK
 from gigafactory.factory import load_factory
 from gigafactory.grid.ports import GridOrder, OrderKind
 from gigafactory.runtime.live.daybook import day_path, days_in, live_frames
@@ -32,6 +32,7 @@ from gigafactory.runtime.live.settings import load_settings
 from gigafactory.runtime.live.wiring import _twin
 from gigafactory.testing.factories import SmallFactory, SmallPool, SmallSite
 from gigafactory.units import NS_PER_S
+from tests.conftest import IN_CI
 from tests.runtime.live.bench import check_journal
 
 TICK_S = 0.25
@@ -132,7 +133,7 @@ def test_killed_at_random_under_load_nothing_is_lost_or_doubled(tmp_path: Path) 
     ids = [outside.ask(f"w{i}", draw.uniform(2.0, 8.0)) for i in range(16)]
     log = tmp_path / "log"
     only = command(factory, settings, "--only", "controller")
-    for kill in range(4):
+    for kill in range(2 if IN_CI else 4):
         with process(only, log) as child:
 
             def led(before: int = kill) -> bool:
@@ -236,6 +237,46 @@ def test_the_api_is_ready_once_the_controller_speaks_and_ends_with_its_superviso
         child.kill()
         child.wait()
     until(lambda: not left(), 20.0, "a child outlived its supervisor")
+
+
+@pytest.mark.slow
+def test_a_controller_that_hangs_is_killed_and_another_takes_over(tmp_path: Path) -> None:
+    factory, settings = written(tmp_path, hung="5 s")
+    outside = Outside(factory, settings)
+    health = command(factory, settings, "--health")
+
+    def told() -> tuple[int, str]:
+        status = outside.store.published("status")
+        return (status[0], str(status[1]["controller"])) if status is not None else (0, "")
+
+    assert subprocess.run(health, capture_output=True, check=False).returncode == EXIT_FAILED
+    with process(command(factory, settings), tmp_path / "log") as child:
+        until(lambda: told()[0] > 0, 90.0, "no status")
+        assert subprocess.run(health, capture_output=True, check=False).returncode == EXIT_OK
+        first = told()[1]
+        os.kill(int(first.rpartition(":")[2]), signal.SIGSTOP)
+        until(lambda: told()[1] != first, 60.0, "nobody took over from a leader that hangs")
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(30) == EXIT_OK
+    assert "a process hangs and is killed" in (tmp_path / "log").read_text()
+    outside.store.close()
+
+
+_HANGS = """
+import threading
+from gigafactory.runtime.live.pulse import Pulse
+pulse = Pulse(0.3, 60.0)
+pulse.watch()
+pulse.beats()
+threading.Event().wait(30.0)
+"""
+
+
+def test_without_a_supervisor_a_process_that_hangs_ends_itself() -> None:
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", _HANGS], check=False, timeout=60)
+    assert done.returncode == EXIT_FAILED
+    assert time.monotonic() - begun < 25.0
 
 
 def test_bad_input_is_not_retried_for_ever() -> None:

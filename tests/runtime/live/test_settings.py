@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from gigafactory.engine.errors import BadInput
 from gigafactory.factory import init_text, load_factory
+from gigafactory.factory.models import Factory
+from gigafactory.factory.timeline import connection_limit_mw
+from gigafactory.grid import MarketCalendar
+from gigafactory.runtime.live.orders import PointRules
 from gigafactory.runtime.live.serve import GATEWAYS, children_of
 from gigafactory.runtime.live.settings import Settings, example_settings, load_settings, secret_of
 from gigafactory.runtime.live.wiring import ENVIRONMENTS, point_rules, source_rules
+from gigafactory.runtime.transport import transport_of
+from gigafactory.units import NS_PER_H, NS_PER_S
 from tests.runtime.live.bench import NOON
 
 SECRET = "hunter2-very-secret"
+#: Of the factory that init writes: its firm right, and what one of its two circuits carries.
+FIRM_MW, CARRIED_MW = 1.4, 3.92
 
 
 def loaded(folder: Path, **changes: object) -> Settings:
@@ -34,7 +45,7 @@ def problems(folder: Path, **changes: object) -> str:
 
 def test_the_example_suits_the_factory_that_init_writes(tmp_path: Path) -> None:
     found = loaded(tmp_path)
-    assert children_of(found) == ("controller", "api")
+    assert children_of(found) == ("controller", "books", "api")
     assert found.pools() == {"h100": "main"}
 
 
@@ -111,11 +122,34 @@ def test_the_connection_carries_its_firm_and_its_standing_rights(tmp_path: Path)
     }  # fmt: skip
     path = tmp_path / "g.yaml"
     path.write_text(yaml.safe_dump(told, allow_unicode=True), "utf-8")
-    rules = point_rules(load_factory(str(path)), loaded(tmp_path), NOON)["home"]
-    assert rules.firm_mw == pytest.approx(1.9)
-    assert rules.ramp_mw_per_min == pytest.approx(0.38)
+    factory = load_factory(str(path))
+    rules = point_rules(factory, loaded(tmp_path), NOON)["home"]
+    assert rules.firm_mw == pytest.approx(FIRM_MW + 0.5)
+    night = point_rules(factory, loaded(tmp_path), NOON + 14 * NS_PER_H)["home"]
+    assert night.firm_mw == pytest.approx(min(FIRM_MW + 1.5, CARRIED_MW))
+    _as_the_simulation_has_it(factory, rules)
     assert rules.safe_mw == 0.5
     assert set(source_rules(loaded(tmp_path))) == {"operator-api"}
+
+
+def _as_the_simulation_has_it(factory: Factory, rules: PointRules) -> None:
+    """Each quarter of the day has the limit of the twin's site in a run of that day."""
+    calendar = MarketCalendar.of(dt.date(2026, 11, 25), 1, "Europe/Amsterdam")
+    site = factory.sites["home"]
+    held = transport_of("home", site, calendar, None, 7)
+    assert held is not None
+    limit = connection_limit_mw("home", site, None, calendar.start_ns)
+    twin = np.minimum(limit, held.room_mw)
+    assert len(set(twin.tolist())) == 2, "the block of the night, and the day"
+    alone = replace(rules, lead_s=0.0)
+    assert [alone.right_mw(int(at)) for at in calendar.start_ns[:-1]] == twin.tolist()
+    six = int(calendar.start_ns[24])
+    assert alone.next_ns(six - 1) == six
+    early = replace(rules, lead_s=30.0)
+    assert early.right_mw(six - 31 * NS_PER_S) == twin[0]
+    assert early.right_mw(six - 30 * NS_PER_S) == twin[24], "there in time"
+    assert early.next_ns(six - 60 * NS_PER_S) == six - 30 * NS_PER_S
+    assert early.next_ns(NOON) == int(calendar.end_ns), "and back at midnight, not before"
 
 
 def test_the_table_of_environments_is_whole() -> None:

@@ -14,8 +14,9 @@ from typing import Any
 from gigafactory.adapters.caps.agent import CapAgent, CapDriver
 from gigafactory.adapters.caps.nvml import NvmlDriver
 from gigafactory.adapters.caps.redfish import RedfishDriver, RedfishSettings
+from gigafactory.adapters.secrets import Secret, is_loopback
 from gigafactory.engine.clock import WallClock
-from gigafactory.engine.errors import BadInput, Problem
+from gigafactory.engine.errors import BadInput, Problem, refuse
 from gigafactory.factory.blocks import Block, Text, setting
 from gigafactory.factory.quantities import Count, PowerW
 from gigafactory.factory.validating import load_checked
@@ -29,30 +30,21 @@ class AgentSettings(Block):
 
     host: Text = setting("Address to listen on.", "127.0.0.1")
     port: Count = setting("Port to listen on; 0 takes a free one.", 0)
-    token_file: Text = setting("File with the token that callers must show.")
+    token: Secret = setting("Where the token is that callers must show.")
     certificate: Text | None = setting("PEM file; needed where not on loopback.", None)
     key: Text | None = setting("PEM file of the certificate's key.", None)
     safe_w: dict[Text, PowerW] = setting(
         "Each device's cap when nobody asks for another.", key="safe"
     )
     redfish: RedfishSettings | None = setting("A controller; none: NVML on this node.", None)
-    password_file: Text | None = setting("File with the controller's password.", None)
-
-
-def _read(name: str, field: str) -> str:
-    try:
-        found = Path(name).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        found = ""
-    if not found:
-        raise BadInput([Problem("settings", field, name, "cannot be read or is empty")])
-    return found
+    password: Secret | None = setting("Where the controller's password is.", None)
 
 
 def _driver(settings: AgentSettings) -> CapDriver:
     if settings.redfish is not None:
-        password = _read(settings.password_file or "", "password_file")
-        return RedfishDriver(settings.redfish, password)
+        if settings.password is None:
+            raise refuse("settings", "password", None, "a controller asks for one")
+        return RedfishDriver(settings.redfish, settings.password.read("password"))
     driver = NvmlDriver()
     if driver.trouble:
         raise BadInput([Problem("settings", "redfish", "", driver.trouble)])
@@ -112,13 +104,11 @@ def serve(settings: AgentSettings) -> None:
     Raises:
         BadInput: a secret is missing, there is no device, or it would listen in the open.
     """
-    if not settings.host.startswith("127.") and settings.certificate is None:
+    if not is_loopback(settings.host) and settings.certificate is None:
         why = "outside loopback the agent needs a certificate and a key"
         raise BadInput([Problem("settings", "certificate", settings.host, why)])
     agent = CapAgent(_driver(settings), settings.safe_w, WallClock().now_ns)
-    door = type(
-        "Door", (_Door,), {"agent": agent, "token": _read(settings.token_file, "token_file")}
-    )
+    door = type("Door", (_Door,), {"agent": agent, "token": settings.token.read("token")})
     server = ThreadingHTTPServer((settings.host, settings.port), door)
     if settings.certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

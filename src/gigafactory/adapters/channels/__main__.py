@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from gigafactory.adapters.channels.running import AnySettings, channel_settings, run
-from gigafactory.adapters.channels.settings import Secret
+from gigafactory.adapters.secrets import Secret
 from gigafactory.adapters.store import Store, StoreTrouble
 from gigafactory.engine.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_OK, BadInput, refuse
 from gigafactory.factory.reading import Document, read_document

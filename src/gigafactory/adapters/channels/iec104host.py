@@ -23,7 +23,8 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from gigafactory.adapters.channels.door import Answer, Bad, Door, Inbox, Keeper, own_orders
-from gigafactory.adapters.channels.settings import ChannelSettings, Port, Tls, is_loopback
+from gigafactory.adapters.channels.settings import ChannelSettings, Port
+from gigafactory.adapters.secrets import Tls, is_loopback
 from gigafactory.engine.clock import Clock
 from gigafactory.factory.blocks import Flag, Text, setting
 from gigafactory.factory.quantities import PositiveCount, PositiveDurationS

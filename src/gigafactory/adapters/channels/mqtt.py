@@ -27,12 +27,13 @@ from pydantic_core import PydanticCustomError
 
 from gigafactory.adapters.channels.door import Answer, Bad, Door, Inbox, Keeper
 from gigafactory.adapters.channels.needs import needed
-from gigafactory.adapters.channels.settings import ChannelSettings, Port, Secret, Tls, is_loopback
+from gigafactory.adapters.channels.settings import ChannelSettings, Port
 from gigafactory.adapters.channels.signing import KeySettings, Untrue, read_key, seal, unseal
+from gigafactory.adapters.secrets import Secret, Tls, is_loopback
 from gigafactory.adapters.store.errors import StoreTrouble
 from gigafactory.engine.clock import Clock
 from gigafactory.factory.blocks import Text, setting
-from gigafactory.factory.quantities import PositiveDurationS
+from gigafactory.factory.quantities import PositiveCount, PositiveDurationS
 from gigafactory.grid.ports import GridOrder, OrderKind
 from gigafactory.units import NS_PER_S
 
@@ -40,7 +41,6 @@ _NS_PER_MS = NS_PER_S // 1000
 #: Mains of the Continental synchronous area never were outside this; a meter that says so is wrong.
 _HZ_LOW, _HZ_HIGH = 45.0, 55.0
 _INBOX = 256
-_KEEPALIVE_S = 10
 #: The published frequency goes under this and the point.
 FREQUENCY = "frequency:"
 
@@ -73,6 +73,12 @@ class MqttSettings(ChannelSettings):
         4.0,
         key="telemetry_every",
         source="assumption, 2026: the cycle of aFRR setpoints",
+    )
+    keepalive_s: PositiveCount = setting(
+        "A broker that does not answer for twice as long is out of reach; whole seconds.",
+        10,
+        key="keepalive",
+        source="assumption, 2026",
     )
     reconnect_s_max: PositiveDurationS = setting(
         "Between attempts to connect at most this passes; it begins at 1 s and doubles.",
@@ -192,7 +198,9 @@ class MqttChannel:
 
     def start(self) -> None:
         """Begin to connect, and to connect again whenever that is lost."""
-        self._client.connect_async(self.settings.host, self.settings.port, _KEEPALIVE_S)
+        self._client.connect_async(
+            self.settings.host, self.settings.port, self.settings.keepalive_s
+        )
         self._client.loop_start()
 
     def close(self) -> None:

@@ -32,7 +32,8 @@ from gigafactory.adapters.channels.openadrmodels import (
     limits,
 )
 from gigafactory.adapters.channels.openadrreports import Reports
-from gigafactory.adapters.channels.settings import ChannelSettings, Secret, Tls, is_loopback
+from gigafactory.adapters.channels.settings import ChannelSettings
+from gigafactory.adapters.secrets import Secret, Tls, is_loopback
 from gigafactory.engine.clock import Clock
 from gigafactory.factory.blocks import Text, setting
 from gigafactory.factory.quantities import PositiveDurationS

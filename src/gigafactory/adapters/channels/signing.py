@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gigafactory.adapters.channels.settings import Secret
+from gigafactory.adapters.secrets import Secret
 from gigafactory.engine.errors import BadInput, Problem
 from gigafactory.factory.blocks import Block, setting
 

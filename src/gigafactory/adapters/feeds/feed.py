@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from gigafactory.adapters.channels.settings import Secret, is_loopback
+from gigafactory.adapters.secrets import Secret, is_loopback
 from gigafactory.engine.errors import BadInput
 from gigafactory.factory.blocks import Block, Text, setting
 from gigafactory.factory.quantities import PositiveDurationS

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from itertools import groupby
+from pathlib import Path
+from typing import Final
 
+from gigafactory.adapters.leadermark import LeaderMark
 from gigafactory.adapters.slurm.actions import Plan, Scene, in_order, move_on, plan, there
 from gigafactory.adapters.slurm.budget import set_budget
 from gigafactory.adapters.slurm.command import Commands
@@ -33,6 +36,8 @@ from gigafactory.jobs.ports import (
 )
 
 _KEYS_KEPT = 20_000
+#: In the shared folder: the name of the controller that leads.
+LEADER: Final = "gigafactory.leader"
 
 
 class SlurmManager:
@@ -51,6 +56,8 @@ class SlurmManager:
         self._bucket = Bucket(settings.writes_per_s, settings.writes_burst)
         self._submitter = Submitter(settings, self._commands, self._clock)
         self._done = _Done()
+        folder = settings.checkpoint_folder
+        self._mark = LeaderMark(Path(folder) / LEADER) if folder else None
         self._pools = {partition: pool for pool, partition in settings.partitions.items()}
 
     def observe(self) -> WorkloadSnapshot:
@@ -108,6 +115,14 @@ class SlurmManager:
     def set_budget(self, power_kw: int) -> Receipt:
         """Leave no more than so many licences to work that is yet to start."""
         return set_budget(power_kw, self._settings, self._commands)
+
+    def lead(self, holder: str) -> bool:
+        """Note who leads in the shared folder; see `jobs.Fenced`. Without one nothing is noted."""
+        return self._mark is not None and self._mark.write(holder)
+
+    def leader(self) -> str | None:
+        """Who noted it last; see `jobs.Fenced`."""
+        return self._mark.read() if self._mark is not None else ""
 
     def closely(self) -> tuple[RichJob, ...]:
         """Every job in full, with the accelerators it holds by index; slow, not for the tick.

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import secrets
+import threading
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from gigafactory.engine.errors import BadInput, Problem
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ID_LENGTH: Final = 26
 _HALF: Final = 13
+_SHIFTS: Final = tuple(5 * i for i in range(_HALF - 1, -1, -1))
 TEXT_MAX: Final = 4_000
 KEY_MAX: Final = 255
 BODY_MAX: Final = 1 << 20
@@ -45,10 +47,34 @@ def from_text(text: str) -> dict[str, Any]:
     return value
 
 
+class _Names:
+    """Names in the order they were given, also of those given in one instant."""
+
+    def __init__(self) -> None:
+        self._at_ns, self._chance = -1, 0
+        self._lock = threading.Lock()
+
+    def new(self, at_ns: int) -> str:
+        with self._lock:
+            drawn = int.from_bytes(secrets.token_bytes(8))  # random-ok: nobody else may give it
+            if at_ns == self._at_ns:
+                drawn = self._chance + 1 + (drawn >> 16)  # 48 bits further: up, and not guessed
+            else:
+                drawn >>= 1
+            assert drawn < 1 << 65, "more names in one instant than there are"
+            self._at_ns, self._chance = at_ns, drawn
+        return _base32(at_ns) + _base32(drawn)
+
+
+_NAMES: Final = _Names()
+
+
 def new_id(at_ns: int) -> str:
-    """A name of 26 characters: the instant, then chance; it sorts by time and cannot be guessed."""
-    chance = int.from_bytes(secrets.token_bytes(8))  # random-ok: a name nobody else may give
-    return _base32(at_ns) + _base32(chance)
+    """A name of 26 characters: the instant, then chance; it sorts by time and cannot be guessed.
+
+    Names that one process gives for the same instant rise in the order they were given.
+    """
+    return _NAMES.new(at_ns)
 
 
 def is_id(text: str) -> bool:
@@ -58,7 +84,7 @@ def is_id(text: str) -> bool:
 
 def _base32(value: int) -> str:
     assert 0 <= value < 1 << 65, value
-    return "".join(ALPHABET[value >> (5 * i) & 31] for i in range(_HALF - 1, -1, -1))
+    return "".join([ALPHABET[value >> shift & 31] for shift in _SHIFTS])
 
 
 def check_texts(where: str, **texts: str) -> None:

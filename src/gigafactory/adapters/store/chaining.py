@@ -46,7 +46,7 @@ def _add_and_move() -> Any:
 
 def append(
     db: Database,
-    conn: sa.Connection,
+    conn: Any,
     who: str,
     role: str,
     action: str,

@@ -3,7 +3,7 @@
 ::
 
     file = gzip of lines
-    line 1        {"gigafactory_store": 1, "revision": "0002"}
+    line 1        {"gigafactory_store": 1, "revision": "0004"}
     per table     {"table": NAME, "columns": [...], "binary": [...]}
                   [value, ...]            one line per row, in the order of the primary key
                   {"rows": NUMBER}
@@ -33,7 +33,7 @@ import sqlalchemy as sa
 from gigafactory.adapters.store import leading, migrating
 from gigafactory.adapters.store.database import Database, trouble, unhurried
 from gigafactory.adapters.store.errors import StoreTrouble
-from gigafactory.adapters.store.tables import CONTENT, lease, metadata
+from gigafactory.adapters.store.tables import CONTENT, SINCE, lease, metadata
 from gigafactory.engine.errors import BadInput, Problem, refuse
 
 VERSION: Final = 1
@@ -104,8 +104,11 @@ def _dump(conn: sa.Connection, out: gzip.GzipFile) -> None:
         digest.update(line)
         out.write(line)
 
-    put({"gigafactory_store": VERSION, "revision": migrating.revision(conn)})
+    revision = migrating.revision(conn) or ""
+    put({"gigafactory_store": VERSION, "revision": revision})
     for table in metadata.sorted_tables:
+        if SINCE.get(table.name, "") > revision:
+            continue
         binary = [c.name for c in table.columns if isinstance(c.type, sa.LargeBinary)]
         places = [table.columns.keys().index(name) for name in binary]
         put({"table": table.name, "columns": table.columns.keys(), "binary": binary})
@@ -243,7 +246,7 @@ def check(path: Path) -> tuple[str, dict[str, int]]:
     counts = {part.table: sum(1 for _ in part.rows) for part in _parts(path, reading)}
     reading.line = 0
     if not reading.problems:
-        for name in sorted(set(metadata.tables) - set(counts)):
+        for name in sorted(set(metadata.tables) - set(counts) - _later(reading.revision)):
             reading.wrong(f"has no table {name}")
     if reading.problems:
         raise BadInput(reading.problems)
@@ -316,6 +319,11 @@ def _fill(conn: sa.Connection, path: Path) -> None:
             conn.execute(sa.insert(table), batch)
     if reading.problems:  # the file changed since it was checked
         raise StoreTrouble(f"{path}: changed while it was read")
+
+
+def _later(revision: str) -> set[str]:
+    """Tables that a revision did not have yet."""
+    return {name for name, since in SINCE.items() if since > revision}
 
 
 def _typed(table: str, columns: tuple[str, ...]) -> list[sa.Column[Any]]:

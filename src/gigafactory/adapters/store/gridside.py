@@ -7,7 +7,14 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from gigafactory.adapters.store.canon import check_finite, check_texts, from_text, new_id, to_text
+from gigafactory.adapters.store.canon import (
+    check_finite,
+    check_texts,
+    from_text,
+    is_id,
+    new_id,
+    to_text,
+)
 from gigafactory.adapters.store.chaining import append
 from gigafactory.adapters.store.database import Database
 from gigafactory.adapters.store.errors import KeyConflict
@@ -298,6 +305,14 @@ class GridSide:
             asked = asked.where(request.c.id > after)
         return [_request(row) for row in self._db.read(lambda conn: conn.execute(asked).all())]
 
+    def request(self, id: str) -> Request | None:  # noqa: A002
+        """One request by its name."""
+        if not is_id(id):
+            return None
+        asked = sa.select(request).where(request.c.id == id)
+        row = self._db.read(lambda conn: conn.execute(asked).one_or_none())
+        return None if row is None else _request(row)
+
     def settle_request(
         self,
         id: str,  # noqa: A002
@@ -357,6 +372,12 @@ class GridSide:
 
         row, fresh = self._db.write(put)
         return _offer(row), fresh
+
+    def offer(self, channel: str, key: str) -> Offer | None:
+        """One offer by its channel and the channel's name for it."""
+        asked = sa.select(offer).where(offer.c.channel == channel, offer.c.key == key)
+        row = self._db.read(lambda conn: conn.execute(asked).one_or_none())
+        return None if row is None else _offer(row)
 
     def offers(
         self,

@@ -13,6 +13,7 @@ import secrets
 import select
 import zlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
@@ -27,6 +28,7 @@ from gigafactory.adapters.store.records import Alarm, Body, WorkReceipt
 from gigafactory.adapters.store.tables import OPEN_ALARM, alarm, lease, receipt, status
 
 _CLASS: Final = 0x67_66_61_63  # the first number of our advisory locks; the second is the name's
+_STATUS: Final = sa.select(status.c.at_ns, status.c.body).where(status.c.kind == sa.bindparam("of"))
 
 
 class Lock(Protocol):
@@ -233,9 +235,8 @@ class Leading:
 
     def published(self, kind: str) -> tuple[int, Body] | None:
         """The latest status of a kind, and of when it is; None where there is none."""
-        asked = sa.select(status.c.at_ns, status.c.body).where(status.c.kind == kind)
-        row = self._db.read(lambda conn: conn.execute(asked).one_or_none())
-        return None if row is None else (row.at_ns, from_text(row.body))
+        row = self._db.quick(lambda conn: conn.execute(_STATUS, {"of": kind}).one_or_none())
+        return None if row is None else (row[0], from_text(row[1]))
 
     def raise_alarm(self, kind: str, key: str, text: str, at_ns: int) -> bool:
         """Raise an alarm, or raise again the one that is open.
@@ -323,17 +324,25 @@ class Leading:
         limit: int = 100,
     ) -> list[WorkReceipt]:
         """Receipts in the order they were written, from after a number on."""
-        asked = sa.select(receipt).where(receipt.c.seq > after).order_by(receipt.c.seq)
-        if tenant is not None:
-            asked = asked.where(receipt.c.tenant == tenant)
-        if work is not None:
-            asked = asked.where(receipt.c.work == work)
-        rows = self._db.read(lambda conn: conn.execute(asked.limit(limit)).all())
+        asked = _receipts(tenant is not None, work is not None)
+        values = {"of": tenant, "about": work, "past": after, "most": limit}
+        rows = self._db.quick(lambda conn: conn.execute(asked, values).all())
         return [_receipt(row) for row in rows]
 
 
+@cache
+def _receipts(of_tenant: bool, of_work: bool) -> Any:
+    asked = sa.select(receipt).where(receipt.c.seq > sa.bindparam("past"))
+    if of_tenant:
+        asked = asked.where(receipt.c.tenant == sa.bindparam("of"))
+    if of_work:
+        asked = asked.where(receipt.c.work == sa.bindparam("about"))
+    return asked.order_by(receipt.c.seq).limit(sa.bindparam("most"))
+
+
 def _receipt(row: Any) -> WorkReceipt:
-    return WorkReceipt(row.work, row.tenant, row.day, from_text(row.body), row.at_ns, row.seq)
+    name, tenant, day, body, at_ns, seq = row
+    return WorkReceipt(name, tenant, day, from_text(body), at_ns, seq)
 
 
 def _there(conn: sa.Connection, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Any]:

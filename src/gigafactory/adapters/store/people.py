@@ -20,9 +20,9 @@ import sqlalchemy as sa
 from gigafactory.adapters.store.canon import check_texts, is_id, new_id
 from gigafactory.adapters.store.chaining import append
 from gigafactory.adapters.store.database import Database
-from gigafactory.adapters.store.errors import StoreTrouble
+from gigafactory.adapters.store.errors import KeyConflict, StoreTrouble
 from gigafactory.adapters.store.records import Role, Token
-from gigafactory.adapters.store.tables import token
+from gigafactory.adapters.store.tables import token, token_key
 from gigafactory.engine.errors import refuse
 from gigafactory.units import NS_PER_S
 
@@ -34,6 +34,7 @@ USED_NS: Final = 3600 * NS_PER_S
 _BELIEVED_MAX: Final = 10_000
 _SECRET: Final = re.compile(r"gf_([0-9A-Z]{26})_([A-Za-z0-9_-]{43})")
 _SEEN: Final = [column for column in token.columns if column.name != "secret_sha256"]
+_SECRET_AT: Final = list(token.columns.keys()).index("secret_sha256")
 _BY_ID: Final = sa.select(token).where(token.c.id == sa.bindparam("of"))
 _USED: Final = (
     sa.update(token).where(token.c.id == sa.bindparam("of")).values(used_ns=sa.bindparam("at"))
@@ -62,16 +63,29 @@ class People:
         expires_ns: int | None,
         at_ns: int,
         by: str = "",
+        *,
+        key: str | None = None,
     ) -> tuple[Token, str]:
         """Make a token.
 
+        Args:
+            label: what it is for.
+            role: what it may do.
+            party: for whom it speaks; empty where a role has none.
+            expires_ns: not valid from then on, ns UTC; None for never.
+            at_ns: when, ns UTC.
+            by: who asked.
+            key: names this request: the same key again makes no second token; None for no name.
+
         Returns:
-            The token and its secret, which nobody can be shown again.
+            The token and its secret, which nobody can be shown again: empty where the key came
+            before.
 
         Raises:
+            KeyConflict: the key made another token before.
             BadInput: a role that speaks for a party has none, or one that does not has one.
         """
-        check_texts("token", label=label, party=party, by=by)
+        check_texts("token", label=label, party=party, by=by, name=key or "")
         speaks = role in {Role.TENANT, Role.GRID_OPERATOR, Role.ENERGY_PARTNER}
         if speaks != bool(party):
             why = f"a token of role {role} {'names its party' if speaks else 'has no party'}"
@@ -86,13 +100,29 @@ class People:
             "secret_sha256": _digest(secret),
         }  # fmt: skip
         detail = {"label": label, "role": made.role.value, "party": party}
+        there = (
+            sa.select(*_SEEN)
+            .join_from(token, token_key, token_key.c.token == token.c.id)
+            .where(token_key.c.key == key)
+        )
 
-        def put(conn: sa.Connection) -> None:
+        def put(conn: sa.Connection) -> Token | None:
+            row = None if key is None else conn.execute(there).one_or_none()
+            if row is not None:
+                return _token(row)
             conn.execute(sa.insert(token).values(values))
+            if key is not None:
+                conn.execute(sa.insert(token_key).values(key=key, token=name))
             append(self._db, conn, by, Role.ADMIN, "add_token", name, "accepted", at_ns, detail)
+            return None
 
-        self._db.write(put)
-        return made, secret
+        before = self._db.write(put)
+        if before is None:
+            return made, secret
+        same = (before.label, before.role, before.party, before.expires_ns)
+        if same != (label, made.role, party, expires_ns):
+            raise KeyConflict(key or "", before)
+        return before, ""
 
     def token_by_secret(self, secret: str, now_ns: int) -> Token | None:
         """The token of a secret; None where it is none, expired or revoked.
@@ -106,10 +136,10 @@ class People:
         name, digest = shape[1], _digest(secret)
         entry = self._believed.get(name)
         if entry is None or not 0 <= now_ns - entry[0] < BELIEVED_NS:
-            row = self._db.read(lambda conn: conn.execute(_BY_ID, {"of": name}).one_or_none())
+            row = self._db.quick(lambda conn: conn.execute(_BY_ID, {"of": name}).one_or_none())
             if row is None:
                 return None
-            entry = (now_ns, _token(row), row.secret_sha256)
+            entry = (now_ns, _token(row), row[_SECRET_AT])
         _, found, kept = entry
         if not hmac.compare_digest(digest, kept) or found.revoked_ns is not None:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -104,11 +105,23 @@ class Store(Working, GridSide, Leading, People, Trail):
         dumping.restore(self._db, path, replace=replace)
         self._believed.clear()
 
-    def sweep(self, before_ns: int) -> Swept:
+    def sweep(
+        self,
+        before_ns: int,
+        *,
+        messages_ns: int | None = None,
+        channels_ns: Mapping[str, int] | None = None,
+    ) -> Swept:
         """Take away what is over and was last touched before an instant.
 
         Kept for good: the audit trail and its anchors, receipts, orders, offers, tokens. Gone: work
         that has ended, raw messages, statuses, alarms that have passed, requests that are settled.
         The idempotency keys of what is gone are free again.
+
+        Args:
+            before_ns: the instant.
+            messages_ns: another one for raw messages.
+            channels_ns: another one for the raw messages of each channel named.
         """
-        return sweeping.sweep(self._db, before_ns)
+        messages_ns = before_ns if messages_ns is None else messages_ns
+        return sweeping.sweep(self._db, before_ns, messages_ns, channels_ns or {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -13,11 +14,14 @@ from gigafactory.adapters.store.tables import alarm, message, request, status, w
 _ROWS: Final = 1_000
 
 
-def sweep(db: Database, before_ns: int) -> Swept:
+def sweep(db: Database, before_ns: int, messages_ns: int, channels_ns: Mapping[str, int]) -> Swept:
     """Delete what `Store.sweep` says."""
+    old = sa.and_(message.c.channel.not_in(sorted(channels_ns)), message.c.at_ns < messages_ns)
+    for name, at_ns in sorted(channels_ns.items()):
+        old = sa.or_(old, sa.and_(message.c.channel == name, message.c.at_ns < at_ns))
     over: list[tuple[sa.Table, sa.Column[Any], Any]] = [
         (work, work.c.id, work.c.end_ns < before_ns),
-        (message, message.c.seq, message.c.at_ns < before_ns),
+        (message, message.c.seq, old),
         (status, status.c.kind, status.c.at_ns < before_ns),
         (alarm, alarm.c.id, alarm.c.cleared_ns < before_ns),
         (request, request.c.id, request.c.settled_ns < before_ns),

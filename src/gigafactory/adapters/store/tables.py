@@ -101,6 +101,7 @@ message: Final = sa.Table(
 sa.Index("message_channel", message.c.channel, message.c.seq)
 sa.Index("message_conversation", message.c.channel, message.c.conversation, message.c.seq)
 sa.Index("message_at", message.c.at_ns)
+sa.Index("message_state", message.c.channel, message.c.direction, message.c.state, message.c.seq)
 
 request: Final = sa.Table(
     "request", metadata,
@@ -195,6 +196,13 @@ token: Final = sa.Table(
     _words("secret_sha256"),
 )  # fmt: skip
 
+#: Keys under which tokens were made.
+token_key: Final = sa.Table(
+    "token_key", metadata,
+    _words("key", key=True),
+    _words("token"),
+)  # fmt: skip
+
 audit: Final = sa.Table(
     "audit", metadata,
     _seq(),
@@ -229,6 +237,9 @@ counter: Final = sa.Table(
     _words("name", key=True),
     sa.Column("value", Number, nullable=False),
 )  # fmt: skip
+
+#: Tables that came after the first revision, with theirs: an older backup is whole without them.
+SINCE: Final = {"token_key": "0003"}
 
 #: Tables whose rows somebody put there; the others only count or point.
 CONTENT: Final = (

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from gigafactory.adapters.store.canon import check_texts, from_text, is_id, new_id, to_text
 from gigafactory.adapters.store.chaining import append
@@ -58,14 +59,17 @@ _CANCELS: Final = (
     .order_by(work.c.id)
     .limit(sa.bindparam("most"))
 )
+_TENANT: Final = 1
+#: Characters of a body from which on its script is left out of lists.
+_LONG: Final = 2_000
+_STATE_OF: Final = {state.value: state for state in WorkState}
 
 
 @cache
 def _submit(postgres: bool) -> Any:
-    from sqlalchemy.dialects import postgresql, sqlite
-
     insert = postgresql.insert(work) if postgres else sqlite.insert(work)
-    return insert.on_conflict_do_nothing(index_elements=["tenant", "idempotency_key"]).returning(
+    given = insert.values({c: sa.bindparam(c.name, type_=c.type) for c in _SEEN})
+    return given.on_conflict_do_nothing(index_elements=["tenant", "idempotency_key"]).returning(
         work.c.id
     )
 
@@ -73,8 +77,8 @@ def _submit(postgres: bool) -> Any:
 def _work(row: Any) -> Work:
     values: list[Any] = list(row)
     values[3] = from_text(values[3])
-    values[6] = WorkState(values[6])
-    values[14] = from_text(values[14])
+    values[6] = _STATE_OF[values[6]]
+    values[14] = {} if values[14] == "{}" else from_text(values[14])
     return Work(*values)
 
 
@@ -114,7 +118,7 @@ class Working:
         }
         seen = tuple(values.values())
 
-        def put(conn: sa.Connection) -> tuple[Any, bool]:
+        def put(conn: Any) -> tuple[Any, bool]:
             if conn.execute(_submit(self._db.postgres), values).first() is None:
                 where = {"tenant": asked.tenant, "key": asked.idempotency_key}
                 return conn.execute(_BY_KEY, where).one(), False
@@ -124,7 +128,7 @@ class Working:
             )  # fmt: skip
             return seen, True
 
-        row, fresh = self._db.write(put)
+        row, fresh = self._db.quick_write(put)
         found = _work(row)
         if row[3] != body:
             raise KeyConflict(asked.idempotency_key, found)
@@ -134,10 +138,16 @@ class Working:
         """A piece of work by its name; another tenant's is not there."""
         if not is_id(id):
             return None
-        row = self._db.read(lambda conn: conn.execute(_ONE, {"id": id}).one_or_none())
-        if row is None or (tenant is not None and row.tenant != tenant):
+        row = self._db.quick(lambda conn: conn.execute(_ONE, {"id": id}).one_or_none())
+        if row is None or (tenant is not None and row[_TENANT] != tenant):
             return None
         return _work(row)
+
+    def work_by_key(self, tenant: str, idempotency_key: str) -> Work | None:
+        """The work that a tenant asked for under a key."""
+        where = {"tenant": tenant, "key": idempotency_key}
+        row = self._db.quick(lambda conn: conn.execute(_BY_KEY, where).one_or_none())
+        return None if row is None else _work(row)
 
     def list_work(
         self,
@@ -147,6 +157,7 @@ class Working:
         limit: int = 100,
         *,
         newest_first: bool = False,
+        scripts: bool = True,
     ) -> list[Work]:
         """A page of work, by name, and so by time.
 
@@ -156,31 +167,35 @@ class Working:
             after: the last name of the page before; None for the first page.
             limit: of rows, at most 1,000.
             newest_first: the other way round.
+            scripts: whether bodies come with their `script`; without, long ones stay where they
+                are, so that a page of large scripts is no large page.
         """
         assert 0 < limit <= LIMIT_MAX, limit
         values = {"tenant": tenant, "after": after, "most": limit}
-        picked: Sequence[str | None] = [None] if states is None else sorted(states)
+        picked = [None] if states is None else sorted(WorkState(one).value for one in states)
         shape = (tenant is not None, after is not None, newest_first)
         found: list[Any] = []
-        page = _page(*shape, by_state=states is not None)
+        brief = None if scripts else self._db.postgres
+        page = _page(*shape, by_state=states is not None, brief=brief)
 
-        def look(conn: sa.Connection) -> None:
+        def look(conn: Any) -> None:
             # A page of each state, from an index that ends where the page does; merged here.
             for state in picked:
                 found.extend(conn.execute(page, values | {"state": state}).all())
 
-        self._db.read(look)
-        found.sort(key=lambda row: str(row.id), reverse=newest_first)
+        self._db.quick(look)
+        if len(picked) > 1:
+            found.sort(key=lambda row: str(row[0]), reverse=newest_first)
         return [_work(row) for row in found[:limit]]
 
     def count_work(self, tenant: str | None = None) -> dict[WorkState, int]:
         """How much work there is in each state."""
-        asked = sa.select(work.c.state, sa.func.count()).group_by(work.c.state)
-        if tenant is not None:
-            asked = asked.where(work.c.tenant == tenant)
+        asked = _counted(tenant is not None)
         return {
             WorkState(state): count
-            for state, count in self._db.read(lambda conn: conn.execute(asked).all())
+            for state, count in self._db.quick(
+                lambda conn: conn.execute(asked, {"tenant": tenant}).all()
+            )
         }
 
     def ask_cancel(
@@ -282,8 +297,18 @@ def _change(change: WorkChange) -> dict[str, Any]:
 
 
 @cache
-def _page(of_tenant: bool, goes_on: bool, newest_first: bool, *, by_state: bool) -> Any:
-    asked = sa.select(*_SEEN).limit(sa.bindparam("most"))
+def _counted(of_tenant: bool) -> Any:
+    asked = sa.select(work.c.state, sa.func.count()).group_by(work.c.state)
+    return asked.where(work.c.tenant == sa.bindparam("tenant")) if of_tenant else asked
+
+
+@cache
+def _page(
+    of_tenant: bool, goes_on: bool, newest_first: bool, *, by_state: bool, brief: bool | None
+) -> Any:
+    body = work.c.body if brief is None else _without_script(brief)
+    columns = [body if column.name == "body" else column for column in _SEEN]
+    asked = sa.select(*columns).limit(sa.bindparam("most"))
     if of_tenant:
         asked = asked.where(work.c.tenant == sa.bindparam("tenant"))
     if by_state:
@@ -292,3 +317,19 @@ def _page(of_tenant: bool, goes_on: bool, newest_first: bool, *, by_state: bool)
         after: Any = sa.bindparam("after")
         asked = asked.where(work.c.id < after if newest_first else work.c.id > after)
     return asked.order_by(work.c.id.desc() if newest_first else work.c.id)
+
+
+def _without_script(postgres: bool) -> Any:
+    """The body without its script where that is long; a short one is not worth taking out.
+
+    PostgreSQL takes no NUL and no half a character into its own kind of JSON: bodies with what may
+    be one are left whole.
+    """
+    body = work.c.body
+    if not postgres:
+        less: Any = sa.func.json_remove(body, "$.script")
+        return sa.case((sa.func.length(body) > _LONG, less), else_=body).label("body")
+    less = sa.cast(sa.cast(body, postgresql.JSONB).op("-")("script"), sa.Text)
+    kept = [sa.func.strpos(body, mark) == 0 for mark in ("\\u0000", "\\ud")]
+    long = sa.func.length(body) > _LONG
+    return sa.case((sa.and_(long, *kept), less), else_=body).label("body")

@@ -334,11 +334,21 @@ class Desk:
             for one in self.settings.operators:
                 sent = self.book.prognoses.get((one.domain, date), [])
                 if sent and not _outdated(sent[-1], limits):
-                    continue
+                    ahead = {isp: planned[isp] for isp, at in starts.items() if at > now_ns}
+                    if not self._moved(sent[-1], ahead, now_ns):
+                        continue
                 number = len(sent) + 1
                 name = self._id("prognosis", one.domain, str(date), str(number))
                 head = self._head("DPrognosis", one.domain, "DSO", name, now_ns)
                 yield Written(Prognosis(head, self._frame(date), number, joined(planned)))
+
+    def _moved(self, last: Prognosis, planned: Mapping[int, int], now_ns: int) -> bool:
+        """Whether a prognosis is to be sent anew because the plan of what is to come has moved."""
+        if now_ns - last.head.at_ns < self.settings.revise_s * NS_PER_S:
+            return False
+        powers = by_isp(last.spans)
+        most = self.settings.least_mw * 1e6
+        return any(abs(powers.get(isp, power) - power) > most for isp, power in planned.items())
 
     def _offers(
         self,
@@ -360,7 +370,7 @@ class Desk:
             if self.settings.prognosis and prognosis is None:
                 continue
             day = self._day(date)
-            room = self._room(day, grant, now_ns)
+            room = self._room(day, _below(grant, prognosis, day), now_ns)
             option = offers.option_for(request, room, day, self.settings, now_ns)
             if option is None:
                 continue
@@ -445,6 +455,18 @@ class Desk:
         name = self._id("answer", record.head.message_id)
         head = self._reply(record.head, name, now_ns)
         return Written(Answer(head, record.head.message_id, not why, why), detail or {})
+
+
+def _below(grant: Grant, prognosis: Prognosis | None, day: Day) -> Grant:
+    """A grant whose plan is nowhere above the baseline an order on an offer is counted from."""
+    if prognosis is None:
+        return grant
+    plan = dict(grant.baseline_w)
+    for isp, power_w in by_isp(prognosis.spans).items():
+        start = day.start_ns(isp)
+        if start in plan:
+            plan[start] = min(plan[start], power_w)
+    return replace(grant, baseline_w=plan)
 
 
 def _touches(entry: OfferEntry, isps: set[int]) -> bool:

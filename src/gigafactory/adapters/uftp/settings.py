@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 import re
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from gigafactory.engine.errors import BadInput, Problem, refuse
+from gigafactory.adapters.secrets import Secret, is_loopback
+from gigafactory.engine.errors import BadInput, Problem
 from gigafactory.factory.blocks import Block, Flag, Name, Text, setting
 from gigafactory.factory.quantities import (
     CostEURPerMWh,
@@ -33,8 +32,6 @@ from gigafactory.factory.transport import HoursPerYear, RightForm
 DOMAIN = re.compile(r"([a-z0-9]+(-[a-z0-9]+)*\.)+[a-z]{2,}")
 ENTITY = re.compile(r"ea1\.[0-9]{4}-[0-9]{2}\..{1,244}:.{1,244}|ean\.[0-9]{12,34}")
 EAN = re.compile(r"[Ee][0-9]{18}")
-#: Addresses nobody else can reach.
-_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 _KEY_BYTES = 32
 _SIGNING_BYTES = 64
 _OURS = "Our choice, 2026, assumption"
@@ -80,41 +77,12 @@ PublicKey = Annotated[str, AfterValidator(_public_key)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 
-class SecretPlace(Block):
-    """Where a secret is read from: a file or a variable of the environment, never the settings."""
-
-    file: str = setting("Path of a file that holds the secret alone.", "")
-    env: str = setting("Name of a variable of the environment that holds it.", "")
-
-    @model_validator(mode="after")
-    def _one_place(self) -> SecretPlace:
-        if bool(self.file) == bool(self.env):
-            raise PydanticCustomError("secret", "must name one of file and env")
-        return self
-
-    def read(self, where: str) -> str:
-        """The secret.
-
-        Raises:
-            BadInput: it is not there.
-        """
-        if self.env:
-            found = os.environ.get(self.env, "")
-            if not found:
-                raise refuse(where, "env", self.env, "this variable of the environment is not set")
-            return found.strip()
-        try:
-            return Path(self.file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise refuse(where, "file", self.file, f"cannot be read: {error}") from error
-
-
 class OAuth(Block):
     """Client credentials asked for by a counterpart before it takes a message."""
 
     url: Endpoint = setting("Where tokens are given.")
     client_id: Text = setting("Our name there.")
-    client_secret: SecretPlace = setting("Where our secret there is read from.")
+    client_secret: Secret = setting("Where our secret there is read from.")
 
 
 class Counterpart(Block):
@@ -157,9 +125,7 @@ class UftpSettings(Block):
     """The GOPACS gateway: who we are, whom we trust, what we offer and at what price."""
 
     domain: Domain = setting("Our internet domain, as in our messages.")
-    signing_key: SecretPlace = setting(
-        "Where our private signing key is read from (64 bytes, base64)."
-    )
+    signing_key: Secret = setting("Where our private signing key is read from (64 bytes, base64).")
     host: Text = setting("Address the server binds.", "127.0.0.1")
     port: Port = setting("Port the server binds; 0: any free one.", 8080)
     tls_cert: str = setting("File of our TLS certificate; empty: none.", "")
@@ -187,6 +153,13 @@ class UftpSettings(Block):
     contracts: tuple[Contract, ...] = setting("Contracts under which orders come unasked.", ())
 
     prognosis: Flag = setting("Whether D-prognoses are sent and are the baseline.", True)
+    revise_s: DurationS = setting(
+        "Where the plan of ISPs to come has moved by more than `least`, a new prognosis is sent, "
+        "at most this often.",
+        900.0,
+        key="revise",
+        source=_OURS,
+    )
     baseline_reference: str = setting("Name of the agreed baseline where it is no prognosis.", "")
     offers: Literal["automatic", "operator", "none"] = setting(
         "What becomes of a request: offered at once, offered once an operator accepts it, or not.",
@@ -265,7 +238,7 @@ class UftpSettings(Block):
             problems.append("isp_min must divide an hour: 5, 15, 30 or 60")
         if bool(self.tls_cert) != bool(self.tls_key):
             problems.append("tls_cert and tls_key belong together")
-        if self.host not in _THIS_MACHINE and not (self.tls_cert or self.behind_proxy):
+        if not is_loopback(self.host) and not (self.tls_cert or self.behind_proxy):
             problems.append(f"host {self.host} needs tls_cert and tls_key, or behind_proxy")
         if self.dns:
             problems.append("dns is not built: name keys and endpoints under counterparts")

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from gigafactory.jobs.ports import EndedView, Ending, WorkloadSnapshot
 from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.daybook import DayBook, day_at
+from gigafactory.runtime.live.isps import IspEnergy
+from gigafactory.runtime.live.memory import Memory
 from gigafactory.runtime.live.orders import Desk, as_plain
 from gigafactory.runtime.live.parts import Parts
 from gigafactory.runtime.live.readings import (
@@ -50,16 +52,21 @@ class Accounts:
     Attributes:
         parts: what the loop works with.
         watch: follows jobs.
+        memory: what decisions ask to be remembered of the frames written.
         upto_ns: everything before this instant is accounted.
         nodes: accelerators per pool as last seen: down, in service.
         limits_w: limit in force per site, for the readings; -1 for none.
-        over_ns: time above the limit since the last interval, per site.
+        isps: energy imported per site and settlement period.
+        before_uwh: energy imported per site before this controller began (`counting`).
     """
 
     parts: Parts
     watch: Watch = field(init=False)
+    memory: Memory = field(init=False)
     upto_ns: int = 0
     limits_w: dict[str, int] = field(default_factory=dict)
+    before_uwh: Mapping[str, int] = field(default_factory=dict)
+    isps: IspEnergy = field(default_factory=IspEnergy)
     _groups: dict[int, int] = field(default_factory=dict)
     _meters: Meters = field(default_factory=Meters)
     _nodes: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -74,6 +81,7 @@ class Accounts:
             {p.name: i for i, p in enumerate(begin.pools)},
             {label: i for i, label in enumerate(begin.classes)},
         )
+        self.memory = Memory(self.parts.plans.values(), begin.tenants)
 
     # --- days ------------------------------------------------------------------------------
 
@@ -99,6 +107,7 @@ class Accounts:
         for key, kind in found.closed.items():
             self.watch.closed[key] = _closed(key, kind, found.last_ns)
         self._book.last_ns = found.last_ns
+        self.isps = found.isps
         if found.ended:
             return
         told = frames.Resumed(found.upto_ns, why, torn_bytes)
@@ -124,6 +133,10 @@ class Accounts:
         self._end_ns = day.end_ns
         frame = replace(self.parts.begin, day=day.name, edges_ns=day.edges_ns)
         self._book.begin(day.name, at_ns, frame)
+        self.memory.take(frame)
+        carried = self.memory.carried()
+        if carried is not None:
+            self._put(at_ns, carried)
         self._groups.clear()
         told, moves = self.watch.carry_over(at_ns)
         self._write_work(told, at_ns, carried=True)
@@ -173,14 +186,19 @@ class Accounts:
         return metered if metered is not None else Power(modelled_kw * 1000.0, False, self.upto_ns)
 
     def import_wh(self, site: str) -> int:
-        """Energy imported at a site since this controller began, Wh; never falls."""
-        return self._imported.get(site, 0) // 1_000_000
+        """Energy imported at a site, Wh: a counter that goes on over restarts and never falls."""
+        return (self.before_uwh.get(site, 0) + self._imported.get(site, 0)) // 1_000_000
 
     # --- writing ---------------------------------------------------------------------------
 
     @property
     def _book(self) -> DayBook:
         return self.parts.book
+
+    def _put(self, at_ns: int, frame: frames.LiveFrame) -> None:
+        """Write a fact down, and remember what decisions ask of it."""
+        self._book.write(at_ns, frame)
+        self.memory.take(frame)
 
     def _count(self, pool: str, snapshot: WorkloadSnapshot) -> None:
         plan = self.parts.plans[pool]
@@ -206,14 +224,14 @@ class Accounts:
             tuple(s.view.job for s in jobs),
             tuple("" for _ in jobs),
         )
-        self._book.write(at_ns, told)
+        self._put(at_ns, told)
 
     def _write_moves(self, moves: Sequence[Move], at_ns: int) -> None:
         if not moves:
             return
         reasons = {str(i): m.reason for i, m in enumerate(moves) if m.reason}
         columns = frames.columns_of(frames.MOVES, [m.row for m in moves])
-        self._book.write(at_ns, frames.Moves(columns, reasons))
+        self._put(at_ns, frames.Moves(columns, reasons))
 
     def _interval(self, moves: Sequence[Move], to_ns: int, found: Mapping[str, Power]) -> None:
         """Account the time up to an instant and write its readings."""
@@ -239,7 +257,7 @@ class Accounts:
         for s, name in enumerate(parts.sites):
             self._site_row(sites[s], name, pools, from_ns, to_ns, found, away)
         self.upto_ns = to_ns
-        self._book.write(to_ns, frames.Metered(from_ns, to_ns, pools, groups, sites, away))
+        self._put(to_ns, frames.Metered(from_ns, to_ns, pools, groups, sites, away))
 
     def _pool_row(
         self,
@@ -305,6 +323,7 @@ class Accounts:
             base = round(part.base_mw * 1e6) * took // 3_600_000
             energy, measured = integral.add_uwh(round(it_uwh * part.overhead) + base), False
         self._imported[site] = self._imported.get(site, 0) + energy
+        self.isps.add(site, from_ns, to_ns, energy)
         price = self.parts.prices(site, from_ns) if self.parts.prices is not None else None
         limit = self.limits_w.get(site, -1)
         over = took if 0 <= limit < power.power_w else 0

@@ -214,36 +214,33 @@ def _as_told(view: JobView, sent: Sent | None) -> JobView:
             return view
 
 
+_WHY: Final = {
+    Action.HOLD: "no room after all",
+    Action.REQUEUE: "others have a guarantee to its nodes",
+    Action.RESUME: "there is power again",
+    Action.RELEASE: "its turn",
+}
+
+
 def wanted_of(
-    holds: Sequence[str],
-    requeues: Sequence[str],
-    pauses: Sequence[str],
-    resumes: Sequence[str],
-    starts: Sequence[str],
-    *,
-    why_pause: str,
-    within_s: float,
-    brief: bool,
+    steps: Sequence[tuple[Action, str]], *, why_pause: str, within_s: float, brief: bool
 ) -> list[Wanted]:
-    """A decision of the gate as things to do, those that give power back first.
+    """A decision of the gate as things to do, in the gate's own order.
+
+    One thing a job at a time: what makes way here and starts again elsewhere leaves first, and the
+    next look tells that it waits.
 
     Args:
-        holds: released jobs to take back.
-        requeues: jobs that make way.
-        pauses: victims of a limit.
-        resumes: paused jobs to go on.
-        starts: jobs whose turn it is.
+        steps: of the decision.
         why_pause: why victims are paused, in words a tenant can read.
         within_s: how soon their power must be gone; 0 where there is time to save.
         brief: nothing that needs a record may go out: reductions alone.
     """
-    found = [Wanted(Action.HOLD, job, "no room after all") for job in holds]
-    found += [
-        Wanted(Action.REQUEUE, job, "others have a guarantee to its nodes") for job in requeues
-    ]
-    found += [Wanted(Action.PAUSE, job, why_pause, within_s) for job in pauses]
-    if brief:
-        return found
-    found += [Wanted(Action.RESUME, job, "there is power again") for job in resumes]
-    found += [Wanted(Action.RELEASE, job, "its turn") for job in starts]
-    return found
+    found: dict[str, Wanted] = {}
+    for action, job in steps:
+        if job in found or (brief and action not in REDUCING):
+            continue
+        pause = action is Action.PAUSE
+        why = why_pause if pause else _WHY[action]
+        found[job] = Wanted(action, job, why, within_s if pause else 0.0)
+    return list(found.values())

@@ -27,10 +27,13 @@ class Allowed:
     Attributes:
         budget_kw: IT power it may draw; None where no limit can be reached.
         nodes: nodes that may be in service.
+        left_kw: of the budget, what running work and what is about to start leave; infinite where
+            there is none.
     """
 
     budget_kw: float | None
     nodes: int
+    left_kw: float = math.inf
 
 
 def it_allowed_w(limit_w: float, import_w: float, it_w: float, overhead: float) -> float:
@@ -55,7 +58,7 @@ def pool_view(plan: PoolPlan, snapshot: WorkloadSnapshot) -> PoolView:
         if view.pool != plan.name:
             continue
         if view.phase is Phase.RUNNING:
-            running[_group(view.job_class, plan)] += view.accelerators
+            running[group_number(view.job_class, plan)] += view.accelerators
         else:
             waiting = True
     mine = [n for n in snapshot.nodes if n.node in names]
@@ -97,7 +100,8 @@ def split(
     }
 
 
-def _group(label: str, plan: PoolPlan) -> int:
+def group_number(label: str, plan: PoolPlan) -> int:
+    """The row of a job class in a plan's powers; the hungriest victims' for one unknown."""
     if label == "inference":
         label = "inference_realtime"
     return CLASSES.index(label) if label in CLASSES else plan.victims[-1]

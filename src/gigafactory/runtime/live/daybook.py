@@ -47,6 +47,11 @@ class Day:
         return self.edges_ns[-1]
 
 
+def day_date(at_ns: int, timezone: str) -> dt.date:
+    """The date of the local market day an instant lies in."""
+    return dt.date.fromisoformat(day_at(at_ns, timezone).name)
+
+
 def day_at(at_ns: int, timezone: str) -> Day:
     """The local market day an instant lies in."""
     date = dt.datetime.fromtimestamp(at_ns / NS_PER_S, ZoneInfo(timezone)).date()

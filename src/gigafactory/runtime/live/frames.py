@@ -3,6 +3,7 @@
 ::
 
     begin     the day, who and what there is, the head of the day before          once, first
+    carried   past use of quotas, and how long jobs stood frozen, before the day   where any
     resumed   the controller was away and goes on in this journal                 after a crash
     work      jobs get their numbers of the day (those carried over, then new)     as they come
     moves     segments opened and closed, as the workload manager shows them       where any
@@ -167,6 +168,23 @@ class Begin:
     previous_day: str = ""
     previous_head: str = ""
     version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What the decisions of a day go on from, behind its begin.
+
+    Attributes:
+        used_ms: past use of every pool's quotas in turn, in the order of their trees, older use
+            counting less, accelerator-milliseconds.
+        stood_keys: our keys of jobs that stood frozen since their latest start.
+        stood_ns: how long each, ns.
+    """
+
+    kind: ClassVar[str] = "carried"
+    used_ms: Ints
+    stood_keys: tuple[str, ...]
+    stood_ns: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +379,7 @@ LiveFrame: TypeAlias = (
     | Metered
     | TroubleTold
     | End
+    | Carried
 )
 _KINDS: Final[dict[str, type[Any]]] = {
     one.kind: one
@@ -375,6 +394,7 @@ _KINDS: Final[dict[str, type[Any]]] = {
         Metered,
         TroubleTold,
         End,
+        Carried,
     )
 }
 _ROWS: Final = {

@@ -7,7 +7,7 @@ again only every few seconds, because every try may take its whole time limit ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -71,6 +71,7 @@ class Intake:
     _told: dict[str, tuple[WorkState, str]] = field(default_factory=dict)
     _verdicts: list[tuple[str, str, Verdict, str, int]] = field(default_factory=list)
     _alarms: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    _clears: dict[tuple[str, str], int] = field(default_factory=dict)
     _open: set[tuple[str, str]] = field(default_factory=set)
 
     def begin(self, now_ns: int) -> None:
@@ -138,10 +139,21 @@ class Intake:
                 found[name] = int(told[0])
         return found
 
+    def told(self, kind: str) -> tuple[int, Mapping[str, Any]] | None:
+        """What was last published of a kind, and when; None where it never was, or nobody says."""
+        found: tuple[int, Mapping[str, Any]] | None
+        found = self._ask(lambda: self.store.published(kind), None)
+        return found
+
     def told_ns(self, kind: str) -> int:
         """When something was last published, ns UTC; 0 where it never was."""
+        found = self.told(kind)
+        return int(found[0]) if found is not None else 0
+
+    def shown(self, kind: str) -> Mapping[str, Any] | None:
+        """What was last published of a kind; None where it never was."""
         told = self._ask(lambda: self.store.published(kind), None)
-        return int(told[0]) if told is not None else 0
+        return None if told is None else dict(told[1])
 
     def unplaced(self) -> list[Work]:
         """Work that tenants asked for and that is with no manager yet."""
@@ -195,15 +207,25 @@ class Intake:
 
     def alarm(self, kind: str, key: str, text: str) -> None:
         """Raise an alarm."""
+        self._clears.pop((kind, key), None)
         self._alarms[kind, key] = (text, self._now_ns)
 
     def clear(self, kind: str, key: str) -> None:
-        """What an alarm was about has passed."""
-        self._alarms.pop((kind, key), None)
-        if (kind, key) in self._open:
-            self._ask(lambda: self.store.clear_alarm(kind, key, self._now_ns), None)
-            if not self.away:
-                self._open.discard((kind, key))
+        """What an alarm was about has passed; one not told yet is told with its end."""
+        if (kind, key) in self._alarms or (kind, key) in self._open:
+            self._clears[kind, key] = self._now_ns
+
+    def recall_alarms(self, kinds: Collection[str]) -> None:
+        """Alarms of these kinds that a controller before us left open."""
+        for row in self._ask(lambda: self.store.alarms(open_only=True), []):
+            if row.kind in kinds:
+                self._open.add((row.kind, row.key))
+
+    def clear_others(self, kinds: Collection[str], still: Collection[tuple[str, str]]) -> None:
+        """Clear what is open of these kinds and is not the case any more."""
+        for kind, key in self._open:
+            if kind in kinds and (kind, key) not in still:
+                self.clear(kind, key)
 
     def publish(self, kind: str, body: Mapping[str, Any]) -> None:
         """Show the latest state; what is not shown now is overtaken by the next."""
@@ -232,10 +254,16 @@ class Intake:
                 return
             self._open.add((kind, key))
             del self._alarms[kind, key]
+        for (kind, key), at_ns in list(self._clears.items()):
+            self._ask(lambda k=kind, q=key, a=at_ns: self.store.clear_alarm(k, q, a), None)  # type: ignore[misc]
+            if self.away:
+                return
+            self._open.discard((kind, key))
+            del self._clears[kind, key]
 
     def waiting(self) -> int:
         """How much waits to be told."""
-        return len(self._changes) + len(self._verdicts) + len(self._alarms)
+        return len(self._changes) + len(self._verdicts) + len(self._alarms) + len(self._clears)
 
     def _ask(self, ask: Callable[[], Any], otherwise: Any) -> Any:
         if self.store is None or self.away:

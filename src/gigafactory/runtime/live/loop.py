@@ -8,19 +8,19 @@
     everything               ->  the day's facts, the store's states, alarms, status
 
 Nothing that is decided rests on what was decided before, but for what is on its way
-(`acting.Hands`), the order in which jobs were paused, and the ramp of each connection; all three
-are in the journal. So a controller that is killed at any instant is started again, reads its day,
-looks, and goes on. Trouble is a named fallback (`parts`): written, alarmed, and left when it is
-over.
+(`acting.Hands`), the order in which jobs were paused, the ramp of each connection, and what the
+gate asks to be remembered (`memory`); they are in the journal. So a controller that is killed at
+any instant is started again, reads its day, looks, and goes on. Trouble is a named fallback
+(`parts`): written, alarmed, and left when it is over.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gigafactory.adapters.store.records import Work, WorkChange, WorkState
+from gigafactory.adapters.store.records import WorkChange, WorkState
 from gigafactory.jobs.ports import (
     Action,
     Command,
@@ -32,12 +32,18 @@ from gigafactory.jobs.ports import (
     WorkOrder,
 )
 from gigafactory.planner.tick import TickDecision, correct
-from gigafactory.plant.ports import Setpoint
 from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.accounts import Accounts
 from gigafactory.runtime.live.acting import Hands, Wanted, wanted_of
 from gigafactory.runtime.live.budgets import Allowed, it_allowed_w, split
-from gigafactory.runtime.live.intake import Intake, orders_of
+from gigafactory.runtime.live.capping import Guard, Scene
+from gigafactory.runtime.live.counting import counted_uwh
+from gigafactory.runtime.live.fencing import Fence
+from gigafactory.runtime.live.flexing import SiteView
+from gigafactory.runtime.live.handing import Handing
+from gigafactory.runtime.live.intake import Intake
+from gigafactory.runtime.live.memory import Touched
+from gigafactory.runtime.live.nodes import NodeWish, nodes_of, rest_w
 from gigafactory.runtime.live.orders import Force
 from gigafactory.runtime.live.parts import (
     CLOCK_JUMP,
@@ -46,7 +52,7 @@ from gigafactory.runtime.live.parts import (
     MANAGER_AWAY,
     METER_AWAY,
     ORDERS_SILENT,
-    PLANT_CAP,
+    PASSING,
     STORE_AWAY,
     WORK_VANISHED,
     Parts,
@@ -62,6 +68,7 @@ from gigafactory.runtime.live.readings import (
 from gigafactory.runtime.live.steering import Requests, judge_orders
 from gigafactory.runtime.live.telling import change_of, ended_of, show
 from gigafactory.runtime.live.troubles import Troubles
+from gigafactory.runtime.live.views import Views
 from gigafactory.runtime.live.watch import Look
 from gigafactory.units import NS_PER_S
 
@@ -92,19 +99,29 @@ class Controller:
         self.hands = {name: Hands(retry_s) for name in parts.clusters}
         self.troubles = Troubles(parts.book, parts.intake)
         self.paused: dict[str, int] = {}
+        self._told: dict[str, None] = {}  # jobs told to pause, in order, until they are seen paused
         self.requests = Requests()
+        self.views = Views()
         self.over_ns: dict[str, int] = {}
+        self.guard = Guard(parts, self.troubles)
+        self.fence = Fence(parts.clusters, parts.intake)
+        self._last_w: dict[str, float] = {}
         self._baseline: dict[str, float] = {}
         self._away_ns: dict[str, int] = {}
-        self._orders: dict[str, WorkOrder] = {}
-        self._handed: dict[str, int] = {}
+        self.handing = Handing(
+            parts, self.requests, {p: n for n, c in parts.clusters.items() for p in c.pools}
+        )
         self._budget: dict[str, tuple[int, int]] = {}
         self._frozen_ns: dict[str, int] = {}
         self._drift_since: int | None = None
         self._expected: set[str] = set()
         self._unseen_ns = 0
         self._node_keys = 0
+        self.touched = Touched()
+        self._quotas = self._quotas_at(parts.clock.now_ns())
+        self._rising: dict[str, set[str]] = {}
         self.ranks = 0
+        self._counted_ns: int | None = accounts.upto_ns
         self._cluster_of = {p: name for name, c in parts.clusters.items() for p in c.pools}
 
     def adopt(self, pool: str, command: Command, now_ns: int) -> None:
@@ -118,6 +135,7 @@ class Controller:
         self._unseen_ns = max(self.parts.clock.now_ns() - told_ns, 0) if told_ns else 0
         while page := intake.placed(after):
             self._expected.update(work.id for work in page)
+            self.views.recall(page)
             after = page[-1].id
 
     # --- the tick --------------------------------------------------------------------------
@@ -132,21 +150,26 @@ class Controller:
         now = max(parts.clock.now_ns(), self.accounts.upto_ns)
         intake.begin(now)
         intake.leads("controller", parts.who)
-        if self.accounts.turn(now) and parts.points_at is not None:
-            parts.desk.points.update(parts.points_at(now))
+        self.fence.note(now)
+        if self.accounts.turn(now):
+            if parts.points_at is not None:
+                parts.desk.points.update(parts.points_at(now))
+            self._quotas = self._quotas_at(now)
         snapshots = {name: c.manager.observe() for name, c in parts.clusters.items()}
         now = max(parts.clock.now_ns(), now)
         found = self._read(now)
+        if parts.pricing is not None:
+            parts.pricing.turn(now, self.troubles)
         looks = self._look(snapshots, now, found)
         also = self._clock(now)
         judge_orders(parts, now)
         forces = self._forces(snapshots, found, now, also)
         self.requests.take(parts, now)
         decisions, wanted, budgets = self._decide(snapshots, found, forces, now)
-        submits = self._submits(snapshots, now)
-        nodes = self._nodes(snapshots, budgets, forces, found, now)
+        submits = self.handing.orders(snapshots, self.accounts.watch, now)
+        nodes = self._nodes(snapshots, wanted, budgets, forces, found, now)
         sent = self._act(snapshots, wanted, nodes, submits, budgets, forces, now)
-        self._guard(forces, now)
+        self._guarded(snapshots, found, forces, now)
         self._tell(snapshots, looks, decisions, forces, found, now)
         if not parts.book.sync():
             self.troubles.enter(DISK_FULL, "journal", parts.book.full, now)
@@ -201,10 +224,15 @@ class Controller:
             if answers:
                 parts.book.write(now, frames.Receipts(answers, reconciled=True))
             self._rank(snapshots[name], look)
+            self.touched.see(snapshots[name])
             self._lost(look, gap, now)
         if self._expected and len(looks) == len(snapshots):
             self._missing(snapshots, now)
         return looks
+
+    def _quotas_at(self, at_ns: int) -> Mapping[str, tuple[Sequence[int], Sequence[int]]]:
+        """Quotas of the day, by pool; nothing where they are those of the plans."""
+        return self.parts.quotas_at(at_ns) if self.parts.quotas_at is not None else {}
 
     def _missing(self, snapshots: Mapping[str, WorkloadSnapshot], now: int) -> None:
         """Once, after a start: placed work that no manager knows was lost while we were away."""
@@ -221,12 +249,15 @@ class Controller:
     def _rank(self, snapshot: WorkloadSnapshot, look: Look) -> None:
         """Keep the order in which jobs were paused."""
         still = {v.job: v for v in snapshot.jobs if v.phase is Phase.PAUSED}
+        told = {job: i for i, job in enumerate(self._told)}
         mine = {v.job for v in snapshot.jobs}
         for job in [j for j in self.paused if j in mine and j not in still]:
             del self.paused[job]
             self._frozen_ns.pop(job, None)
-        for job, view in sorted(still.items()):
+        for job in sorted(still, key=lambda j: (told.get(j, len(told)), len(j), j)):
+            view = still[job]
             if job not in self.paused:
+                self._told.pop(job, None)
                 self.ranks += 1
                 self.paused[job] = self.ranks
             if view.frozen:
@@ -235,6 +266,7 @@ class Controller:
                 self._frozen_ns.pop(job, None)
         for end in look.ended:
             self.paused.pop(end.job, None)
+            self._told.pop(end.job, None)
 
     def _lost(self, look: Look, gap: int, now: int) -> None:
         """Work that a manager lost is handed over again; work that ended unseen is told so."""
@@ -244,8 +276,7 @@ class Controller:
     def _lose(self, key: str, gap: int, now: int) -> None:
         """A job that is gone without an end: lost by the manager, or ended long ago."""
         if gap <= int(self.parts.memory_s * NS_PER_S):
-            self._handed.pop(key, None)
-            self.requests.again.add(key)
+            self.handing.again(key)
             return
         why = "it ended while nobody looked, and its end is no longer known"
         self.parts.intake.alarm(WORK_VANISHED, key, why)
@@ -275,15 +306,19 @@ class Controller:
     def _it_w(
         self, site: str, snapshots: Mapping[str, WorkloadSnapshot], found: Mapping[str, Power]
     ) -> float:
-        total = 0.0
-        for pool in self.parts.sites[site].pools:
-            metered = found.get(pool_point(pool))
-            snapshot = snapshots[self._cluster_of[pool]]
-            if metered is not None:
-                total += metered.power_w
-            elif not snapshot.trouble:
-                total += self.parts.gates[pool].modelled_kw(snapshot) * 1000.0
-        return total
+        return sum(self._pool_w(p, snapshots, found) for p in self.parts.sites[site].pools)
+
+    def _pool_w(
+        self, pool: str, snapshots: Mapping[str, WorkloadSnapshot], found: Mapping[str, Power]
+    ) -> float:
+        """IT power of a pool: metered, else modelled, else what it was when last seen."""
+        metered = found.get(pool_point(pool))
+        snapshot = snapshots[self._cluster_of[pool]]
+        if metered is not None:
+            self._last_w[pool] = metered.power_w
+        elif not snapshot.trouble:
+            self._last_w[pool] = self.parts.gates[pool].modelled_kw(snapshot) * 1000.0
+        return self._last_w.get(pool, 0.0)
 
     def _import(
         self, site: str, snapshots: Mapping[str, WorkloadSnapshot], found: Mapping[str, Power]
@@ -342,8 +377,9 @@ class Controller:
         wanted: dict[str, list[Wanted]] = {name: [] for name in parts.clusters}
         budgets: dict[str, Allowed] = {}
         brief = bool(parts.book.full)
+        memory = self.accounts.memory
         told = {
-            name: self.hands[name].as_told(snapshot)
+            name: self.hands[name].as_told(memory.frozen.seen(snapshot))
             for name, snapshot in snapshots.items()
             if not snapshot.trouble
         }
@@ -357,9 +393,19 @@ class Controller:
             for pool in pools:
                 cluster = self._cluster_of[pool]
                 budget = self._corrected(pool, budgets[pool], snapshots[cluster], found, now)
+                rising_kw = self._rising_kw(pool, snapshots[cluster])
                 decision = parts.gates[pool].decide(
-                    views[pool], now, budget_kw=budget, paused_before=self.paused
+                    views[pool],
+                    now,
+                    budget_kw=None if budget is None else max(budget - rising_kw, 0.0),
+                    paused_before=self.paused,
+                    usage=memory.usage.of(pool),
+                    quotas=self._quotas.get(pool),
+                    touched_before=self.touched.ranks,
                 )
+                if budget is not None:
+                    left_kw = budget - decision.draw_kw
+                    budgets[pool] = replace(budgets[pool], left_kw=left_kw)
                 decision = self.requests.kept_back(decision, views[pool])
                 decisions[pool] = decision
                 wanted[cluster] += self._wanted(pool, decision, forces[site], elapsed, brief)
@@ -415,11 +461,7 @@ class Controller:
         if elapsed is not None:
             within = max(response.freeze_after_s - elapsed, 0.1)
         found = wanted_of(
-            decision.holds,
-            decision.requeues,
-            decision.pauses,
-            decision.resumes,
-            decision.starts,
+            decision.steps,
             why_pause=f"less power: {force.why}",
             within_s=within,
             brief=brief,
@@ -443,7 +485,7 @@ class Controller:
             if site in self.over_ns:
                 continue
             room = forces[site].limit_mw * 1e6 - self._import(site, snapshots, found).power_w
-            for view in snapshot.jobs:
+            for view in sorted(snapshot.jobs, key=lambda v: self.paused.get(v.job, 0)):
                 since = self._frozen_ns.get(view.job)
                 if view.pool not in part.pools or since is None or not view.ours:
                     continue
@@ -458,99 +500,59 @@ class Controller:
 
     # --- act -------------------------------------------------------------------------------
 
-    def _submits(
-        self, snapshots: Mapping[str, WorkloadSnapshot], now: int
-    ) -> dict[str, list[WorkOrder]]:
-        """Work to be handed over, by manager: what is new, and what a manager has lost."""
-        parts, retry = self.parts, int(self.parts.response.retry_s * NS_PER_S)
-        found: dict[str, list[WorkOrder]] = {name: [] for name in parts.clusters}
-        if parts.book.full or not parts.acts:
-            return found
-        watch = self.accounts.watch
-        works: list[Work] = parts.intake.unplaced()
-        unknown = sorted(key for key in self.requests.again if key not in self._orders)
-        works += [work for key in unknown if (work := parts.intake.work(key)) is not None]
-        good, bad = orders_of(works)
-        for work, why in bad:
-            parts.intake.note(WorkChange(work.id, WorkState.REFUSED, now, why=why, end_ns=now))
-        again = [self._orders[key] for key in self.requests.again if key in self._orders]
-        for order in {o.key: o for o in [*good, *again]}.values():
-            cluster = self._cluster_of.get(order.pool)
-            if order.key in watch.jobs or order.key in watch.closed:
-                self.requests.again.discard(order.key)
-                continue
-            if cluster is None:
-                why = f"there is no pool {order.pool!r}"
-                parts.intake.note(
-                    WorkChange(order.key, WorkState.REFUSED, now, why=why, end_ns=now)
-                )
-            elif not snapshots[cluster].trouble:
-                if now - self._handed.get(order.key, -retry) < retry:
-                    continue
-                self._orders[order.key] = order
-                found[cluster].append(order)
-        return found
-
     def _nodes(
         self,
         snapshots: Mapping[str, WorkloadSnapshot],
+        wanted: Mapping[str, list[Wanted]],
         budgets: Mapping[str, Allowed],
         forces: Mapping[str, Force],
         found: Mapping[str, Power],
         now: int,
     ) -> dict[str, list[NodeCommand]]:
-        """Nodes that leave service because even their rest is too much, or that come back."""
+        """Nodes that leave service because even their rest is too much, or that come back.
+
+        Jobs that must give up their nodes for it are put before all else that is wanted.
+        """
         orders: dict[str, list[NodeCommand]] = {name: [] for name in self.parts.clusters}
         for site, part in self.parts.sites.items():
             room_w = forces[site].limit_mw * 1e6 - self._import(site, snapshots, found).power_w
-            for pool in part.pools:
-                if pool in budgets:
-                    cluster = self._cluster_of[pool]
-                    told = budgets[pool].nodes
-                    orders[cluster] += self._power(
-                        site, pool, told, snapshots[cluster], room_w, now
-                    )
+            since = now - self.over_ns.get(site, now)
+            late = since >= self.parts.response.freeze_after_s * NS_PER_S
+            for pool in [p for p in part.pools if p in budgets]:
+                cluster = self._cluster_of[pool]
+                wish = nodes_of(
+                    self.parts.plans[pool],
+                    budgets[pool].nodes,
+                    snapshots[cluster],
+                    room_w=room_w,
+                    rise_w=min(room_w / part.overhead, budgets[pool].left_kw * 1000.0),
+                    late=late,
+                    rising=self._rising.get(pool, frozenset()),
+                    paused=self.paused,
+                )
+                orders[cluster] += self._told_nodes(pool, wish, now)
+                why = f"its nodes must be powered down: {forces[site].why}"
+                wanted[cluster][:0] = [Wanted(Action.REQUEUE, job, why) for job in wish.leave]
         for action, node, why in self.requests.nodes():
             for name, snapshot in snapshots.items():
                 if any(n.node == node for n in snapshot.nodes):
                     orders[name].append(self._node(action, node, why, now))
         return orders
 
-    def _power(
-        self,
-        site: str,
-        pool: str,
-        told: int,
-        snapshot: WorkloadSnapshot,
-        room_w: float,
-        now: int,
-    ) -> list[NodeCommand]:
-        """Nodes of a pool to power down, by the model or because the meter still says too much.
+    def _told_nodes(self, pool: str, wish: NodeWish, now: int) -> list[NodeCommand]:
+        """A pool's nodes to power down and up, as commands."""
+        down = [self._node(NodeAction.POWER_DOWN, n, "no power", now) for n in wish.down]
+        up = wish.up if not self.parts.book.full else ()
+        rising = self._rising.setdefault(pool, set())
+        rising.difference_update(wish.down)
+        rising.update(up if self.parts.acts else ())
+        return down + [self._node(NodeAction.POWER_UP, n, "there is power", now) for n in up]
 
-        Broken nodes may draw as well, and go first; what has gone comes back when there is room.
-        """
-        plan = self.parts.plans[pool]
-        names = frozenset(plan.nodes)
-        mine = [n for n in snapshot.nodes if n.node in names]
-        holds = [v for v in snapshot.jobs if v.phase is Phase.RUNNING or v.frozen]
-        busy = {node for v in holds for node in v.nodes}
-        on = [n for n in mine if n.up and not n.off]
-        off = [n for n in mine if n.off]
-        rest_w = plan.node_size * plan.idle_power_mw / 1000.0
-        fewer = max(len(on) - told, 0)
-        late = now - self.over_ns.get(site, now) >= self.parts.response.freeze_after_s * NS_PER_S
-        working = any(v.ours and v.pool == pool and v.phase is Phase.RUNNING for v in holds)
-        if late and not working:
-            fewer = max(fewer, math.ceil(-room_w / rest_w))
-        broken = [n for n in mine if not n.up and not n.off] if late else []
-        spare = [n.node for n in (*broken, *reversed(on)) if n.node not in busy]
-        if fewer:
-            return [self._node(NodeAction.POWER_DOWN, n, "no power", now) for n in spare[:fewer]]
-        if self.parts.book.full or not off:
-            return []
-        more = min(told - len(on), int(room_w / (rest_w * self.parts.sites[site].overhead)))
-        back = off[: max(more, 0)]
-        return [self._node(NodeAction.POWER_UP, n.node, "there is power", now) for n in back]
+    def _rising_kw(self, pool: str, snapshot: WorkloadSnapshot) -> float:
+        """What nodes that were told to come back, and do not show it yet, will draw at rest, kW."""
+        rising = self._rising.get(pool, set())
+        rising.intersection_update({n.node for n in snapshot.nodes if n.off})
+        return len(rising) * rest_w(self.parts.plans[pool]) / 1000.0
 
     def _node(self, action: NodeAction, node: str, why: str, now: int) -> NodeCommand:
         self._node_keys += 1
@@ -574,6 +576,7 @@ class Controller:
             if not snapshots[name].trouble
         }
         sent = tuple(c for some in commands.values() for c in some)
+        self._told |= dict.fromkeys(c.job for c in sent if c.action is Action.PAUSE)
         if sent or any(nodes.values()) or any(submits.values()):
             self._intend(snapshots, commands, nodes, submits, budgets, forces, now)
             if parts.book.full:  # found out just now: what needs a record stays here
@@ -589,14 +592,15 @@ class Controller:
                 self.hands[name].shadow(some)
             return sent
         answers: list[frames.Answer] = []
+        may = self.fence.open()
         for name, cluster in parts.clusters.items():
-            if snapshots[name].trouble:
+            if snapshots[name].trouble or name not in may:
                 continue
             self._tell_budget(name, budgets, snapshots[name], now)
             orders = submits[name]
             if orders:
                 receipts = cluster.manager.submit(orders)
-                self._handed_over(orders, receipts, now)
+                self.handing.note(orders, receipts, now)
                 answers += [frames.Answer(r.key, r.outcome, r.reason) for r in receipts]
             some = commands[name]
             receipts = cluster.manager.act(some)  # empty too: it moves on what is on its way
@@ -650,19 +654,6 @@ class Controller:
         parts.book.write(now, frame)
         parts.book.sync()
 
-    def _handed_over(self, orders: list[WorkOrder], receipts: tuple[object, ...], now: int) -> None:
-        for order, receipt in zip(orders, receipts, strict=True):
-            outcome, reason = receipt.outcome, receipt.reason  # type: ignore[attr-defined]
-            self._handed[order.key] = now
-            if outcome is Outcome.ACCEPTED:
-                self.requests.again.discard(order.key)
-                change = WorkChange(order.key, WorkState.PLACED, now, job=reason, why="held")
-                self.parts.intake.note(change)
-            elif outcome is Outcome.REFUSED:
-                self.requests.again.discard(order.key)
-                change = WorkChange(order.key, WorkState.REFUSED, now, why=reason, end_ns=now)
-                self.parts.intake.note(change)
-
     def _tell_budget(
         self, cluster: str, budgets: Mapping[str, Allowed], snapshot: WorkloadSnapshot, now: int
     ) -> None:
@@ -692,28 +683,31 @@ class Controller:
         if receipt.outcome is Outcome.ACCEPTED:
             self._budget[cluster] = (kw, now)
 
-    def _guard(self, forces: Mapping[str, Force], now: int) -> None:
-        """A limit is broken and the manager hangs: the plant's own cap, or a person, must help."""
-        parts = self.parts
-        for site, part in parts.sites.items():
-            for pool in part.pools:
-                since = self._away_ns.get(self._cluster_of[pool])
-                broken = site in self.over_ns
-                patient = since is None or now - since <= parts.response.patience_s * NS_PER_S
-                if not broken or patient:
-                    self.troubles.leave(PLANT_CAP, pool, now)
-                    continue
-                if parts.cap is None or not parts.acts:
-                    why = "the manager hangs, the limit is broken, and no power cap is wired: "
-                    self.troubles.enter(PLANT_CAP, pool, why + "drain the pool by hand", now)
-                    continue
-                share = forces[site].limit_mw / part.overhead / max(len(part.pools), 1)
-                told = Setpoint(f"{now:x}-{pool}", f"{pool}/cap", share, "MW", now + 60 * NS_PER_S)
-                outcome = parts.cap.apply(told, now)
-                why = (
-                    f"the manager hangs: the plant's own cap of {share:.3f} MW is {outcome.outcome}"
-                )
-                self.troubles.enter(PLANT_CAP, pool, why, now)
+    def _guarded(
+        self,
+        snapshots: Mapping[str, WorkloadSnapshot],
+        found: Mapping[str, Power],
+        forces: Mapping[str, Force],
+        now: int,
+    ) -> None:
+        """A limit is broken and the manager hangs: the plant's own caps, or a person, must help."""
+        runs_w = {
+            pool: gate.modelled_kw(snapshots[self._cluster_of[pool]]) * 1000.0
+            for pool, gate in self.parts.gates.items()
+            if not snapshots[self._cluster_of[pool]].trouble
+        }
+        self.guard.turn(
+            Scene(
+                away_ns=self._away_ns,
+                over_ns=self.over_ns,
+                allowed_w={
+                    s: self._allowed_w(s, snapshots, found, forces[s]) for s in self.parts.sites
+                },
+                drawn_w={p: self._pool_w(p, snapshots, found) for p in self.parts.plans},
+                runs_w=runs_w,
+                now_ns=now,
+            )
+        )
 
     # --- tell ------------------------------------------------------------------------------
 
@@ -732,25 +726,57 @@ class Controller:
             for name, look in looks.items():
                 for view in snapshots[name].jobs:
                     if view.ours and view.key:
-                        intake.note(change_of(view, waits.get(view.job, view.reason), now))
+                        why = waits.get(view.job, view.reason)
+                        detail = self.views.detail(view, why, now)
+                        intake.note(change_of(view, why, now, detail))
                 for end in look.ended:
-                    self._orders.pop(end.key, None)
-                    self._handed.pop(end.key, None)
+                    self.handing.forget(end.key)
                     self.requests.again.discard(end.key)
-                    intake.note(ended_of(end, now))
+                    intake.note(replace(ended_of(end, now), detail=self.views.ending(end)))
+        if self._counted_ns is not None:
+            before = counted_uwh(self.parts, self._counted_ns)
+            if before is not None:
+                self.accounts.before_uwh, self._counted_ns = before, None
+        imports = {s: self._import(s, snapshots, found) for s in self.parts.sites}
+        self.views.show(self.parts, snapshots, decisions, forces, imports, now)
         show(
             self.parts,
             snapshots,
             forces,
-            {s: self._import(s, snapshots, found) for s in self.parts.sites},
+            imports,
             {s: self.accounts.import_wh(s) for s in self.parts.sites},
             self.over_ns,
             self.troubles.open(),
         )
         self.parts.desk.forget(now)
+        intake.clear_others(PASSING, self.troubles.open())
+        self._beside(snapshots, found, now)
         intake.flush()
         if intake.away:
             why = f"{intake.away}; the last known orders hold, and what is to be told waits"
             self.troubles.enter(STORE_AWAY, "store", why, now)
         else:
             self.troubles.leave(STORE_AWAY, "store", now)
+
+    def _beside(
+        self, snapshots: Mapping[str, WorkloadSnapshot], found: Mapping[str, Power], now: int
+    ) -> None:
+        """What is done beside steering: what can be given is told, what is old is swept."""
+        parts = self.parts
+        if parts.sweeper is not None:
+            parts.sweeper.turn(now)
+        if parts.flexibility is None:
+            return
+        parts.flexibility.energy = self.accounts.isps
+        of_pool = {pool: snapshots[name] for pool, name in self._cluster_of.items()}
+        views = {
+            site: SiteView(
+                tuple(parts.plans[p] for p in part.pools),
+                of_pool,
+                self._import(site, snapshots, found),
+                part.overhead,
+            )
+            for site, part in parts.sites.items()
+            if not any(of_pool[p].trouble for p in part.pools)
+        }
+        parts.flexibility.turn(views, parts.desk, now)

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -92,12 +93,14 @@ class PointRules:
     Attributes:
         name: of the connection, as its site.
         connection_mw: what it can carry; no order lies above.
-        firm_mw: firm import right.
+        firm_mw: import right now, where `rights_mw` says nothing.
         safe_mw: limit when a source that must speak is silent; at most the firm right.
         up_mw, down_mw: reserve sold: largest setpoint, importing less and importing more.
         ramp_mw_per_min: fastest rise after a release; None for any.
         timezone: of the local hours in rules.
         lead_s: a limit known before it begins holds so much earlier, to be there in time.
+        rights_mw: import right from each instant on, (ns UTC, MW) ascending; empty for `firm_mw`
+            always.
     """
 
     name: str
@@ -109,6 +112,28 @@ class PointRules:
     ramp_mw_per_min: float | None = None
     timezone: str = "Europe/Amsterdam"
     lead_s: float = 0.0
+    rights_mw: tuple[tuple[int, float], ...] = ()
+
+    def right_mw(self, at_ns: int) -> float:
+        """Import that contracts allow at an instant, and within the lead after it, MW."""
+        if not self.rights_mw:
+            return self.firm_mw
+        first = max(bisect_right(self.rights_mw, at_ns, key=lambda one: one[0]) - 1, 0)
+        upto = at_ns + int(self.lead_s * NS_PER_S)
+        return min(
+            mw
+            for k, (from_ns, mw) in enumerate(self.rights_mw[first:])
+            if k == 0 or from_ns <= upto
+        )
+
+    def next_ns(self, at_ns: int) -> int | None:
+        """When what contracts allow changes next, the lead taken off where it falls."""
+        now, lead = self.right_mw(at_ns), int(self.lead_s * NS_PER_S)
+        for from_ns, _ in self.rights_mw:
+            for edge in (from_ns - lead, from_ns):
+                if edge > at_ns and self.right_mw(edge) != now:
+                    return edge
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,12 +336,13 @@ class Desk:
                 setpoint then has no effect).
         """
         rules = self.points[point]
-        best = Force(rules.firm_mw, "the firm right")
+        right_mw = rules.right_mw(now_ns)
+        best = Force(right_mw, "the rights that hold now" if rules.rights_mw else "the firm right")
         for name in self.silent(now_ns):
             if point in self.sources[name].points and rules.safe_mw < best.limit_mw:
                 best = Force(rules.safe_mw, f"{name} is silent: the safe limit")
         lead = int(rules.lead_s * NS_PER_S)
-        edges: set[int] = set()
+        edges = {at for at in (rules.next_ns(now_ns),) if at is not None}
         for order in self._orders.values():
             if order.point != point:
                 continue
@@ -340,6 +366,10 @@ class Desk:
             return replace(best, next_ns=at, next_mw=self._at(point, at).limit_mw)
         return best
 
+    def allowed_mw(self, point: str, at_ns: int) -> float:
+        """The limit at an instant by contracts and the limits known now, MW."""
+        return self._at(point, at_ns).limit_mw
+
     def _at(self, point: str, at_ns: int) -> Force:
         """The limit at a later instant by limits alone, with nothing after it."""
         rules = self.points[point]
@@ -349,7 +379,7 @@ class Desk:
             for o in self._orders.values()
             if o.point == point and o.start_ns - lead <= at_ns < o.end_ns
         ]
-        return Force(min([rules.firm_mw, *held]), "")
+        return Force(min([rules.right_mw(at_ns), *held]), "")
 
     def force(
         self,

@@ -11,11 +11,15 @@ from gigafactory.grid.ports import OrderSource
 from gigafactory.jobs.ports import WorkloadManager, WorkloadSnapshot
 from gigafactory.planner.poolplan import PoolPlan
 from gigafactory.planner.tick import TickDecision
-from gigafactory.plant.ports import Actuator, Meter
+from gigafactory.plant.ports import Meter
 from gigafactory.runtime.live import frames
+from gigafactory.runtime.live.caps import CapPart
 from gigafactory.runtime.live.daybook import DayBook
+from gigafactory.runtime.live.flexing import Flexibility
 from gigafactory.runtime.live.intake import Intake
 from gigafactory.runtime.live.orders import Desk, PointRules
+from gigafactory.runtime.live.pricing import Pricing
+from gigafactory.runtime.live.retention import Sweeper
 from gigafactory.runtime.live.settings import Response
 
 #: Named fallbacks, in the words of journal, alarms and documentation.
@@ -28,6 +32,19 @@ ORDERS_SILENT: Final = "orders_silent"
 LIMIT_BROKEN: Final = "limit_broken"
 PLANT_CAP: Final = "plant_cap"
 WORK_VANISHED: Final = "work_vanished"
+#: Those that end by themselves: an alarm about one is cleared when it is over.
+PASSING: Final = frozenset(
+    {
+        MANAGER_AWAY,
+        METER_AWAY,
+        STORE_AWAY,
+        DISK_FULL,
+        CLOCK_JUMP,
+        ORDERS_SILENT,
+        LIMIT_BROKEN,
+        PLANT_CAP,
+    }
+)
 
 
 class Decides(Protocol):
@@ -40,6 +57,9 @@ class Decides(Protocol):
         *,
         budget_kw: float | None,
         paused_before: Mapping[str, int],
+        usage: Sequence[float] | None,
+        quotas: tuple[Sequence[int], Sequence[int]] | None,
+        touched_before: Mapping[str, int],
     ) -> TickDecision:
         """Decide one tick; see `planner.tick.Gate`."""
         ...
@@ -94,11 +114,16 @@ class Parts:
         meters: asked in order; the first good reading counts.
         sources: channels that are asked directly, beside the store.
         channels: names of channels whose sign of life is in the store.
-        cap: the plant's own power cap; None where there is none.
+        caps: the plant's own power caps by pool, whatever its manager does.
         who: name of this controller, for the lease.
         memory_s: a manager remembers ended jobs for so long, s; a job that vanished in a shorter
             time without an end was lost by it.
         points_at: what holds at each connection on the day of an instant.
+        sweeper: lets the store go of what is old; None where nobody does.
+        flexibility: tells the gateway what can be given; None where there is none.
+        pricing: knows what import costs and emits; None where nobody does.
+        quotas_at: each pool's quotas on that day, and what is lent of them, per node of its tree;
+            None where they are those of the plans.
         prices: gives price (micro-euro per MWh) and carbon (mg per MWh) of an instant, or None.
     """
 
@@ -117,11 +142,15 @@ class Parts:
     meters: Sequence[Meter] = ()
     sources: Sequence[OrderSource] = ()
     channels: Sequence[str] = ()
-    cap: Actuator | None = None
+    caps: Mapping[str, Sequence[CapPart]] = field(default_factory=dict)
     who: str = "controller"
     memory_s: float = 240.0
+    sweeper: Sweeper | None = None
+    flexibility: Flexibility | None = None
+    pricing: Pricing | None = None
     prices: Any = None
     points_at: Callable[[int], Mapping[str, PointRules]] | None = None
+    quotas_at: Callable[[int], Mapping[str, tuple[Sequence[int], Sequence[int]]]] | None = None
 
     @property
     def acts(self) -> bool:

@@ -7,7 +7,7 @@ accounted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from gigafactory.jobs.ports import Action, Command, JobView, Phase
 from gigafactory.kernel import FULL_SPEED
 from gigafactory.runtime.live import frames as live
 from gigafactory.runtime.live.daybook import live_frames
+from gigafactory.runtime.live.isps import IspEnergy
 from gigafactory.runtime.live.orders import from_plain
 from gigafactory.runtime.live.watch import Move, Seen
 
 #: Actions whose effect a crash may have left in doubt.
+_IMPORT = live.SITE_COLUMNS.index("import_uwh")
 _KNOWN = frozenset(str(a) for a in Action)
 
 
@@ -40,6 +42,8 @@ class Recovery:
         orders: accepted orders, in order.
         doubtful: commands per pool number that were about to be sent and have no receipt.
         closed: keys of jobs that have ended, with their kind of end.
+        isps: energy imported per site and settlement period.
+        over_ns: since when a site's limit has been broken without a break, by its number.
     """
 
     begin: live.Begin | None = None
@@ -54,7 +58,10 @@ class Recovery:
     orders: list[GridOrder] = field(default_factory=list)
     doubtful: list[tuple[int, Command]] = field(default_factory=list)
     closed: dict[str, int] = field(default_factory=dict)
+    isps: IspEnergy = field(default_factory=IspEnergy)
+    over_ns: dict[int, int] = field(default_factory=dict)
     _names: dict[int, str] = field(default_factory=dict)
+    _told: dict[str, int] = field(default_factory=dict)  # place of each victim, in order
     _sent: dict[str, tuple[int, Command]] = field(default_factory=dict)
 
     def take(self, at_ns: int, frame: live.LiveFrame) -> None:
@@ -72,6 +79,8 @@ class Recovery:
                 self.orders.append(from_plain(_told(frame)))
             case live.IntentTold() if not frame.only_recorded:
                 for told in frame.commands:
+                    if told.action == Action.PAUSE:
+                        self._told.setdefault(told.target, max(self._told.values(), default=0) + 1)
                     if told.action in _KNOWN:
                         command = Command(
                             told.key, Action(told.action), told.target, reason=told.reason
@@ -83,6 +92,11 @@ class Recovery:
                         self._sent.pop(answer.key, None)
             case live.Metered():
                 self.upto_ns = frame.to_ns
+                assert self.begin is not None, "readings before the begin of a day"
+                for s, site in enumerate(self.begin.sites):
+                    energy = int(frame.sites[s, _IMPORT])
+                    self.isps.add(site, frame.from_ns, frame.to_ns, energy)
+                self._metered(frame)
             case live.End():
                 self.ended = True
             case _:
@@ -94,6 +108,17 @@ class Recovery:
         for pool, command in self._sent.values():
             last[command.job] = (pool, command)
         self.doubtful = list(last.values())
+
+    def _metered(self, frame: live.Metered) -> None:
+        """Follow how long a limit has been broken, so that a crash gives nobody its grace anew."""
+        for site, row in enumerate(frame.sites.tolist()):
+            told = dict(zip(live.SITE_COLUMNS, row, strict=True))
+            if told["limit_w"] < 0:
+                continue  # after a start the limit is not known yet: what was, still is
+            if told["over_ns"] > 0:
+                self.over_ns.setdefault(site, frame.from_ns)
+            else:
+                self.over_ns.pop(site, None)
 
     def _work(self, frame: live.WorkTaken) -> None:
         assert self.begin is not None, "work before the begin of a day"
@@ -124,6 +149,17 @@ class Recovery:
             self.count = max(self.count, number + 1)
 
     def _moved(self, frame: live.Moves) -> None:
+        before = frozenset(self.paused)
+        self._each_move(frame)
+        kept = [job for job in self.paused if job in before]
+        fresh = [job for job in self.paused if job not in before]
+        # seen at one look, they were paused in the order in which they were told
+        fresh.sort(key=lambda job: (self._told.get(job, 1 << 62), len(job), job))
+        self.paused = kept + fresh
+        for job in fresh:
+            self._told.pop(job, None)
+
+    def _each_move(self, frame: live.Moves) -> None:
         columns = frame.columns
         for i in range(len(columns["job"])):
             move = Move(
@@ -191,8 +227,12 @@ def _told(frame: live.OrderJudged) -> Mapping[str, object]:
     }
 
 
-def recover_day(path: Path) -> Recovery:
+def recover_day(path: Path, also: Callable[[live.LiveFrame], None] | None = None) -> Recovery:
     """Read what a day's journal says, as far as it is whole.
+
+    Args:
+        path: of the journal.
+        also: is given every frame as well.
 
     Raises:
         Damaged: the damage lies in the middle.
@@ -200,5 +240,7 @@ def recover_day(path: Path) -> Recovery:
     found = Recovery()
     for at_ns, frame in live_frames(path):
         found.take(at_ns, frame)
+        if also is not None:
+            also(frame)
     found.close()
     return found

@@ -4,13 +4,16 @@
 
     supervisor  (gigafactory serve FACTORY --settings FILE)
       controller                         always
+      books                              where it is live: receipts
       api                                where the settings have a block `api`
+      feeds                              where they have a block `feeds`
       one per channel                    where its kind has a gateway (`GATEWAYS`)
 
 Every child is the same command with `--only NAME`. A child that ends is started again after a pause
 that doubles up to half a minute, and is short again once a child has lived for a minute; one that
 says its input is bad (exit code 2) three times in a row ends the service, since no restart mends a
-settings file. SIGTERM and SIGINT are handed on; what has not ended then is killed. Children die
+settings file. A controller whose loop stands still is killed (`pulse`), for a leader that hangs
+keeps its lease. SIGTERM and SIGINT are handed on; what has not ended then is killed. Children die
 with their supervisor: each watches the pipe it was given.
 """
 
@@ -22,21 +25,24 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from gigafactory.engine.clock import Stopwatch
 from gigafactory.engine.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_OK, refuse
+from gigafactory.runtime.live.pulse import Ear, end_hung
 from gigafactory.runtime.live.settings import ChannelSettings, Settings
 
 _LOG = logging.getLogger("gigafactory.serve")
 
 CONTROLLER: Final = "controller"
 API: Final = "api"
+FEEDS: Final = "feeds"
+BOOKS: Final = "books"
 #: Names a channel may not have.
-RESERVED: Final = frozenset({CONTROLLER, API})
+RESERVED: Final = frozenset({CONTROLLER, API, FEEDS, BOOKS})
 
 _BACKOFF_S: Final = (0.5, 30.0)
 _LIVED_S: Final = 60.0
@@ -93,8 +99,12 @@ GATEWAYS: Final[dict[str, Runner]] = {
 def children_of(settings: Settings) -> tuple[str, ...]:
     """Names of the processes that settings ask for."""
     names = [CONTROLLER]
+    if settings.environment == "live":
+        names.append(BOOKS)
     if settings.api:
         names.append(API)
+    if settings.feeds:
+        names.append(FEEDS)
     names += [n for n, c in settings.channels.items() if c.kind in GATEWAYS]
     return tuple(names)
 
@@ -118,6 +128,52 @@ def run_gateway(name: str, settings: Settings, path: Path, stop: threading.Event
     store = Store.open(settings.store.full_url(path.parent))
     try:
         GATEWAYS[channel.kind](name, channel, str(path), store, stop)
+    finally:
+        store.close()
+
+
+def run_bookkeeper(settings: Settings, path: Path, stop: threading.Event) -> None:
+    """Make receipts until told to stop.
+
+    Args:
+        settings: of the service.
+        path: their file, for the folder that paths start from.
+        stop: set from outside to end it.
+
+    Raises:
+        StoreTrouble: the store is away.
+    """
+    from gigafactory.adapters.store import Store
+    from gigafactory.runtime.live.bookkeeping import run_books
+
+    store = Store.open(settings.store.full_url(path.parent))
+    try:
+        run_books(path.parent / settings.state / settings.environment, store, stop)
+    finally:
+        store.close()
+
+
+def run_feeder(factory: str, settings: Settings, path: Path, stop: threading.Event) -> None:
+    """Fetch prices and weather until told to stop.
+
+    Args:
+        factory: a bundled name or a path.
+        settings: of the service.
+        path: their file; caches are counted from its folder.
+        stop: set from outside to end it.
+
+    Raises:
+        BadInput: a key or a library is missing.
+        StoreTrouble: the store is away.
+    """
+    from gigafactory.adapters.store import Store
+    from gigafactory.factory.loading import load_factory
+    from gigafactory.runtime.live.feeding import run_feeds
+
+    zone = next(iter(load_factory(factory).sites.values())).timezone
+    store = Store.open(settings.store.full_url(path.parent))
+    try:
+        run_feeds(settings.feeds, zone, path.parent, store, stop)
     finally:
         store.close()
 
@@ -171,6 +227,7 @@ class _Child:
     due_s: float = 0.0
     bad_inputs: int = 0
     starts: int = 0
+    ear: Ear | None = None
 
 
 class Supervisor:
@@ -179,11 +236,18 @@ class Supervisor:
     Args:
         command: how a child is started; its name is put behind `--only`.
         names: of the children.
+        hung_s: by child, how long it may go without a sign of life; those not named give none.
     """
 
-    def __init__(self, command: Sequence[str], names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        names: Sequence[str],
+        hung_s: Mapping[str, float] | None = None,
+    ) -> None:
         self._command = tuple(command)
-        self._children = [_Child(name) for name in names]
+        ears = {name: Ear(limit_s) for name, limit_s in (hung_s or {}).items()}
+        self._children = [_Child(name, ear=ears.get(name)) for name in names]
         self._clock = Stopwatch()
         self._read, self._write = os.pipe()
 
@@ -215,6 +279,10 @@ class Supervisor:
     def _keep(self, child: _Child) -> None:
         """Start a child that does not run and whose pause is over."""
         if child.process is not None:
+            if child.ear is not None and child.process.poll() is None and child.ear.hung():
+                told = {"child": child.name, "pid": child.process.pid}
+                _LOG.error("a process hangs and is killed", extra={"fields": told})
+                end_hung(child.process)
             code = child.process.poll()
             if code is None:
                 return
@@ -228,12 +296,14 @@ class Supervisor:
             child.pause_s = min(child.pause_s * 2.0, _BACKOFF_S[1])
         if self._clock.elapsed_s() < child.due_s:
             return
-        child.process = subprocess.Popen(  # noqa: S603  (our own command)
-            [*self._command, "--only", child.name],
-            env={**os.environ, _LIFELINE: str(self._read)},
-            pass_fds=(self._read,),
-            start_new_session=True,
-        )
+        command = [*self._command, "--only", child.name]
+        env = {**os.environ, _LIFELINE: str(self._read)}
+        if child.ear is not None:
+            child.process = child.ear.spawn(command, env, (self._read,))
+        else:
+            child.process = subprocess.Popen(  # noqa: S603  (our own command)
+                command, env=env, pass_fds=(self._read,), start_new_session=True
+            )
         child.lived, child.starts = Stopwatch(), child.starts + 1
         told = {"child": child.name, "pid": child.process.pid, "start": child.starts}
         _LOG.info("a process is started", extra={"fields": told})
@@ -262,4 +332,5 @@ def supervise(factory: str, path: Path, settings: Settings) -> int:
     """Run the whole service until told to stop; the exit code."""
     command = [sys.executable, "-m", "gigafactory", "serve", factory, "--settings", str(path)]
     stop = stop_on_signals()
-    return Supervisor(command, children_of(settings)).run(stop)
+    hung = {CONTROLLER: settings.hung_s}
+    return Supervisor(command, children_of(settings), hung).run(stop)

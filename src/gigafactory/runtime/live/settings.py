@@ -7,7 +7,6 @@ once. A secret stands in a file or in the environment, never here, and is never 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -16,13 +15,15 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field
 
+from gigafactory.adapters.feeds import DayAheadSettings, SettlementSettings, WeatherSettings
 from gigafactory.adapters.metering.settings import (
     DcgmSettings,
     PrometheusSettings,
     ScrapeSettings,
 )
+from gigafactory.adapters.secrets import Secret, rooted
 from gigafactory.adapters.slurm.settings import SlurmSettings
-from gigafactory.engine.errors import BadInput, Problem, refuse
+from gigafactory.engine.errors import BadInput, Problem
 from gigafactory.factory.blocks import Block, Flag, Name, Text, setting
 from gigafactory.factory.models import Factory
 from gigafactory.factory.quantities import (
@@ -32,42 +33,24 @@ from gigafactory.factory.quantities import (
     PositiveDurationS,
     PositiveRatio,
     PowerMW,
+    PowerW,
     Share,
     SmallShare,
 )
-from gigafactory.factory.validating import load_checked
+from gigafactory.factory.reading import Document, read_document
+from gigafactory.factory.validating import checked, validate
 
 _OURS: Final = "Our assumption, 2026, assumption"
 
 ChannelKind = Literal["uftp", "mqtt", "openadr", "iec104", "api"]
 OrderKindName = Literal["limit", "setpoint", "emergency"]
+#: Under this name the orders of the UFTP gateway come.
+GOPACS: Final = "gopacs"
 _SQLITE: Final = "sqlite:///"
+#: Thirteen months, the longest they can be.
+_SETTLED_S: Final = 397 * 86_400.0
 #: Words in the name of an option whose value must not stand in the file.
 _SECRET_WORDS: Final = ("password", "secret", "token", "private_key", "credential")
-
-
-class Secret(Block):
-    """Something nobody should read: where it is, not what it is."""
-
-    file: Text | None = setting("File that holds it, alone.", None)
-    env: Text | None = setting("Variable of the environment that holds it.", None)
-
-    def reveal(self) -> str:
-        """The secret itself; do not log it.
-
-        Raises:
-            BadInput: the file or the variable is not there.
-        """
-        if self.env is not None:
-            found = os.environ.get(self.env)
-            if found is None:
-                raise refuse("settings", f"env: {self.env}", None, "is not set")
-            return found
-        try:
-            return Path(self.file or "").read_text("utf-8").strip()
-        except OSError as error:
-            why = f"cannot be read: {error.strerror}"
-            raise refuse("settings", f"file: {self.file}", None, why) from None
 
 
 class StoreSettings(Block):
@@ -86,7 +69,7 @@ class StoreSettings(Block):
             return self.url
         parts = urlsplit(self.url)
         host = parts.netloc.rpartition("@")[2]
-        secret = quote(self.password.reveal(), safe="")
+        secret = quote(self.password.read("store.password"), safe="")
         return parts._replace(netloc=f"{parts.username or ''}:{secret}@{host}").geturl()
 
 
@@ -137,11 +120,36 @@ class OtherMeterSettings(Block):
     options: dict[str, Any] = setting("What it takes.", {})
 
 
+FeedChoice = Annotated[
+    DayAheadSettings | SettlementSettings | WeatherSettings, Field(discriminator="kind")
+]
 ManagerSettings = Annotated[TwinSettings | SlurmCluster, Field(discriminator="kind")]
 MeterSettings = Annotated[
     TwinMeterSettings | PrometheusSettings | ScrapeSettings | DcgmSettings | OtherMeterSettings,
     Field(discriminator="kind"),
 ]
+
+
+class CapsSettings(Block):
+    """An agent that caps the power of a pool's accelerators, whatever the pool's manager does."""
+
+    pool: Name = setting("Pool of the factory that its devices belong to.")
+    url: Text = setting("Address of the agent.")
+    token: Secret = setting("What the agent knows us by.")
+    devices: tuple[Text, ...] = setting("Its devices, as it names them.")
+    least_w: PowerW = setting("Lowest cap of a device.", key="least")
+    full_w: PowerW = setting("Cap at which a device is not held back.", key="full")
+    beside_w: PowerW = setting(
+        "What the pool draws beside each device: its share of the node.", key="beside"
+    )
+    hold_s: PositiveDurationS = setting(
+        "A cap that is not renewed ends after.",
+        60.0,
+        key="hold",
+        source=f"{_OURS}: thirty ticks",
+    )
+    timeout_s: PositiveDurationS = setting("Longest wait for an answer.", 2.0, key="timeout")
+    ca: Text | None = setting("Certificates trusted, a PEM file; none: the system's own.", None)
 
 
 class SiteSettings(Block):
@@ -270,6 +278,31 @@ class Response(Block):
     )
 
 
+class Retention(Block):
+    """How long the store keeps what is over; once a day older rows are taken away."""
+
+    over_s: PositiveDurationS = setting(
+        "Work that has ended, alarms that have passed, requests that are settled.",
+        90 * 86_400.0,
+        key="over",
+        source=f"{_OURS}: a quarter of a year; what work took stands in its receipts for good",
+    )
+    messages_s: PositiveDurationS = setting(
+        "Raw messages of channels.",
+        30 * 86_400.0,
+        key="messages",
+        source=f"{_OURS}: long enough to look into a complaint; orders are kept for good",
+    )
+    settled_s: PositiveDurationS = setting(
+        "Raw messages of channels that are settled by them (kind uftp); thirteen months at the "
+        "least.",
+        400 * 86_400.0,
+        key="settled",
+        source=f"{_OURS}: hours of a right and of a contract are counted by the year, and the last "
+        "month's settlement comes after it",
+    )
+
+
 class Settings(Block):
     """The settings of the service."""
 
@@ -283,6 +316,13 @@ class Settings(Block):
         key="tick",
         source=f"{_OURS}: a cluster takes as long to act",
     )
+    hung_s: PositiveDurationS = setting(
+        "A controller whose loop has not turned for so long is killed, so that another takes over; "
+        "also how old its word may be for the service to count as well.",
+        60.0,
+        key="hung",
+        source=f"{_OURS}: thirty ticks, more than the time limits of a turn's calls add up to",
+    )
     store: StoreSettings = setting("Where work, orders and people are kept.")
     managers: dict[Name, ManagerSettings] = setting("Clusters by name.")
     meters: dict[Name, MeterSettings] = setting(
@@ -292,7 +332,15 @@ class Settings(Block):
     )
     sites: dict[Name, SiteSettings] = setting("Connections, as the factory names its sites.")
     channels: dict[Name, ChannelSettings] = setting("Channels of grid parties by name.", {})
+    caps: dict[Name, CapsSettings] = setting(
+        "Agents that cap accelerators by name, for a manager that hangs while a limit is broken.",
+        {},
+    )
+    feeds: dict[Name, FeedChoice] = setting(
+        "Where prices and weather come from, by name; what no feed gives is assumed, by name.", {}
+    )
     response: Response = setting("How fast a lower limit is met.", Response())
+    retention: Retention = setting("How long the store keeps what is over.", Retention())
     api: dict[str, Any] = setting("The HTTP interface; see its own reference.", {})
 
     def pools(self) -> dict[str, str]:
@@ -316,7 +364,9 @@ def load_settings(path: Path, factory: Factory | None = None) -> Settings:
     Raises:
         BadInput: with every problem found.
     """
-    found = load_checked(path, str(path), Settings)
+    document = read_document(path, str(path))
+    document.data = rooted(document.data, path.parent)
+    found = checked(document, Settings)
     problems = list(check_settings(found, factory, str(path)))
     if problems:
         raise BadInput(problems)
@@ -327,8 +377,12 @@ def check_settings(settings: Settings, factory: Factory | None, where: str) -> I
     """Every contradiction between settings, and with the factory."""
     yield from _check_secrets(settings, where)
     yield from _check_response(settings, where)
+    yield from _check_caps(settings, where)
     for name, channel in settings.channels.items():
         yield from _check_channel(name, channel, settings, where)
+    if settings.retention.settled_s < _SETTLED_S:
+        told = f"{settings.retention.settled_s / 86_400.0:g} d"
+        yield Problem(where, "retention.settled", told, "must be at least 397 d, thirteen months")
     seen: set[str] = set()
     for name, manager in settings.managers.items():
         for pool in manager.pools:
@@ -377,7 +431,10 @@ def connection_mw(factory: Factory, site: str) -> float:
 def _check_channel(
     name: str, channel: ChannelSettings, settings: Settings, where: str
 ) -> Iterator[Problem]:
-    if name in ("controller", "api"):
+    if channel.kind == "uftp" and name != GOPACS:
+        why = f"a channel of kind uftp is called {GOPACS}: its orders come under this name"
+        yield Problem(where, "channels", name, why)
+    if name in ("controller", "api", "feeds", "books"):
         yield Problem(where, "channels", name, "is the name of another process; choose another")
     for point in channel.points:
         if point not in settings.sites:
@@ -401,32 +458,33 @@ def _check_response(settings: Settings, where: str) -> Iterator[Problem]:
     if settings.tick_s > told.deadline_s / 3.0:
         why = "must be at most a third of response.deadline, to see whether a limit is met"
         yield Problem(where, "tick", f"{settings.tick_s:g} s", why)
+    if settings.hung_s < 5.0 * settings.tick_s:
+        why = f"must be at least five ticks, {5.0 * settings.tick_s:g} s"
+        yield Problem(where, "hung", f"{settings.hung_s:g} s", why)
+
+
+def _check_caps(settings: Settings, where: str) -> Iterator[Problem]:
+    for name, told in settings.caps.items():
+        at = f"caps.{name}"
+        if told.pool not in settings.pools():
+            yield Problem(where, f"{at}.pool", told.pool, "is no pool of these managers")
+        if not told.devices or len(set(told.devices)) != len(told.devices):
+            yield Problem(where, f"{at}.devices", "", "must name devices, each once")
+        if not 0.0 < told.least_w <= told.full_w:
+            why = f"must be above 0 W and at most the full cap, {told.full_w:g} W"
+            yield Problem(where, f"{at}.least", f"{told.least_w:g} W", why)
 
 
 def _check_secrets(settings: Settings, where: str) -> Iterator[Problem]:
     if "@" in settings.store.url and ":" in settings.store.url.split("@")[0].split("//")[-1]:
         why = "holds a password; write it as store.password: {file: ...} or {env: ...}"
         yield Problem(where, "store.url", "", why)
-    for path, secret in _secrets(settings.model_dump(by_alias=True)):
-        told = [k for k in ("file", "env") if secret.get(k)]
-        if len(told) != 1:
-            yield Problem(where, path, "", "needs one of {file: ...} and {env: ...}")
     for name, channel in settings.channels.items():
         yield from _bare(channel.options, f"channels.{name}.options", where)
     for name, meter in settings.meters.items():
         if isinstance(meter, OtherMeterSettings):
             yield from _bare(meter.options, f"meters.{name}.options", where)
     yield from _bare(settings.api, "api", where)
-
-
-def _secrets(told: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Blocks that stand for a secret, by their place."""
-    if isinstance(told, Mapping):
-        if set(told) == {"file", "env"}:
-            yield path, told
-            return
-        for key, value in told.items():
-            yield from _secrets(value, f"{path}.{key}" if path else str(key))
 
 
 def _bare(told: Any, path: str, where: str) -> Iterator[Problem]:
@@ -451,6 +509,13 @@ def secret_of(told: Any) -> str:
     Raises:
         BadInput: it names none, or what it names is not there.
     """
-    if not isinstance(told, Mapping):
-        raise refuse("settings", "", None, "a secret is written as {file: ...} or {env: ...}")
-    return Secret.model_validate(dict(told)).reveal()
+    found, problems, _ = validate(Document("settings", {"secret": told}), _Held)
+    if problems or found is None:
+        raise BadInput(problems)
+    return found.secret.read("settings")
+
+
+class _Held(Block):
+    """A secret alone."""
+
+    secret: Secret = setting("Where it is.")

@@ -39,6 +39,8 @@ _ACTIONS: Final = {
 #: Stopped by an operator until an operator lets it go on.
 _STOPS: Final = frozenset({"pause", "hold", "requeue"})
 _GOES: Final = frozenset({"resume", "release"})
+#: What lets a job go on.
+_ON: Final = (Action.RELEASE, Action.RESUME)
 
 
 def judge_orders(parts: Parts, now_ns: int) -> None:
@@ -130,6 +132,7 @@ class Requests:
             decision,
             starts=tuple(j for j in decision.starts if j not in jobs),
             resumes=tuple(j for j in decision.resumes if j not in jobs),
+            steps=tuple((a, j) for a, j in decision.steps if a not in _ON or j not in jobs),
         )
 
     def _keep(self, request: Request) -> None:

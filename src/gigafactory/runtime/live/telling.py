@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gigafactory.adapters.store.records import WorkChange, WorkState
 from gigafactory.jobs.ports import EndedView, Ending, JobView, Phase, WorkloadSnapshot
@@ -115,9 +116,17 @@ def ended_of(end: EndedView, now: int) -> WorkChange:
     )
 
 
-def change_of(view: JobView, why: str, now: int) -> WorkChange:
+def change_of(
+    view: JobView, why: str, now: int, detail: Mapping[str, Any] | None = None
+) -> WorkChange:
     """Where a job stands, as its tenant is told."""
     told = "" if view.phase is Phase.RUNNING else why
     return WorkChange(
-        view.key, _STATES[view.phase], now, job=view.job, why=told, start_ns=view.start_ns
+        view.key,
+        _STATES[view.phase],
+        now,
+        job=view.job,
+        why=told,
+        start_ns=view.start_ns,
+        detail=detail,
     )

@@ -21,6 +21,9 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Final
 
+import numpy as np
+
+from gigafactory.adapters.caps import CapActuator, CapSettings
 from gigafactory.adapters.slurm import SlurmManager
 from gigafactory.adapters.store import Store, StoreTrouble
 from gigafactory.adapters.twincluster import Draw, Manner, Node
@@ -29,8 +32,9 @@ from gigafactory.engine.clock import Clock, SteadyClock
 from gigafactory.engine.errors import refuse
 from gigafactory.factory.loading import load_factory
 from gigafactory.factory.models import Factory
+from gigafactory.factory.rights import quota_tree, verdicts, without_reserve
+from gigafactory.factory.sites import Site
 from gigafactory.grid import MarketCalendar
-from gigafactory.grid.connection import Connection, Phase
 from gigafactory.grid.ports import OrderKind
 from gigafactory.jobs.ports import WorkloadManager
 from gigafactory.kernel import FULL_SPEED
@@ -40,14 +44,20 @@ from gigafactory.plant import load_catalogue
 from gigafactory.plant.ports import Meter
 from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.accounts import Accounts
+from gigafactory.runtime.live.caps import CapPart
 from gigafactory.runtime.live.daybook import DayBook, day_at, day_path, days_in
 from gigafactory.runtime.live.days import keep_factory
+from gigafactory.runtime.live.flexing import Flexibility
 from gigafactory.runtime.live.intake import Intake, Replaced
 from gigafactory.runtime.live.loop import Controller
 from gigafactory.runtime.live.orders import Desk, PointRules, SourceRules
-from gigafactory.runtime.live.parts import ClusterPart, Parts, SitePart
+from gigafactory.runtime.live.parts import PASSING, ClusterPart, Parts, SitePart
+from gigafactory.runtime.live.pricing import Pricing
+from gigafactory.runtime.live.pulse import Pulse
 from gigafactory.runtime.live.recovery import recover_day
+from gigafactory.runtime.live.retention import Sweeper
 from gigafactory.runtime.live.settings import (
+    GOPACS,
     OtherMeterSettings,
     Settings,
     SlurmCluster,
@@ -56,6 +66,7 @@ from gigafactory.runtime.live.settings import (
     connection_mw,
 )
 from gigafactory.runtime.live.shadow import ShadowManager
+from gigafactory.runtime.transport import contracted_mw
 from gigafactory.units import NS_PER_S
 
 _LOG = logging.getLogger("gigafactory.live")
@@ -63,8 +74,6 @@ _LOG = logging.getLogger("gigafactory.live")
 LEASE: Final = "controller"
 #: A standby looks so often whether it may lead.
 _STANDBY_S: Final = 1.0
-#: Rights that are there unless an order says otherwise; a time block is not counted on.
-_STANDING: Final = frozenset({"firm", "fully_variable", "duration_bound"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,24 @@ def plan_of(factory: Factory, pool: str, nodes: Sequence[str]) -> PoolPlan:
     return PoolPlan.of(factory, pool, nodes, load_catalogue())
 
 
+def quotas_of(
+    factory: Factory, plans: Mapping[str, PoolPlan], at_ns: int
+) -> dict[str, tuple[Sequence[int], Sequence[int]]]:
+    """What each pool's quotas are on the local day of an instant, and what is lent of them.
+
+    A tenant whose evidence does not hold on that day has no share of its own, as in a simulation.
+    Hours of another month that may still be used are not counted.
+    """
+    catalogue = load_catalogue()
+    found: dict[str, tuple[Sequence[int], Sequence[int]]] = {}
+    for spec in factory.fleet:
+        day = _date(at_ns, factory.sites[spec.site].timezone)
+        lost = without_reserve(verdicts(factory, catalogue, day))
+        tree = quota_tree(factory, spec, catalogue, plans[spec.name].tenants, lost)
+        found[spec.name] = (tree.nominal, tree.lend)
+    return found
+
+
 def _twin(settings: TwinSettings, factory: Factory, clock: Clock, folder: Path) -> TwinManager:
     nodes = twin_nodes(factory, settings.pools)
     names = {p: [n.name for n in nodes if n.pool == p] for p in settings.pools}
@@ -199,39 +226,31 @@ def point_rules(factory: Factory, settings: Settings, at_ns: int) -> dict[str, P
     found = {}
     for name, site in factory.sites.items():
         line, told = site.connection, settings.sites[name]
-        calendar = MarketCalendar.of(_date(at_ns, site.timezone), 1, site.timezone)
-        connection = Connection(
-            line.voltage_kv,
-            line.capacity_mva,
-            line.power_factor,
-            line.circuits,
-            line.circuit_capacity_mva,
-            line.firm_mw,
-            line.export_mw,
-            line.n_minus_1,
-            line.energised,
-            tuple(Phase(p.from_, p.firm_mw) for p in line.phases),
-        )
-        firm = float(connection.limit_mw(calendar)[0])
-        held = sum(
-            r.capacity_mw
-            for r in line.rights
-            if r.form in _STANDING and (r.from_ is None or r.from_ <= calendar.local_dates[0])
-        )
-        most = min(firm + held, connection.usable_mw) if firm > 0.0 else 0.0
+        rights = _rights(name, site, at_ns)
+        now_mw = next(mw for from_ns, mw in reversed(rights) if from_ns <= at_ns)
+        most = max(mw for _, mw in rights)
         sold = next((r for r in factory.energy.reserves if r.site == name), None)
         found[name] = PointRules(
             name,
             connection_mw=connection_mw(factory, name),
-            firm_mw=most,
+            firm_mw=now_mw,
             safe_mw=min(told.safe_mw, most),
             up_mw=sold.afrr_up_mw + sold.fcr_mw if sold is not None else 0.0,
             down_mw=sold.afrr_down_mw + sold.fcr_mw if sold is not None else 0.0,
             ramp_mw_per_min=line.ramp * most if line.ramp is not None and most > 0.0 else None,
             timezone=site.timezone,
             lead_s=settings.response.lead_s,
+            rights_mw=rights,
         )
     return found
+
+
+def _rights(name: str, site: Site, at_ns: int) -> tuple[tuple[int, float], ...]:
+    """What contracts allow from each instant on, from the local day of an instant to the third."""
+    calendar = MarketCalendar.of(_date(at_ns, site.timezone), 3, site.timezone)
+    allowed = contracted_mw(name, site, calendar)
+    changes = [0, *(np.flatnonzero(np.diff(allowed)) + 1).tolist()]
+    return tuple((int(calendar.start_ns[p]), float(allowed[p])) for p in changes)
 
 
 def _date(at_ns: int, timezone: str) -> dt.date:
@@ -322,6 +341,8 @@ def assemble(
         for name, told in settings.sites.items()
     }
     now = clock.now_ns()
+    zone = next(iter(factory.sites.values())).timezone
+    pricing = Pricing(intake, zone, any(f.kind == "entsoe" for f in settings.feeds.values()))
     return Parts(
         environment=settings.environment,
         begin=begin_of(factory, plans, settings.environment),
@@ -342,9 +363,32 @@ def assemble(
         tick_s=settings.tick_s,
         meters=tuple(_meters(factory, settings, real, clock)),
         channels=tuple(n for n, c in settings.channels.items() if c.silent_s > 0.0),
+        caps=_caps(settings) if ENVIRONMENTS[settings.environment].sends else {},
         who=f"{socket.gethostname()}:{os.getpid()}",
         points_at=lambda at_ns: point_rules(factory, settings, at_ns),
+        sweeper=_sweeper(settings, intake),
+        flexibility=_flexibility(settings, intake, zone),
+        pricing=pricing,
+        prices=pricing.at,
+        quotas_at=lambda at_ns: quotas_of(factory, plans, at_ns),
     )
+
+
+def _sweeper(settings: Settings, intake: Intake) -> Sweeper | None:
+    if intake.store is None:
+        return None
+    settled = tuple(n for n, c in settings.channels.items() if c.kind == "uftp")
+    return Sweeper(intake.store, settings.retention, settled)
+
+
+def _flexibility(settings: Settings, intake: Intake, timezone: str) -> Flexibility | None:
+    """What tells the GOPACS gateway what can be given; None without one."""
+    gateway = settings.channels.get(GOPACS)
+    if gateway is None or gateway.kind != "uftp":
+        return None
+    told = gateway.options.get("isp_min", 15)  # held to its bounds by the gateway itself
+    isp_min = told if isinstance(told, int) and told > 0 else 15
+    return Flexibility(intake, timezone, settings.response, isp_min)
 
 
 def _as_it_is(manager: WorkloadManager) -> WorkloadManager:
@@ -362,6 +406,25 @@ def _meters(
             found.append(_named(told.adapter, f"meters.{name}.adapter")(told.options, clock))
         else:
             found.append(_opened(name, told, clock))
+    return found
+
+
+def _caps(settings: Settings) -> dict[str, list[CapPart]]:
+    """Agents that cap accelerators, by pool."""
+    found: dict[str, list[CapPart]] = {}
+    for name, told in settings.caps.items():
+        agent = CapSettings.model_validate(
+            {"url": told.url, "timeout": f"{told.timeout_s} s", "ca": told.ca}
+        )
+        part = CapPart(
+            CapActuator(agent, told.token.read(f"caps.{name}.token")),
+            told.devices,
+            told.least_w,
+            told.full_w,
+            told.beside_w,
+            told.hold_s,
+        )
+        found.setdefault(told.pool, []).append(part)
     return found
 
 
@@ -421,16 +484,23 @@ def open_controller(parts: Parts) -> Controller:
         return _caught_up(Controller(parts, accounts), now)
     path = day_path(parts.book.folder, days[-1])
     torn = parts.book.resume(days[-1])
-    found = recover_day(path)
+    found = recover_day(path, accounts.memory.take)
     if found.begin is None:  # killed before the first frame was on the disk
         accounts.first(days[-1], now)
         return _caught_up(Controller(parts, accounts), now)
+    if now < found.upto_ns:  # the system's time was set back while nobody ran
+        at_least = getattr(parts.clock, "at_least", None)
+        now = max(now, found.upto_ns)
+        if at_least is not None:
+            at_least(now)
     accounts.resume(found, torn.torn_bytes, "crash or stop", now)
     controller = Controller(parts, accounts)
     for order in found.orders:
         parts.desk.adopt(order)
     controller.paused = {job: i for i, job in enumerate(found.paused)}
     controller.ranks = len(found.paused)
+    sites = list(parts.sites)
+    controller.over_ns = {sites[site]: since for site, since in found.over_ns.items()}
     names = list(parts.plans)
     for pool, command in found.doubtful:
         if pool >= 0:
@@ -445,6 +515,7 @@ def _caught_up(controller: Controller, now: int) -> Controller:
     for order in parts.intake.catch_up(now):
         parts.desk.adopt(order)
     controller.requests.recall(parts.intake.settled_overrides())
+    parts.intake.recall_alarms(PASSING)
     controller.expect(parts.intake)
     return controller
 
@@ -466,17 +537,21 @@ def run_controller(
     """
     factory = load_factory(factory_file)
     clock = SteadyClock()
+    pulse = Pulse(settings.hung_s)
+    pulse.starts()
+    pulse.watch()
     store = Store.open(settings.store.full_url(folder), limit_s=min(settings.tick_s / 2.0, 2.0))
     try:
         while not stop.is_set():
-            lease = _wait_to_lead(store, clock, stop)
+            lease = _wait_to_lead(store, clock, stop, pulse)
             if lease is None:
                 return
+            pulse.starts()
             parts = assemble(factory, settings, clock, Intake(store, lease), folder)
             controller = open_controller(parts)
             _LOG.info("leads", extra={"fields": {"day": parts.book.day}})
             try:
-                if not _turn(controller, clock, settings.tick_s, stop, ticks):
+                if not _turn(controller, clock, settings.tick_s, stop, ticks, pulse):
                     return
             except Replaced:
                 _LOG.warning("another controller leads; this one stands by")
@@ -487,11 +562,12 @@ def run_controller(
         store.close()
 
 
-def _wait_to_lead(store: Store, clock: Clock, stop: Event) -> Any:
+def _wait_to_lead(store: Store, clock: Clock, stop: Event, pulse: Pulse) -> Any:
     """The lease, as soon as nobody else holds it; None where we are told to stop first."""
     who = f"{socket.gethostname()}:{os.getpid()}"
     said = False
     while not stop.is_set():
+        pulse.beats()
         try:
             lease = store.lead(LEASE, clock.now_ns(), who)
         except StoreTrouble as trouble:
@@ -507,13 +583,19 @@ def _wait_to_lead(store: Store, clock: Clock, stop: Event) -> Any:
 
 
 def _turn(
-    controller: Controller, clock: Clock, tick_s: float, stop: Event, ticks: int | None
+    controller: Controller,
+    clock: Clock,
+    tick_s: float,
+    stop: Event,
+    ticks: int | None,
+    pulse: Pulse,
 ) -> bool:
     """Turn until told to stop; whether it should be tried to lead again."""
     step, done = int(tick_s * NS_PER_S), 0
     due = clock.now_ns()
     while not stop.is_set():
         report = controller.tick()
+        pulse.beats()
         done += 1
         for kind, about in report.troubles:
             _LOG.debug("trouble", extra={"fields": {"fallback": kind, "about": about}})

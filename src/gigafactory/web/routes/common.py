@@ -16,6 +16,7 @@ from gigafactory.adapters.store.records import Role
 from gigafactory.web.admission import Admission
 from gigafactory.web.desk import Desk
 from gigafactory.web.identity import ROLES, Who
+from gigafactory.web.lane import short_way
 from gigafactory.web.problems import KINDS, Refusal
 from gigafactory.web.shapes import ProblemBody
 from gigafactory.web.shown import Plain
@@ -44,6 +45,8 @@ AfterId = Annotated[
 AfterSeq = Annotated[
     int, Query(ge=0, le=2**53, description="`next` of the page before; 0 for the first.")
 ]
+#: Made once: an encoder made for each answer costs more than a short answer.
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class RoleRoute(APIRoute):
@@ -52,6 +55,7 @@ class RoleRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         """The handler with the look at the role before it."""
         inner = super().get_route_handler()
+        short = short_way(self.endpoint, self.dependant, self.body_field)
         allowed = frozenset(roles_of(self))
         changes = bool(self.methods and self.methods & {"POST", "DELETE", "PUT", "PATCH"})
 
@@ -64,7 +68,8 @@ class RoleRoute(APIRoute):
                     action = f"{request.method} {self.path}"
                     await run_in_threadpool(desk.audit, who, action, "", "refused", detail)
                 raise Refusal(403)
-            return await inner(request)
+            answer = await short(request) if short is not None else None
+            return await inner(request) if answer is None else answer
 
         return handle
 
@@ -79,12 +84,14 @@ def router(tag: str) -> APIRouter:
     return APIRouter(prefix="/v1", tags=[tag], route_class=RoleRoute)
 
 
-def open_to(*roles: str, errors: tuple[int, ...] = ()) -> dict[str, Any]:
+def open_to(*roles: str, errors: tuple[int, ...] = (), again: type | None = None) -> dict[str, Any]:
     """What a route says of itself: who may use it, and how it may refuse.
 
     Args:
         roles: that may use it.
         errors: statuses it may answer with beside those that every route has.
+        again: shape of the answer, status 200, to a request that was carried out before; None
+            where that is the answer to the first as well.
     """
     assert set(roles) <= set(ROLES), roles
     told = {400: "bad-request", 401: "not-authenticated", 403: "not-allowed", 422: "refused"}
@@ -92,9 +99,13 @@ def open_to(*roles: str, errors: tuple[int, ...] = ()) -> dict[str, Any]:
     told |= {404: "not-found"} if 404 in errors else {}
     told |= {409: "conflict"} if 409 in errors else {}
     told |= {413: "too-large"} if 413 in errors else {}
+    before: dict[int, dict[str, Any]] = {}
+    if again is not None:
+        before[200] = {"description": "It was asked for before; nothing more.", "model": again}
     return {
         "openapi_extra": {"x-roles": list(roles), "security": [{"bearer": []}]},
-        "responses": {
+        "responses": before
+        | {
             status: {
                 "description": KINDS[kind],
                 "content": {"application/problem+json": {"schema": PROBLEM_REF}},
@@ -129,8 +140,7 @@ def who_of(request: Request) -> Who:
 
 def reply(body: Plain | list[Any], status: int = 200) -> Response:
     """An answer. Made of plain values already, so it is written as it is."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode(), status, media_type="application/json")
+    return Response(_encode(body).encode(), status, media_type="application/json")
 
 
 def ask_for(

@@ -108,9 +108,17 @@ def connections(request: Request) -> Response:
     **open_to("grid_operator", *_ALL, errors=(404,)),
 )
 def schedule(request: Request, point: Point) -> Response:
-    """The import planned per market period."""
-    desk = desk_of(request)
-    periods = _rows(desk.part(SCHEDULE, "points", _own(request, point)))
+    """The import planned per market period.
+
+    The limit of another's order is shown, and not whose it is.
+    """
+    desk, access = desk_of(request), _access(request)
+    periods = [
+        {**row, "why": "another order", "source": ""}
+        if who_of(request).role not in _ALL and row.get("source", "") not in {"", *access.channels}
+        else row
+        for row in _rows(desk.part(SCHEDULE, "points", _own(request, point)))
+    ]
     return reply({"point": point, "at": _at(desk, SCHEDULE), "periods": periods})
 
 

@@ -95,7 +95,7 @@ def changes(
     status_code=202,
     response_model=RequestView,
     summary="Set a power limit",
-    **open_to("operator", errors=CHANGE),
+    **open_to("operator", errors=CHANGE, again=RequestView),
 )
 def set_limit(request: Request, key: Key, asked: LimitAsk) -> Response:
     """Hold the import of a connection below a power for a time.
@@ -124,12 +124,15 @@ def set_limit(request: Request, key: Key, asked: LimitAsk) -> Response:
     status_code=202,
     response_model=RequestView,
     summary="Withdraw a power limit",
-    **open_to("operator", errors=CHANGE),
+    **open_to("operator", errors=CHANGE, again=RequestView),
 )
 def withdraw_limit(
     request: Request, change_id: Node, key: Key, reason: Annotated[str, Query(max_length=500)] = ""
 ) -> Response:
     """Take back a limit that an operator set; a grid party's only that party can withdraw."""
+    before = desk_of(request).store.request(change_id)
+    if before is None or before.kind != "limit":
+        raise not_found("limit")
     found, fresh = ask_for(request, key, "withdraw_limit", change_id, reason)
     return reply(shown.request(found), 202 if fresh else 200)
 
@@ -187,7 +190,7 @@ def _place(after: str | None) -> tuple[int, str, str] | None:
     status_code=202,
     response_model=RequestView,
     summary="Let an offer stand",
-    **open_to("operator", errors=CHANGE),
+    **open_to("operator", errors=CHANGE, again=RequestView),
 )
 def accept_offer(
     request: Request, channel: Channel, offer_key: ItemKey, key: Key, why: Why
@@ -201,7 +204,7 @@ def accept_offer(
     status_code=202,
     response_model=RequestView,
     summary="Refuse to offer",
-    **open_to("operator", errors=CHANGE),
+    **open_to("operator", errors=CHANGE, again=RequestView),
 )
 def refuse_offer(
     request: Request, channel: Channel, offer_key: ItemKey, key: Key, why: Why
@@ -213,6 +216,8 @@ def refuse_offer(
 def _decide(
     request: Request, kind: str, channel: str, offer_key: str, key: str, reason: str
 ) -> Response:
+    if desk_of(request).store.offer(channel, offer_key) is None:
+        raise not_found("offer")
     body = {"channel": channel, "key": offer_key}
     found, fresh = ask_for(request, key, kind, f"{channel}/{offer_key}", reason, body)
     return reply(shown.request(found), 202 if fresh else 200)
@@ -223,7 +228,7 @@ def _decide(
     status_code=202,
     response_model=RequestView,
     summary="Decide in the controller's place",
-    **open_to("operator", errors=CHANGE),
+    **open_to("operator", errors=CHANGE, again=RequestView),
 )
 def override(request: Request, key: Key, asked: OverrideAsk) -> Response:
     """Pause, resume, requeue, hold, release or cancel a piece of work; its tenant reads the reason.
@@ -242,7 +247,7 @@ def override(request: Request, key: Key, asked: OverrideAsk) -> Response:
     status_code=202,
     response_model=RequestView,
     summary="Drain a node",
-    **open_to("operator", errors=CHANGE),
+    **open_to("operator", errors=CHANGE, again=RequestView),
 )
 def drain(request: Request, node: Node, key: Key, why: Why) -> Response:
     """Let a node finish what runs and take nothing new."""
@@ -255,7 +260,7 @@ def drain(request: Request, node: Node, key: Key, why: Why) -> Response:
     status_code=202,
     response_model=RequestView,
     summary="Take a node into service again",
-    **open_to("operator", errors=CHANGE),
+    **open_to("operator", errors=CHANGE, again=RequestView),
 )
 def undrain(request: Request, node: Node, key: Key, why: Why) -> Response:
     """Take a node into service again."""

@@ -17,6 +17,8 @@ from gigafactory.web.shapes import ContractView, PartnerData
 
 partner_router = router("energy partner")
 
+#: What of a schedule is shared: the limits of a connection are its operator's business.
+_AGREED: Final = ("start", "end", "import_mw")
 _NOTHING: Final = PartnerAccess(contracts=(), data=())
 
 
@@ -94,7 +96,11 @@ def data(request: Request) -> Response:
             row["power_mw"] = desk.part(STATUS, "points", site, "power_mw")
         if "schedule" in agreed:
             periods = desk.part(SCHEDULE, "points", site)
-            row["schedule"] = list(periods) if isinstance(periods, list | tuple) else []
+            row["schedule"] = [
+                {name: one[name] for name in _AGREED if name in one}
+                for one in (periods if isinstance(periods, list | tuple) else ())
+                if isinstance(one, Mapping)
+            ]
         if len(row) > 1:
             sites.append(row)
     found = desk.published(STATUS)

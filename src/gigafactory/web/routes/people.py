@@ -81,14 +81,14 @@ def tokens(request: Request) -> Response:
     status_code=201,
     response_model=TokenMade,
     summary="Make a token",
-    **open_to("admin", errors=CHANGE),
+    **open_to("admin", errors=CHANGE, again=TokenMade),
 )
-def make_token(request: Request, key: Key, asked: TokenAsk) -> Response:  # noqa: ARG001
+def make_token(request: Request, key: Key, asked: TokenAsk) -> Response:
     """Make a token; its secret is shown once and kept nowhere.
 
-    A label that is in use for the same role, party and end is a repeated request, and answered
-    without the secret; for another one it is a conflict. So nothing is made twice, whatever the
-    key.
+    A key that came before, or a label that is in use, for the same role, party and end is a
+    repeated request, and answered without the secret; for another one it is a conflict. So nothing
+    is made twice, whatever the key.
     """
     desk, who = desk_of(request), who_of(request)
     now_ns = desk.now_ns()
@@ -113,9 +113,15 @@ def make_token(request: Request, key: Key, asked: TokenAsk) -> Response:  # noqa
                 why = f"The label {asked.label} is in use for another token; revoke that first."
                 raise Refusal(409, why)
         token, secret = desk.store.add_token(
-            asked.label, Role(asked.role), asked.party, expires_ns, now_ns, who.name
+            asked.label,
+            Role(asked.role),
+            asked.party,
+            expires_ns,
+            now_ns,
+            who.name,
+            key=f"{who.key}/{key}",
         )
-    return reply(shown.token(token) | {"secret": secret}, 201)
+    return reply(shown.token(token) | {"secret": secret or None}, 201 if secret else 200)
 
 
 def _in_use(token: Token, now_ns: int) -> bool:

@@ -11,12 +11,14 @@ from typing import Annotated, Any, Final
 from fastapi import Path, Query, Request
 from starlette.responses import Response
 
+from gigafactory.adapters.store import KeyConflict
 from gigafactory.adapters.store.records import Asked, Role, Work, WorkState
 from gigafactory.engine.errors import Problem
 from gigafactory.policy.rules import explain, rules
 from gigafactory.units import NS_PER_S
 from gigafactory.web import shown
-from gigafactory.web.desk import Desk
+from gigafactory.web.admission import ANSWER, digest
+from gigafactory.web.desk import STARTS, Desk
 from gigafactory.web.problems import Refusal, not_found
 from gigafactory.web.routes.common import (
     CHANGE,
@@ -90,7 +92,7 @@ def _work(request: Request, work_id: str) -> Work:
     status_code=201,
     response_model=WorkMade,
     summary="Hand in a job",
-    **open_to("tenant", errors=(409, 413)),
+    **open_to("tenant", errors=(409, 413), again=WorkMade),
 )
 def submit(request: Request, key: Key, asked: Submission) -> Response:
     """Hand in a job. It is judged by the rules of access, and every reason against it is told.
@@ -98,6 +100,9 @@ def submit(request: Request, key: Key, asked: Submission) -> Response:
     What is let in is kept, and starts when the scheduler finds room for it.
     """
     desk, who = desk_of(request), who_of(request)
+    before = desk.store.work_by_key(who.party, key)
+    if before is not None and isinstance(before.body.get(ANSWER), Mapping):
+        return _repeated(before, key, asked)
     now_ns = desk.now_ns()
     on = dt.datetime.fromtimestamp(now_ns / NS_PER_S, dt.UTC).date()
     admitted = admission_of(request).consider(who.party, asked, on)
@@ -111,6 +116,19 @@ def submit(request: Request, key: Key, asked: Submission) -> Response:
     )
     more = {"told": list(admitted.told), "cost_max_eur": admitted.cost_max_eur}
     return reply(shown.work(work) | more, 201 if fresh else 200)
+
+
+def _repeated(before: Work, key: str, asked: Submission) -> Response:
+    """The answer given before: the rules may have changed, what was promised has not.
+
+    Raises:
+        KeyConflict: the key came with another job.
+    """
+    answer = before.body[ANSWER]
+    if answer["asked"] != digest(asked):
+        raise KeyConflict(key, before)
+    more = {"told": list(answer["told"]), "cost_max_eur": answer["cost_max_eur"]}
+    return reply(shown.work(before) | more, 200)
 
 
 @work_router.get(
@@ -130,7 +148,7 @@ def list_work(
     """Work by pages, in order of arrival. A tenant gets its own, whatever it asks."""
     states = [WorkState(one) for one in state] or None
     rows = desk_of(request).store.list_work(
-        _tenant(request, tenant), states, after, limit, newest_first=newest
+        _tenant(request, tenant), states, after, limit, newest_first=newest, scripts=False
     )
     return reply(shown.page(rows, limit, shown.work, rows[-1].id if rows else None))
 
@@ -159,10 +177,14 @@ def explain_work(request: Request, work_id: WorkId) -> Response:
     ahead = 0
     if work.state in _WAITING:
         store = desk_of(request).store
-        before = store.list_work(work.tenant, _WAITING, work.id, _AHEAD, newest_first=True)
+        before = store.list_work(
+            work.tenant, _WAITING, work.id, _AHEAD, newest_first=True, scripts=False
+        )
         ahead = len(before)
     told = work.detail.get("told", [])
-    helped = work.detail.get("helped_first", [])
+    helped = work.detail.get("helped_first")
+    if helped is None:
+        helped = helped_first(work, desk_of(request).part(STARTS, "pools", _pool(work)))
     return reply(
         {
             "id": work.id,
@@ -174,6 +196,44 @@ def explain_work(request: Request, work_id: WorkId) -> Response:
             "own_ahead": ahead,
         }
     )
+
+
+def _pool(work: Work) -> str:
+    return str(work.body.get("pool", ""))
+
+
+def helped_first(work: Work, starts: Any) -> list[dict[str, Any]]:
+    """Who was started in its pool while it waited, by class and priority.
+
+    Whose work it was is said of one's own only: what others run is theirs to tell.
+
+    Args:
+        work: the one that waited.
+        starts: the latest starts of its pool, as the controller publishes them.
+    """
+    until = work.start_ns or work.end_ns or None
+    found: dict[tuple[bool, str, int], dict[str, Any]] = {}
+    for row in starts if isinstance(starts, list | tuple) else ():
+        at_ns = row["at_ns"]
+        if row["key"] == work.id or at_ns < work.asked_ns or (until and at_ns > until):
+            continue
+        own = row["tenant"] == work.tenant
+        group = found.setdefault(
+            (own, row["job_class"], row["priority"]),
+            {
+                "own": own,
+                "job_class": row["job_class"],
+                "priority": row["priority"],
+                "jobs": 0,
+                "accelerators": 0,
+                "asked_earlier": 0,
+            },
+        )
+        group["jobs"] += 1
+        group["accelerators"] += row["accelerators"]
+        group["asked_earlier"] += row["submit_ns"] < work.asked_ns
+        group["last"] = shown.stamp(at_ns)
+    return [found[name] for name in sorted(found, key=lambda n: (-n[2], n[1], n[0]))]
 
 
 #: What is said of work that no rule or scheduler has said anything of.
@@ -317,7 +377,7 @@ def _held(desk: Desk, tenant: str) -> int:
     """Accelerators that a tenant's running work holds."""
     held, after = 0, None
     while True:
-        rows = desk.store.list_work(tenant, (WorkState.RUNNING,), after, PAGE_MAX)
+        rows = desk.store.list_work(tenant, (WorkState.RUNNING,), after, PAGE_MAX, scripts=False)
         held += sum(int(row.body.get("accelerators", 0)) for row in rows)
         if len(rows) < PAGE_MAX:
             return held
