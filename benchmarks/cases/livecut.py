@@ -10,7 +10,7 @@ from gigafactory.testing import mosquitto, slurm
 from gigafactory.testing.livecut import measure_cuts
 
 #: Jobs running, and how often a quarter of their power is cut.
-_SIZES = ((100, 5), (500, 5), (1000, 3))
+_SIZES = ((100, 4), (500, 4), (1000, 3))
 
 
 @case("live-cut")

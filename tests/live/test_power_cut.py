@@ -55,6 +55,12 @@ def check_work(
                 assert after.work_s == before.work_s, "goes on from what it saved last"
 
 
+def check_frozen(live: LiveCut, keys: list[str]) -> None:
+    """Jobs that a cut froze went on where they stood: they were started once."""
+    for key in keys:
+        assert sum(e.what == "start" for e in live.events(key)) <= 1, key
+
+
 def check_books(live: LiveCut) -> dict[str, Any]:
     """The day's journal verifies, and its accounts can be made again."""
     problems, proved = days.verify(live.day())
@@ -80,6 +86,7 @@ def test_a_quarter_less_within_the_deadline_and_nothing_lost(tmp_path: Path) -> 
         states = [work.state for work in live.works()]
         assert states.count(WorkState.RUNNING) + states.count(WorkState.PLACED) == 100
         check_work(live, keys, deaf=2, cuts=1)
+        check_frozen(live, keys[12:])
         assert {a.kind for a in live.store.alarms()} == {"forged_message"}
         assert live.stop() == 0
         proved = check_books(live)
@@ -107,6 +114,7 @@ def finished(folder: Path) -> dict[str, Any]:
             assert time.monotonic() < end, "some jobs did not end"
             time.sleep(0.5)
         check_work(live, keys, deaf=4, cuts=1, saves_every_s=20.0)
+        check_frozen(live, keys[12:])
         for key in keys:
             done = [e for e in live.events(key) if e.what == "done"]
             assert len(done) == 1
@@ -195,7 +203,7 @@ def told(
     series: list[Series], lasting: dict[str, Any], ends: dict[str, Any], load: list[float]
 ) -> dict[str, Any]:
     """The result as data."""
-    said = subprocess.run(["sinfo", "--version"], capture_output=True, text=True, check=True)
+    said = subprocess.run(["slurmctld", "-V"], capture_output=True, text=True, check=True)
     return {
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",

@@ -250,6 +250,22 @@ def a_dead_node_gives_its_job_back(bench: SlurmBench) -> None:
         wait_for(bench, lambda s: all(n.up for n in s.nodes), "the node did not come back")
 
 
+def test_what_a_call_has_no_time_for_is_handed_over_again_not_refused(bench: SlurmBench) -> None:
+    manager = SlurmManager(slurm_settings(bench.cluster, call_limit_s=0.001))
+    script = bench.script(5.0)
+    orders = [
+        WorkOrder(f"late-{i}", "lab", "research", 1, 0, 600.0, 3, script, pool=bench.pool)
+        for i in range(3)
+    ]
+    first = [receipt.outcome for receipt in manager.submit(orders)]
+    assert first == [Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.UNKNOWN]
+    for _ in orders:
+        last = manager.submit(orders)
+    assert {receipt.outcome for receipt in last} == {Outcome.ACCEPTED}
+    keys = [view.key for view in bench.manager.observe().jobs if view.key.startswith("late-")]
+    assert sorted(keys) == ["late-0", "late-1", "late-2"]
+
+
 def test_what_waits_for_slurm_itself(tmp_path: Path) -> None:
     """Side by side on clusters of their own, for each waits ten seconds or more and does little.
 

@@ -55,8 +55,9 @@ class Submitter:
             elif order.key in known:
                 receipts.append(Receipt(order.key, Outcome.ACCEPTED, known[order.key]))
             elif watch.elapsed_s() > self._settings.call_limit_s:
+                # Not refused, which would be for good: nothing speaks against the job itself.
                 why = "the call's time was over before its turn: hand it over again"
-                receipts.append(Receipt(order.key, Outcome.REFUSED, why))
+                receipts.append(Receipt(order.key, Outcome.UNKNOWN, why))
             else:
                 handed = self._hand_over(order)
                 if handed.job:
