@@ -517,6 +517,7 @@ class LedTwin(TwinManager):
 
 def led(folder: Path, case: Case, real: Run) -> tuple[Run, list[str]]:
     """The case on the twin with the world of a run on Slurm; and what did not follow."""
+    folder.mkdir(exist_ok=True)
     factory = factory_of(folder, case.nodes)
     plan = plan_of(factory, POOL, [f"n{i}" for i in range(1, case.nodes + 1)])
     clock = SimClock(real.turns[0].begun_ns - 2 * NS_PER_S)

@@ -221,4 +221,4 @@ No meter is read: both model their power, so that only decisions are compared; t
 the meter is shown elsewhere. A job that is paused and let go on within one decision counts as the
 youngest of its class in a simulation from then on. Here it cannot matter: a gate is built anew every
 tick, and what it does and undoes at one instant is not told to anybody.
-"""
+"""  # noqa: E501
