@@ -22,7 +22,7 @@ run-real: setup ## the same on real jobs, prices and weather, found in the folde
 
 test: setup ## every test but the long proofs
 	@./tools/system.sh
-	@$(BIN)/pytest -n 2 -m "not proof" $(ARGS)
+	@$(BIN)/pytest -n 3 -m "not proof" $(ARGS)
 
 check: lint types floors ## the quick loop: style, types, floors, fast tests
 	@GIGAFACTORY_QUICK=true $(BIN)/pytest -n 2 -q -m "not slow and not proof" $(ARGS)

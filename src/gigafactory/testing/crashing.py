@@ -148,7 +148,7 @@ class CrashRig:
         self.outside = Outside()
         self._nodes, self._jobs, self._every_s, self._work_s = nodes, jobs, every_s, work_s
         self._era_s = era_s
-        self._draw = random.Random(seed)  # random-ok: seeded  # noqa: S311
+        self._draw = random.Random(seed)  # random-ok: by seed, a test  # noqa: S311
         self._stack = contextlib.ExitStack()
         self._over = threading.Event()
         self._limits_over = threading.Event()
@@ -272,7 +272,7 @@ class CrashRig:
                 time.sleep(0.1)  # clock-ok: a client waits
 
     def _ask_for_work(self, store: Store) -> None:
-        draw = random.Random(f"{self.seed} work")  # random-ok: seeded  # noqa: S311
+        draw = random.Random(f"{self.seed} work")  # random-ok: by seed, a test  # noqa: S311
         for i in range(self._jobs):
             name = f"job-{i}"
             asked = Asked(("lab", "shop")[i % 2], name, self._body(name, draw), "test", now_ns())
@@ -303,7 +303,7 @@ class CrashRig:
             random.Random(f"{self.seed} limits"),
             now_ns(),
             "",
-        )  # random-ok: seeded  # noqa: S311
+        )  # random-ok: seeded
         for i in itertools.count():
             low = int((now_ns() - begun) / NS_PER_S / self._era_s) % 2 == 1
             share = draw.uniform(0.5, 0.65) if low else draw.uniform(0.8, 1.0)
