@@ -37,7 +37,7 @@ def slurm() -> None:
         pytest.skip(why)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_the_twin_decides_as_the_loop_on_slurm_did(tmp_path: Path) -> None:
     case = bench.made_case(1, 60, 6, 6, [Cut(3, 5, 0.4, 0.75)], (1.0, 3.0))
     real, _ = bench.on_slurm(tmp_path, case)
