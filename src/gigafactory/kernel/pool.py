@@ -406,13 +406,21 @@ class Pool:
         """Bring the nodes in service to a number, now; returns the number reached."""
         return self._obey(Order.SERVICE, min(nodes, self.spec.nodes))
 
-    def advance(self, until_ns: int) -> Records:
-        """Process every event before `until_ns` and return what happened."""
+    def advance(self, until_ns: int, drains_max: int | None = None) -> Records:
+        """Process every event before `until_ns` and return what happened.
+
+        Args:
+            until_ns: the instant to reach.
+            drains_max: stop short of it when the notes have been full so often; `t_ns` then says
+                how far it came. None: never.
+        """
         parts: list[Records] = []
         while self.t_ns < until_ns:
             goal = min(until_ns, self.t_ns + CHUNK_NS)
             while self._obey(Order.ADVANCE, goal) < goal:
                 parts.append(self._drain())
+                if drains_max is not None and len(parts) >= drains_max:
+                    return _joined(parts)
         parts.append(self._drain())
         return _joined(parts)
 

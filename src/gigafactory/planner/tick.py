@@ -38,6 +38,9 @@ Ints = npt.NDArray[np.int64]
 
 #: Passes made at one instant at most: until a pass brings nothing, which is two or three.
 ROUNDS: Final = 8
+#: Notes are taken out so often at one instant at most. They hold some thousands: who fills them more
+#: often takes another's place and loses it again without end, since nobody's notice lasts here.
+DRAINS: Final = 32
 #: Milliwatts in a kilowatt.
 MW_PER_KW: Final = 1_000_000
 _NOTHING: Final[Mapping[str, int]] = {}
@@ -397,16 +400,20 @@ def _by_group(values: Sequence[int], other: int) -> Ints:
 def _settle(pool: Pool, budget_mw: int | None) -> list[Records]:
     """Let the kernel decide at one instant, pass after pass, until a pass brings nothing.
 
-    Those that make way leave between two passes, a nanosecond on; nothing else happens in it.
+    Those that make way leave between two passes, a nanosecond on; nothing else happens in it. Where
+    jobs take each other's place in that nanosecond without end, what holds so far is decided.
     """
     found = []
     for _ in range(ROUNDS):
         pool.set_budget(budget_mw)
         leaving = int(pool.state.v["stops"][0]) > 0
-        records = pool.advance(pool.t_ns + 1) if leaving else pool.drain()
+        goal = pool.t_ns + 1
+        records = pool.advance(goal, DRAINS) if leaving else pool.drain()
         if len(records) == 0:
             break
         found.append(records)
+        if leaving and pool.t_ns < goal:
+            break
     return found
 
 
