@@ -38,7 +38,7 @@ Ints = npt.NDArray[np.int64]
 
 #: Passes made at one instant at most: until a pass brings nothing, which is two or three.
 ROUNDS: Final = 8
-#: Notes are taken out so often at one instant at most. They hold some thousands: who fills them more
+#: Notes are taken out so often at one instant at most. They hold thousands: who fills them more
 #: often takes another's place and loses it again without end, since nobody's notice lasts here.
 DRAINS: Final = 32
 #: Milliwatts in a kilowatt.
