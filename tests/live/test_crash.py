@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,16 +23,14 @@ KILLS, LONG_KILLS = 20, 200
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that is kept where the test fails, and named in what it says."""
+def folder() -> Path:
+    """A folder that the test removes when it is through: where it fails, what it left is kept."""
     why = slurm.available() or postgres.available()
     if why and IN_CI:
         pytest.fail(why)
     if why:
         pytest.skip(why)
-    made = Path(tempfile.mkdtemp(prefix="gfcrash-"))
-    yield made
-    shutil.rmtree(made)
+    return Path(tempfile.mkdtemp(prefix="gfcrash-"))
 
 
 def check_days(rig: CrashRig) -> None:
@@ -50,6 +47,7 @@ def test_killed_at_random_on_real_parts(folder: Path) -> None:
         rig.finish()
         assert rig.problems() == [], rig.words()
         check_days(rig)
+    shutil.rmtree(folder)
 
 
 @pytest.mark.proof
@@ -64,6 +62,7 @@ def test_killed_two_hundred_times(folder: Path, proof_dir: Path) -> None:
         crashproof.write(proof_dir, told)
         assert problems == [], rig.words()
         check_days(rig)
+    shutil.rmtree(folder)
 
 
 def sight(at_s: float, it_w: float) -> Sight:
