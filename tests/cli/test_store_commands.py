@@ -57,7 +57,7 @@ def test_a_token_that_makes_no_sense_is_refused(
 def test_backup_restore_check_migrate(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "Revision 0003. Rows: none." in say(capsys, "store", "migrate", url)
+    assert "Revision 0004. Rows: none." in say(capsys, "store", "migrate", url)
     say(capsys, "token", "add", url, "--label", "x", "--role", "admin")
     copy = str(tmp_path / "copy")
     assert "bytes" in say(capsys, "store", "backup", url, copy)

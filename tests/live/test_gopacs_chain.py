@@ -193,7 +193,7 @@ def the_hour_of_the_order(service: Service, limit_w: float) -> None:
             )
 
         waited("less power in the ordered ISP", obeyed, 120.0)
-        assert service.states().count(WorkState.RUNNING) < 8
+        waited("some work paused", lambda: service.states().count(WorkState.RUNNING) < 8, 30.0)
         silent = [f for f in service.told("status", "fallbacks") if f["kind"] == "orders_silent"]
         assert not silent, "the gateway lives, though it says nothing new"
 

@@ -25,6 +25,7 @@ from gigafactory.runtime.live.daybook import day_path, days_in, live_frames
 from gigafactory.runtime.live.intake import Intake
 from gigafactory.runtime.live.loop import Controller
 from gigafactory.runtime.live.parts import LIMIT_BROKEN, MANAGER_AWAY, PLANT_CAP, TickReport
+from gigafactory.runtime.live.pricing import CARBON_ASSUMED, PRICE_ASSUMED
 from gigafactory.runtime.live.settings import load_settings
 from gigafactory.runtime.live.wiring import assemble, open_controller
 from gigafactory.testing.factories import SmallFactory, SmallPool, SmallSite
@@ -50,8 +51,8 @@ def _agent(folder: Path, board: Board) -> Iterator[str]:
     (folder / "token").write_text("a token\n")
     (folder / "password").write_text("a password\n")
     settings = {
-        "token_file": str(folder / "token"),
-        "password_file": str(folder / "password"),
+        "token": {"file": str(folder / "token")},
+        "password": {"file": str(folder / "password")},
         "safe": dict.fromkeys(DEVICES, f"{FULL_W} W"),
         "redfish": {"url": board.url, "user": "operator", "resources": DEVICES},
     }
@@ -152,7 +153,7 @@ class _Bench:
             time.sleep(0.3)
 
     def kinds(self, report: TickReport) -> set[str]:
-        return {kind for kind, _ in report.troubles}
+        return {kind for kind, _ in report.troubles} - {PRICE_ASSUMED, CARBON_ASSUMED}
 
     def limit(self, key: str, power_w: float, lasts_s: float) -> None:
         now = self.clock.now_ns()
@@ -214,7 +215,7 @@ def _hung(bench: _Bench, board: Board, allowed_w: float) -> None:
 def _back(bench: _Bench, board: Board, allowed_w: float) -> None:
     """Slurm answers again: jobs are paused, then caps are let go, and the limit holds."""
     bench.turn(
-        lambda report: not report.troubles and set(board.limit_w.values()) == {FULL_W},
+        lambda report: not bench.kinds(report) and set(board.limit_w.values()) == {FULL_W},
         40.0,
         "the caps stay",
     )

@@ -92,8 +92,7 @@ class Recovery:
                         self._sent.pop(answer.key, None)
             case live.Metered():
                 self.upto_ns = frame.to_ns
-                assert self.begin is not None, "readings before the begin of a day"
-                for s, site in enumerate(self.begin.sites):
+                for s, site in enumerate(self.begin.sites if self.begin is not None else ()):
                     energy = int(frame.sites[s, _IMPORT])
                     self.isps.add(site, frame.from_ns, frame.to_ns, energy)
                 self._metered(frame)
