@@ -51,6 +51,15 @@ def proof_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(named) if named else tmp_path_factory.mktemp("proof")
 
 
+def missing(why: str) -> None:
+    """What a test needs and is not there, in words: an error where CI=true, else a skip."""
+    if not why:
+        return
+    if IN_CI:
+        pytest.fail(why)
+    pytest.skip(why)
+
+
 def _system_command(package: str, *commands: str) -> str:
     for command in commands:
         found = shutil.which(command)

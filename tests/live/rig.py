@@ -15,7 +15,6 @@ import pytest
 from gigafactory.runtime.live import frames as live
 from gigafactory.runtime.live.daybook import JOURNAL, day_path, days_in, live_frames
 from gigafactory.runtime.live.days import verify
-from tests.conftest import IN_CI
 from tests.runtime.live.bench import check_journal
 from tests.runtime.live.test_serve import Outside, until
 
@@ -118,15 +117,6 @@ def fill(folder: Path) -> Path:
 
 def wait(seconds: float) -> None:
     time.sleep(seconds)
-
-
-def missing(why: str) -> None:
-    """A system package that is not there: an error where CI=true, else a skip."""
-    if not why:
-        return
-    if IN_CI:
-        pytest.fail(why)
-    pytest.skip(why)
 
 
 def host_name() -> str:

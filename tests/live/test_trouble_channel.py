@@ -13,7 +13,8 @@ from gigafactory.runtime.live.parts import ORDERS_SILENT
 from gigafactory.testing.mosquitto import LocalBroker, available, free_port
 from tests.adapters.channels.common import secret
 from tests.adapters.channels.test_process import authority_of
-from tests.live.rig import Host, World, host_name, missing, needs_root
+from tests.conftest import missing
+from tests.live.rig import Host, World, host_name, needs_root
 from tests.runtime.live.test_serve import command, process, until, written
 
 SAFE_W = 35_000.0

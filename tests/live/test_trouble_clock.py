@@ -14,7 +14,8 @@ import pytest
 
 from gigafactory.runtime.live import frames as live
 from gigafactory.runtime.live.parts import CLOCK_JUMP
-from tests.live.rig import World, missing, wait
+from tests.conftest import missing
+from tests.live.rig import World, wait
 from tests.runtime.live.test_serve import command, until, written
 
 _LIBRARY = "faketime/libfaketimeMT.so.1"

@@ -17,7 +17,8 @@ from gigafactory.adapters.store import Store
 from gigafactory.adapters.store.records import ENDED, Role, WorkState
 from gigafactory.runtime.live.parts import STORE_AWAY
 from gigafactory.testing.postgres import LocalPostgres, available
-from tests.live.rig import World, missing, wait
+from tests.conftest import missing
+from tests.live.rig import World, wait
 from tests.runtime.live.test_serve import command, process, until, written
 
 PARTY = "lab"

@@ -17,7 +17,8 @@ from gigafactory.runtime.live import frames as live
 from gigafactory.runtime.live.parts import STORE_AWAY
 from gigafactory.testing.postgres import LocalPostgres, available
 from gigafactory.units import NS_PER_S
-from tests.live.rig import Host, World, host_name, missing, needs_root
+from tests.conftest import missing
+from tests.live.rig import Host, World, host_name, needs_root
 from tests.runtime.live.test_serve import TICK_S, command, process, until, written
 
 #: From the cut until the standby leads: the server gives the session up after 5 s of silence, the

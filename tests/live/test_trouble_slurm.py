@@ -34,7 +34,7 @@ from gigafactory.testing.redfish import Controller as Board
 from gigafactory.testing.redfish import simulated_controller
 from gigafactory.testing.slurm import LocalCluster, available
 from gigafactory.units import NS_PER_S
-from tests.live.rig import missing
+from tests.conftest import missing
 from tests.runtime.live.bench import check_journal
 
 NODES, SIZE = 4, 8

@@ -23,7 +23,6 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -42,7 +41,18 @@ from gigafactory.runtime.live import frames as live
 from gigafactory.runtime.live.daybook import day_path, days_in, live_frames
 from gigafactory.testing.factories import SmallFactory, SmallPool, SmallSite
 from gigafactory.testing.jobscript import JobEvent, job_events, job_script
-from gigafactory.testing.livecut import IDLE_W, NODE_SIZE, POOL, SITE, WORK_W, now_ns, wait_until
+from gigafactory.testing.livecut import (
+    IDLE_W,
+    NODE_SIZE,
+    POOL,
+    SITE,
+    WORK_W,
+    now_ns,
+    page_settings,
+    serve_command,
+    slurm_settings,
+    wait_until,
+)
 from gigafactory.testing.postgres import LocalPostgres
 from gigafactory.testing.powermeter import RunningMeter, Sight, power_meter
 from gigafactory.testing.slurm import LocalCluster
@@ -210,25 +220,13 @@ class CrashRig:
 
     def _service(self) -> dict[str, Any]:
         full_mw = self.full_w / 1e6
-        metered = {"metric": "gf_meter_it_watts", "labels": {"point": "it"}, "factor": 1e-6}
-        metered |= {"unit": "MW", "most": 2.0 * full_mw, "stuck_after": 0}
-        slurm = {
-            "kind": "slurm",
-            "conf": str(self.cluster.conf),
-            "user": "root",
-            "partitions": {POOL: self.cluster.partition},
-            "kw_per_accelerator": {POOL: self.cluster.kw_per_accelerator},
-            "checkpoint_folder": str(self.cluster.checkpoints),
-        }
-        page: dict[str, Any] = {"kind": "page", "url": self.meter.url}
-        page["points"] = {f"{POOL}/it": metered, f"{SITE}/import": metered}
         return {
             "environment": "live",
             "state": "state",
             "tick": "0.5 s",
             "store": {"url": self.url},
-            "managers": {"main": slurm},
-            "meters": {"processes": page},
+            "managers": {"main": slurm_settings(self.cluster)},
+            "meters": {"processes": page_settings(self.meter, full_mw)},
             "sites": {SITE: {"safe": f"{0.5 * full_mw} MW", "overhead": 1.0}},
             "channels": {CHANNEL: {"kind": "api", "points": [SITE]}},
             "response": {
@@ -240,8 +238,7 @@ class CrashRig:
         }
 
     def _run_controller(self) -> None:
-        command = [sys.executable, "-m", "gigafactory", "serve", str(self.factory)]
-        command += ["--settings", str(self.settings), "--only", "controller"]
+        command = serve_command(self.factory, self.settings, "controller")
         self._count += 1
         with (self.folder / f"controller-{self._count}.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603  (our own)

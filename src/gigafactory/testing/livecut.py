@@ -324,6 +324,32 @@ def repeat(live_cut: LiveCut, cuts: int) -> Series:
 # --- the whole -----------------------------------------------------------------------------------
 
 
+def slurm_settings(cluster: LocalCluster) -> dict[str, Any]:
+    """The manager of the service's settings that steers a cluster."""
+    return {
+        "kind": "slurm",
+        "conf": str(cluster.conf),
+        "user": "root",
+        "partitions": {POOL: cluster.partition},
+        "kw_per_accelerator": {POOL: cluster.kw_per_accelerator},
+        "checkpoint_folder": str(cluster.checkpoints),
+    }
+
+
+def page_settings(meter: RunningMeter, full_mw: float) -> dict[str, Any]:
+    """The meter of the service's settings that reads a meter of processes."""
+    metered = {"metric": "gf_meter_it_watts", "labels": {"point": "it"}, "factor": 1e-6}
+    metered |= {"unit": "MW", "most": 2.0 * full_mw, "stuck_after": 0}
+    points = {f"{POOL}/it": metered, f"{SITE}/import": metered}
+    return {"kind": "page", "url": meter.url, "points": points}
+
+
+def serve_command(factory: Path, settings: Path, name: str) -> list[str]:
+    """What starts one process of the service."""
+    command = [sys.executable, "-m", "gigafactory", "serve", str(factory)]
+    return [*command, "--settings", str(settings), "--only", name]
+
+
 class LiveCut:
     """Everything from the grid operator to the meter, at work.
 
@@ -399,8 +425,7 @@ class LiveCut:
 
     @contextlib.contextmanager
     def _process(self, name: str) -> Iterator[subprocess.Popen[bytes]]:
-        command = [sys.executable, "-m", "gigafactory", "serve", str(self.factory)]
-        command += ["--settings", str(self.settings), "--only", name]
+        command = serve_command(self.factory, self.settings, name)
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603  (this interpreter, our own module)
                 command, stdout=log, stderr=log
@@ -435,30 +460,14 @@ class LiveCut:
         secret, password = self.folder / "tso.secret", self.folder / "broker.secret"
         secret.write_text(base64.b64encode(os.urandom(32)).decode())  # random-ok: a key of its own
         password.write_text(self.broker.password)
-        metered = {"metric": "gf_meter_it_watts", "labels": {"point": "it"}, "factor": 1e-6}
-        metered |= {"unit": "MW", "most": 2.0 * full_mw, "stuck_after": 0}
         return {
             "environment": "live",
             "state": "state",
             "store": {"url": f"sqlite:///{self.folder / 'store.db'}"},
             "managers": {
-                "main": {
-                    "kind": "slurm",
-                    "conf": str(self.cluster.conf),
-                    "user": "root",
-                    "partitions": {POOL: self.cluster.partition},
-                    "kw_per_accelerator": {POOL: self.cluster.kw_per_accelerator},
-                    "checkpoint_folder": str(self.cluster.checkpoints),
-                    "writes_burst": 4000,
-                }
+                "main": {**slurm_settings(self.cluster), "writes_burst": 4000},
             },
-            "meters": {
-                "processes": {
-                    "kind": "page",
-                    "url": self.meter.url,
-                    "points": {f"{POOL}/it": metered, f"{SITE}/import": metered},
-                }
-            },
+            "meters": {"processes": page_settings(self.meter, full_mw)},
             "sites": {SITE: {"safe": f"{0.5 * full_mw} MW", "overhead": 1.0}},
             "channels": {
                 CHANNEL: {

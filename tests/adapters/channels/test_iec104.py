@@ -27,6 +27,7 @@ from gigafactory.grid.ports import OrderKind
 from gigafactory.testing.mosquitto import free_port
 from gigafactory.units import NS_PER_S
 from tests.adapters.channels.common import T0, TestClock, alarms, open_store, until
+from tests.conftest import missing
 
 #: The grid operator's side runs as a process of its own too: the library allows one set of its
 #: threads and callbacks to die with it, and our process never links it.
@@ -190,7 +191,7 @@ class Running:
 @pytest.fixture
 def started() -> Iterator[list[Any]]:
     if importlib.util.find_spec("c104") is None:
-        pytest.skip('c104 is not installed; run: pip install "gigafactory[iec104]"')
+        missing('c104 is not installed; run: pip install "gigafactory[iec104]"')
     made: list[Any] = []
     yield made
     for one in made:

@@ -28,7 +28,7 @@ from tests.adapters.channels.common import (
     until,
 )
 from tests.adapters.channels.test_mqtt import TOPIC, Tso
-from tests.conftest import IN_CI
+from tests.conftest import missing
 
 
 @pytest.fixture
@@ -78,10 +78,7 @@ def test_a_gateway_killed_and_started_again_takes_no_old_message(
     store: Store, tmp_path: Path
 ) -> None:
     if not available():
-        why = "the system package mosquitto is missing; `make system` lists and installs it"
-        if IN_CI:
-            pytest.fail(why)
-        pytest.skip(why)
+        missing("the system package mosquitto is missing; `make system` lists and installs it")
     folder = tmp_path / "broker"
     folder.mkdir()
     key = shared(SECRET, tmp_path)
@@ -152,7 +149,7 @@ def test_a_channel_that_is_not_there_or_no_file_is_told(
 def test_encryption_is_checked_both_ways(store: Store, tmp_path: Path) -> None:
     """A broker with a certificate of the right authority is spoken with, any other is not."""
     if not available():
-        pytest.skip("the system package mosquitto is missing")
+        missing("the system package mosquitto is missing; `make system` lists and installs it")
     authority = authority_of(tmp_path, "right")
     other = authority_of(tmp_path, "other")
     folder = tmp_path / "broker"

@@ -7,6 +7,7 @@ still change (a forecast); a day that fails is asked for again after a wait that
 
 from __future__ import annotations
 
+import abc
 import datetime as dt
 import json
 import math
@@ -130,7 +131,7 @@ class LiveFeed(Protocol):
         ...
 
 
-class Feed:
+class Feed(abc.ABC):
     """The shared part: a feed of its own kind gives `signals`, `bounds` and `_fetch`.
 
     Args:
@@ -202,13 +203,13 @@ class Feed:
         latest = [self.last(signal, dt.date.max) for signal in self.signals]
         return tuple(day.row() for day in latest if day is not None)
 
+    @abc.abstractmethod
     def _fetch(self, date: dt.date, now_ns: int) -> Fetched:
         """A day from outside: by signal its values, source, state and note.
 
         Raises:
             Unsound: no answer, or none that can be used.
         """
-        raise NotImplementedError
 
     def _window(self, date: dt.date) -> tuple[int, int]:
         """Begin and end of a local day, ns UTC."""
