@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def test_without_the_database_the_limit_holds_and_no_work_is_lost(
     tmp_path: Path, away_s: float
 ) -> None:
     missing(available())
-    with LocalPostgres() as pg:
+    with LocalPostgres() as pg, ExitStack() as stack:
         port = _free_port()
         factory, settings = written(
             tmp_path,
@@ -93,6 +93,7 @@ def test_without_the_database_the_limit_holds_and_no_work_is_lost(
             api={"host": "127.0.0.1", "port": port},
         )
         world = World(factory, settings)
+        stack.callback(world.store.close)
         long = [world.ask(f"w{i}", 900.0) for i in range(4)]
         secret = world.store.add_token("t", Role.TENANT, PARTY, None, world.clock.now_ns(), "test")[
             1
@@ -132,7 +133,6 @@ def _whole(world: World, asked: set[str], long: list[str]) -> None:
     assert sorted(ends) == sorted(asked), "each ran once"
     assert world.troubles().count((STORE_AWAY, True)) >= 2
     world.accounted()
-    world.store.close()
 
 
 def _away(world: World, go: Callable[[], object], come: Callable[[], object], port: int,

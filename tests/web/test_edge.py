@@ -174,6 +174,21 @@ def test_a_store_that_is_away_is_told_and_asked_again(
     assert "gigafactory_store_up 0.0" in service.get("/metrics").text
 
 
+def test_a_store_that_is_away_when_a_token_is_looked_up_is_told_as_well(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> Any:
+        raise StoreTrouble("the database does not answer")
+
+    monkeypatch.setattr(service.store, "token_by_secret", away)
+    service.app.state.gate.forget()
+    for _ in range(30):  # nor does it count as a token that is not valid
+        answer = service.get("/v1/self", "tenant")
+        assert answer.status_code == 503
+        assert answer.json()["type"] == "urn:gigafactory:problem:unavailable"
+        assert answer.headers["retry-after"] == "2"
+
+
 def test_a_fault_of_ours_shows_no_trace(
     service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -152,13 +152,7 @@ def _answer_errors(app: FastAPI, desk: Desk) -> None:
 
     async def trouble(request: Request, error: Exception) -> Response:
         assert isinstance(error, StoreTrouble)
-        desk.metrics.trouble.inc()
-        fields = {"request_id": request_id(request)}
-        _LOG.warning("the store: %s", error.why, extra={"fields": fields})
-        why = "The store cannot be reached at present."
-        if error.doubtful:
-            why += " The change may have been made: ask again with the same Idempotency-Key."
-        return told(request, Refusal(503, why))
+        return told(request, desk.store_away(error, request_id(request)))
 
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(RequestValidationError, invalid)

@@ -16,6 +16,7 @@ from gigafactory.units import NS_PER_S
 from gigafactory.web import shown
 from gigafactory.web.identity import Who
 from gigafactory.web.metrics import Metrics, Sample
+from gigafactory.web.problems import Refusal
 
 _LOG = logging.getLogger("gigafactory.web")
 
@@ -65,6 +66,15 @@ class Desk:
     def now_ns(self) -> int:
         """The present instant, ns UTC."""
         return self._clock.now_ns()
+
+    def store_away(self, error: StoreTrouble, request_id: str) -> Refusal:
+        """What a caller is told where the store is away; counted and logged."""
+        self.metrics.trouble.inc()
+        _LOG.warning("the store: %s", error.why, extra={"fields": {"request_id": request_id}})
+        why = "The store cannot be reached at present."
+        if error.doubtful:
+            why += " The change may have been made: ask again with the same Idempotency-Key."
+        return Refusal(503, why)
 
     def published(self, kind: str) -> Published | None:
         """What was last published of a kind, with its instant; at most half a second old.

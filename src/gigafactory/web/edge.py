@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gigafactory.adapters.store import StoreTrouble
 from gigafactory.engine.clock import Stopwatch
 from gigafactory.runtime.apisettings import ApiSettings, is_loopback
 from gigafactory.web.desk import Desk
@@ -70,7 +71,7 @@ class Guard:
     def __init__(self, settings: ApiSettings, gate: Gate, desk: Desk) -> None:
         limits, share = settings.limits, 1.0 / settings.workers
         self.gate = gate
-        self._desk = desk
+        self.desk = desk
         self._metrics_for = settings.metrics
         self._addresses = Buckets(
             limits.per_address_per_s * share, limits.per_address_burst * share
@@ -86,7 +87,7 @@ class Guard:
         Raises:
             Refusal: it is not let in.
         """
-        now_ns = self._desk.now_ns()
+        now_ns = self.desk.now_ns()
         address = (scope.get("client") or ("", 0))[0]
         caller = caller_of(address)
         self._count(self._addresses.take(caller, now_ns), "address", seen)
@@ -127,7 +128,7 @@ class Guard:
         _LOG.warning("authentication failed", extra={"fields": {"address": caller}})
         if left.left == 0:
             text = f"the address {caller} failed to authenticate too often"
-            await run_in_threadpool(self._desk.alarm, "authentication", caller, text)
+            await run_in_threadpool(self.desk.alarm, "authentication", caller, text)
         raise Refusal(401, "The token is not valid: unknown, ended or revoked.")
 
     def _count(self, verdict: Verdict, what: str, seen: _Seen) -> None:
@@ -138,7 +139,7 @@ class Guard:
         raise Refusal(429, headers={"Retry-After": str(verdict.wait_s)})
 
     def _refused(self, reason: str) -> None:
-        self._desk.metrics.refused.labels(reason).inc()
+        self.desk.metrics.refused.labels(reason).inc()
 
 
 def _bearer(scope: Scope) -> str:
@@ -193,6 +194,9 @@ class Edge:
             await self._app(scope, inside, sent)
         except Refusal as refusal:
             await self._turn_away(refusal, scope, receive, sent, seen)
+        except StoreTrouble as error:  # a token that is not remembered could not be looked up
+            away = self._guard.desk.store_away(error, request_id)
+            await self._turn_away(away, scope, receive, sent, seen)
         except Exception:
             fields = {"request_id": request_id}
             _LOG.exception("a fault in a request", extra={"fields": fields})
