@@ -20,6 +20,7 @@ Knows frames and bytes, and nothing of what a kind of frame means.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -37,7 +38,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from gigafactory.engine.errors import refuse
+from gigafactory.engine.errors import BadInput, Problem
 
 JSON: TypeAlias = (
     "bool | int | float | str | list[JSON] | tuple[JSON, ...] | Mapping[str, JSON] | None"
@@ -80,6 +81,14 @@ class Damaged(Exception):  # noqa: N818  (the name says what the file is)
         self.path, self.frame, self.offset, self.why = Path(path), frame, offset, why
         place = f"frame {frame} at byte {offset}" if frame >= 0 else f"byte {offset}"
         super().__init__(f"{path}: {place}: {why}")
+
+
+class InUse(BadInput):
+    """Another process is writing the journal."""
+
+    def __init__(self, path: Path) -> None:
+        why = "another process is writing this run; wait for it or stop it"
+        super().__init__([Problem(str(path), "", "", why)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,21 +285,35 @@ class Journal:
         Raises:
             Damaged: the file is shorter, the offset is not the end of a frame, or the frame that
                 ends there does not give this head. Nothing is cut then.
-            BadInput: another process is writing this journal.
+            InUse: another process is writing this journal.
             OSError: the file cannot be opened or written.
         """
         where = Path(path)
-        fd = os.open(where, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            _lock(fd, where)
+        with _locked(where) as fd:
             count = _count_to(where, position, head)
-            os.ftruncate(fd, position)
-            os.lseek(fd, position, os.SEEK_SET)
-            os.fsync(fd)
-        except BaseException:
-            os.close(fd)
-            raise
+            _cut(fd, position)
         return cls(where, fd, position, bytes.fromhex(head), count)
+
+    @classmethod
+    def reopen(cls, path: str | os.PathLike[str]) -> tuple[Journal, Recovered]:
+        """Continue a journal where it is good, and say where that was; a torn end is cut.
+
+        What is good is looked for once nobody else can write: a process that let go a moment ago
+        may have written more than was there when it was looked at before.
+
+        Args:
+            path: the file.
+
+        Raises:
+            Damaged: the damage lies in the middle, or the file is no journal.
+            InUse: another process is writing this journal.
+            OSError: the file cannot be opened or written.
+        """
+        where = Path(path)
+        with _locked(where) as fd:
+            found = recover(where)
+            _cut(fd, found.position)
+        return cls(where, fd, found.position, bytes.fromhex(found.head), found.frames), found
 
     @property
     def head(self) -> str:
@@ -397,9 +420,26 @@ def _lock(fd: int, path: Path) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise refuse(
-            str(path), "", None, "another process is writing this run; wait for it or stop it"
-        ) from None
+        raise InUse(path) from None
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """An existing journal, open and taken for this process; stays open where all goes well."""
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        _lock(fd, path)
+        yield fd
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _cut(fd: int, position: int) -> None:
+    """Let a journal end there, and write on from there."""
+    os.ftruncate(fd, position)
+    os.lseek(fd, position, os.SEEK_SET)
+    os.fsync(fd)
 
 
 def sync_folder(folder: Path) -> None:

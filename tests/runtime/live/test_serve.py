@@ -24,12 +24,13 @@ from gigafactory.adapters.twinmanager import TwinManager
 from gigafactory.cli import main
 from gigafactory.engine.clock import SteadyClock
 from gigafactory.engine.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_OK
+from gigafactory.engine.journal import Journal, recover
 from gigafactory.factory import load_factory
 from gigafactory.grid.ports import GridOrder, OrderKind
 from gigafactory.runtime.live.daybook import day_path, days_in, live_frames
 from gigafactory.runtime.live.serve import Supervisor
 from gigafactory.runtime.live.settings import load_settings
-from gigafactory.runtime.live.wiring import _twin
+from gigafactory.runtime.live.wiring import _twin, run_controller
 from gigafactory.testing.factories import SmallFactory, SmallPool, SmallSite
 from gigafactory.units import NS_PER_S
 from tests.conftest import IN_CI
@@ -187,6 +188,34 @@ def test_a_standby_takes_over_and_a_limit_holds_through_it(tmp_path: Path) -> No
 
         until(told, 10.0, "the standby did not take over")
     outside.store.close()
+
+
+@pytest.mark.slow
+def test_who_leads_waits_until_the_one_before_has_let_go_of_the_journal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    factory, path = written(tmp_path)
+    settings = load_settings(path, load_factory(str(factory)))
+    run_controller(str(factory), settings, tmp_path, threading.Event(), ticks=2)
+    folder = tmp_path / "state" / "live"
+    journal = day_path(folder, days_in(folder)[-1])
+    held, before = Journal.reopen(journal)
+    store = Store.open(settings.store.full_url(tmp_path))
+    told = store.published("status")
+    run = threading.Thread(
+        target=run_controller,
+        args=(str(factory), settings, tmp_path, threading.Event(), 2),
+    )
+    run.start()
+    until(lambda: "waits until the one before lets go" in caplog.text, 60.0, "it does not wait")
+    time.sleep(0.5)
+    assert run.is_alive()
+    assert recover(journal).frames == before.frames, "nobody else writes"
+    assert store.published("status") == told, "nor decides"
+    held.close()
+    run.join(60.0)
+    assert recover(journal).frames > before.frames
+    store.close()
 
 
 @pytest.mark.slow

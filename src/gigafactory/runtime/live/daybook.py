@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from gigafactory.engine.journal import GENESIS, MARK, Journal, Recovered, frames, recover
+from gigafactory.engine.journal import GENESIS, MARK, InUse, Journal, Recovered, frames, recover
 from gigafactory.grid import MarketCalendar
 from gigafactory.runtime.live import frames as live
 from gigafactory.units import NS_PER_S
@@ -129,13 +129,17 @@ class DayBook:
         """Go on in a journal that is there; what was broken off is cut.
 
         Raises:
-            BadInput: another process writes it.
+            InUse: another process writes it, or has begun a later day meanwhile.
             Damaged: it is damaged in the middle.
             OSError: it cannot be opened.
         """
         path = day_path(self.folder, day)
-        found = recover(path)
-        self._journal = Journal.resume(path, found.position, found.head)
+        journal, found = Journal.reopen(path)
+        latest = days_in(self.folder)[-1]
+        if latest != day:
+            journal.close()
+            raise InUse(day_path(self.folder, latest))
+        self._journal = journal
         self._synced = (found.position, found.head)
         self.day = self._file_day = day
         self._kept = []

@@ -26,10 +26,12 @@ import numpy as np
 from gigafactory.adapters.caps import CapActuator, CapSettings
 from gigafactory.adapters.slurm import SlurmManager
 from gigafactory.adapters.store import Store, StoreTrouble
+from gigafactory.adapters.store.leading import Lease
 from gigafactory.adapters.twincluster import Draw, Manner, Node
 from gigafactory.adapters.twinmanager import Faults, TwinManager, TwinMeter
 from gigafactory.engine.clock import Clock, SteadyClock
 from gigafactory.engine.errors import refuse
+from gigafactory.engine.journal import InUse
 from gigafactory.factory.loading import load_factory
 from gigafactory.factory.models import Factory
 from gigafactory.factory.rights import quota_tree, verdicts, without_reserve
@@ -47,6 +49,7 @@ from gigafactory.runtime.live.accounts import Accounts
 from gigafactory.runtime.live.caps import CapPart
 from gigafactory.runtime.live.daybook import DayBook, day_at, day_path, days_in
 from gigafactory.runtime.live.days import keep_factory
+from gigafactory.runtime.live.fencing import Fence
 from gigafactory.runtime.live.flexing import Flexibility
 from gigafactory.runtime.live.intake import Intake, Replaced
 from gigafactory.runtime.live.loop import Controller
@@ -472,7 +475,7 @@ def open_controller(parts: Parts) -> Controller:
     """Start from nothing, or go on where the journal ends.
 
     Raises:
-        BadInput: another process writes the journal.
+        InUse: another process writes the journal.
         Damaged: the journal is damaged in the middle.
     """
     now = parts.clock.now_ns()
@@ -541,22 +544,28 @@ def run_controller(
     pulse.starts()
     pulse.watch()
     store = Store.open(settings.store.full_url(folder), limit_s=min(settings.tick_s / 2.0, 2.0))
+
+    def made(lease: Lease) -> Parts:
+        return assemble(factory, settings, clock, Intake(store, lease), folder)
+
     try:
         while not stop.is_set():
             lease = _wait_to_lead(store, clock, stop, pulse)
             if lease is None:
                 return
-            pulse.starts()
-            parts = assemble(factory, settings, clock, Intake(store, lease), folder)
-            controller = open_controller(parts)
-            _LOG.info("leads", extra={"fields": {"day": parts.book.day}})
+            controller = None
             try:
+                controller = _take_over(made, lease, stop, pulse)
+                if controller is None:
+                    continue
+                _LOG.info("leads", extra={"fields": {"day": controller.parts.book.day}})
                 if not _turn(controller, clock, settings.tick_s, stop, ticks, pulse):
                     return
             except Replaced:
                 _LOG.warning("another controller leads; this one stands by")
             finally:
-                parts.book.close()
+                if controller is not None:
+                    controller.parts.book.close()
                 lease.release()
     finally:
         store.close()
@@ -579,6 +588,33 @@ def _wait_to_lead(store: Store, clock: Clock, stop: Event, pulse: Pulse) -> Any:
             _LOG.info("stands by")
             said = True
         stop.wait(_STANDBY_S)
+    return None
+
+
+def _take_over(
+    parts: Callable[[Lease], Parts], lease: Lease, stop: Event, pulse: Pulse
+) -> Controller | None:
+    """Go on where the journal ends, once whoever led before has let go of it.
+
+    That one may not know yet that another leads, where the store was away for a while: it finds
+    out from the store, once that answers, or else from the note beside the clusters. Until then it
+    writes, and nobody else may.
+
+    Returns:
+        None where we are told to stop first, or do not lead any more.
+    """
+    said = False
+    while not stop.is_set() and lease.held():
+        pulse.starts()
+        made = parts(lease)
+        try:
+            return open_controller(made)
+        except InUse as held:
+            if not said:
+                _LOG.warning("waits until the one before lets go: %s", held)
+                said = True
+            Fence(made.clusters, made.intake).note(made.clock.now_ns())
+        stop.wait(_STANDBY_S / 4.0)
     return None
 
 
