@@ -45,7 +45,8 @@ def test_killed_at_random_on_real_parts(folder: Path) -> None:
     with CrashRig(folder, SEED) as rig:
         rig.crash(KILLS, pause_s=0.6)
         rig.finish()
-        assert rig.problems() == [], rig.words()
+        problems = rig.problems()
+        assert not problems, "\n".join([rig.words(), *problems])
         check_days(rig)
     shutil.rmtree(folder)
 
@@ -60,7 +61,7 @@ def test_killed_two_hundred_times(folder: Path, proof_dir: Path) -> None:
         problems = rig.problems()
         told = crashproof.result(rig, problems, time.monotonic() - begun)
         crashproof.write(proof_dir, told)
-        assert problems == [], rig.words()
+        assert not problems, "\n".join([rig.words(), *problems])
         check_days(rig)
     shutil.rmtree(folder)
 

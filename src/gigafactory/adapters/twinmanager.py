@@ -41,6 +41,8 @@ from gigafactory.units import NS_PER_S
 _KEYS_KEPT: Final = 50_000
 #: Keys are kept in a file up to so many: more would make every write slow.
 _KEYS_IN_FILE: Final = 2_000
+#: A job that ended and is thought to run holds its nodes until it is missed there, ns.
+_MISSED_NS: Final = 120 * NS_PER_S
 _NO_ANSWER: Final = "no answer came in time"
 
 
@@ -245,7 +247,10 @@ class TwinManager:
             return
         drawn = dict(self.cluster.it_w_ns)
         now = self.cluster.now_ns
+        ended = {e.job for e in self.cluster.ended}
         self.cluster.change(found[-1])
+        for name in ended & set(self.cluster.jobs):  # over, and it does not know it any more
+            self.cluster.jobs[name].need_ns += _MISSED_NS
         self.cluster.advance(now)
         self.cluster.it_w_ns = drawn  # what was drawn was drawn
         self._wire.seen.clear()

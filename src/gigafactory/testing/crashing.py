@@ -70,6 +70,7 @@ KINDS: Final[Sequence[tuple[str, ...]]] = (
 )
 _START_LIMIT_S: Final = 240.0  # the kernel may be compiled first
 _RECOVERY_LIMIT_S: Final = 90.0
+_REGISTER_S: Final = 25.0  # Slurm misses a job on its node 20 s after its start at the earliest
 _FOLDER: Final = "state/live"
 _HELD: Final = re.compile(r"Nodes=(\S+) CPU_IDs=\S+ Mem=\S* GRES=(\S*)")
 #: A job that runs while another process runs the same work says so, and ends.
@@ -166,6 +167,7 @@ class CrashRig:
         self._count = 0
         self._frames: dict[str, int] = {}
         self._standby = False
+        self._registered = 0.0
 
     # --- starting and stopping -------------------------------------------------------------
 
@@ -445,7 +447,8 @@ class CrashRig:
     def finish(self, limit_s: float = 180.0) -> None:
         """Let all work end, then stop the service as an operator would."""
         self._limits_over.set()
-        wait_until(self._all_ended, limit_s, f"work did not end; seed {self.seed}", 0.25)
+        self._registered = time.monotonic()  # clock-ok: real processes
+        wait_until(self._all_ended, limit_s, f"work did not end; {self.words()}", 0.25)
         self._over.set()
         time.sleep(1.5)  # clock-ok: the last changes are told
         for process in self._controllers:
@@ -468,6 +471,11 @@ class CrashRig:
         return found
 
     def _all_ended(self) -> bool:
+        if time.monotonic() - self._registered > _REGISTER_S:  # clock-ok: real processes
+            # As an operator would after a crash: nodes say what they run. By themselves they do so
+            # every twenty pings, and until then what ended unseen holds its accelerators.
+            self.cluster.run("scontrol", "reconfigure")
+            self._registered = time.monotonic()  # clock-ok: real processes
         whole = len(self.outside.works) == self._jobs or bool(self.outside.failed)
         return whole and all(work.state in ENDED for work in self.works())
 
@@ -483,15 +491,19 @@ class CrashRig:
 
         Slurm's controller writes its state every few seconds. One killed after a start and before
         that finds the job pending; the job runs on, and once it has ended it is run again from its
-        checkpoint, under the next restart number. So a job may be done once more per kill of it.
+        checkpoint, under the next restart number. One killed after an end that nobody has seen
+        finds the job running; once it is missed on its node it is run again. So a job may be done
+        once more per kill of it. An end that was seen is final: the job is cancelled then.
         """
         lost = sum(SLURM in kill.kind for kill in self.kills)
         by_id = {work.id: work for work in self.works()}
-        ran: Counter[str] = Counter()
+        jobs: Counter[str] = Counter()
+        cancelled: Counter[str] = Counter()
         for job in self.jobs():
             tag = read_tag(job.get("Comment", ""))
-            if tag is not None and job.get("JobState") != "CANCELLED":
-                ran[tag.key] += 1
+            if tag is not None:
+                jobs[tag.key] += 1
+                cancelled[tag.key] += job.get("JobState") == "CANCELLED"
         ends = self._ends()
         for name, key in self.outside.works.items():
             work = by_id.get(key)
@@ -500,8 +512,8 @@ class CrashRig:
                 continue
             if work.state is not WorkState.COMPLETED:
                 yield f"{name} {key} is {work.state}: {work.why}"
-            if ran[key] != 1:
-                yield f"{name} {key} is {ran[key]} jobs of Slurm"
+            if not jobs[key] or jobs[key] - cancelled[key] > 1:
+                yield f"{name} {key} is {jobs[key]} jobs of Slurm, {cancelled[key]} cancelled"
             done = [e.restart for e in self._events(key) if e.what == "done"]
             if not done or len(set(done)) != len(done) or len(done) > 1 + lost:
                 yield f"{name} {key} was done in its runs {done}"
@@ -525,7 +537,12 @@ class CrashRig:
                 names.update(zip(frame.columns["job"].tolist(), frame.keys, strict=True))
             elif isinstance(frame, live.Moves):
                 kinds, jobs = frame.columns["kind"].tolist(), frame.columns["job"].tolist()
-                found.update(names[j] for k, j in zip(kinds, jobs, strict=True) if k in over)
+                said = [str(i) in frame.reasons for i in range(len(kinds))]
+                found.update(
+                    names[job]
+                    for kind, job, how in zip(kinds, jobs, said, strict=True)
+                    if kind in over or (kind == live.GONE and how)  # it ended where it stood
+                )
         return found
 
     def _all_frames(self) -> Iterator[tuple[int, live.LiveFrame]]:

@@ -20,7 +20,7 @@ from gigafactory.engine.errors import BadInput
 from gigafactory.jobs.ports import Phase
 from gigafactory.runtime.live import frames as live
 from gigafactory.runtime.live.daybook import DayBook
-from gigafactory.runtime.live.parts import CLOCK_JUMP, DISK_FULL, STORE_AWAY
+from gigafactory.runtime.live.parts import CLOCK_JUMP, DISK_FULL, STORE_AWAY, WORK_BACK
 from gigafactory.units import NS_PER_S
 from tests.effort import examples
 from tests.runtime.live.bench import NOON, Bench
@@ -245,6 +245,85 @@ def test_a_controller_that_was_killed_knows_its_order_of_pauses(bench: Bench) ->
     bench.turn(10)
     assert bench.it_share <= 0.4
     bench.check()
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["", "and the controller was killed"])
+@pytest.mark.parametrize("ending", ["completed", "cancelled while it waited"])
+def test_what_has_ended_is_not_run_again_when_its_manager_goes_back(
+    tmp_path: Path, ending: str, *, killed: bool
+) -> None:
+    """At 40 s the manager is as it was at 10 s; the work ended between."""
+    faults = Faults(rollbacks=((NOON + 40 * NS_PER_S, 30.0),))
+    bench = Bench(tmp_path, nodes=2, faults=faults)
+    long = bench.ask("long", nodes=1, need_s=600.0)
+    other = bench.ask("other", nodes=1, need_s=18.0 if ending == "completed" else 600.0)
+    waits = bench.ask("waits", nodes=2, need_s=600.0)
+    state = {"completed": WorkState.COMPLETED}.get(ending, WorkState.CANCELLED)
+    over = other if ending == "completed" else waits
+    bench.turn(20)
+    if over is waits:
+        bench.store.ask_cancel(waits, "lab", "c", "test", bench.clock.now_ns())
+    bench.turn(16)
+    assert bench.store.work(over).state is state
+    if killed:
+        bench.restart()
+    bench.turn(6)
+    reports = bench.turn(20)
+    assert bench.store.work(over).state is state, "it stays ended"
+    assert bench.store.work(long).state is WorkState.RUNNING
+    assert over not in {v.key for v in bench.twin.observe().jobs}, "its nodes are free"
+    told = [
+        (f.fallback, f.entered) for _, _, f in bench.frames() if isinstance(f, live.TroubleTold)
+    ]
+    assert told.count((WORK_BACK, True)) == told.count((WORK_BACK, False)) == 1
+    assert not any(kind == WORK_BACK for kind, _ in reports[-1].troubles)
+    moves = [
+        kind
+        for _, _, f in bench.frames()
+        if isinstance(f, live.Moves)
+        for kind in f.columns["kind"].tolist()
+    ]
+    ends = (live.FINISH, live.CANCEL, live.GONE)
+    assert sum(kind in ends for kind in moves) == 1, "accounted once"
+    bench.check()
+    bench.close()
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["", "and the controller was killed"])
+def test_what_stands_frozen_is_known_to_when_its_manager_goes_back(
+    tmp_path: Path, *, killed: bool
+) -> None:
+    """At 50 s the manager is as it was at 28 s, before it froze anything."""
+    bench = Bench(
+        tmp_path,
+        manner=Manner(checkpoint_s=3600.0, save_s=300.0),
+        faults=Faults(rollbacks=((NOON + 50 * NS_PER_S, 22.0),)),
+    )
+    for i in range(8):
+        bench.ask(f"w{i}", need_s=200.0)
+    bench.turn(28)
+    bench.limit("cut", 0.5, lasts_s=60.0)
+    bench.turn(20)
+    frozen = {v.job for v in bench.twin.observe().jobs if v.frozen}
+    assert len(frozen) >= 4
+    if killed:
+        bench.restart()
+    bench.turn(6)
+    assert {v.job for v in bench.twin.observe().jobs if v.frozen} == frozen
+    assert bench.it_share <= 0.5
+    bench.turn(400)
+    assert {w.state for w in bench.store.list_work()} == {WorkState.COMPLETED}
+    stood = {int(job) - 1001 for job in frozen}  # by the numbers of the day
+    early = [
+        kind
+        for _, at, f in bench.frames()
+        if isinstance(f, live.Moves) and at < NOON + 80 * NS_PER_S
+        for kind, job in zip(f.columns["kind"].tolist(), f.columns["job"].tolist(), strict=True)
+        if job in stood
+    ]
+    assert early == [live.START] * len(stood) + [live.PAUSE] * len(stood), "none ran between"
+    bench.check()
+    bench.close()
 
 
 def test_two_controllers_cannot_lead_one_store(bench: Bench) -> None:

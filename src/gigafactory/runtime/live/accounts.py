@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from gigafactory.jobs.ports import EndedView, Ending, WorkloadSnapshot
+from gigafactory.jobs.ports import WorkloadSnapshot
 from gigafactory.runtime.live import frames
 from gigafactory.runtime.live.daybook import DayBook, day_at
 from gigafactory.runtime.live.isps import IspEnergy
@@ -104,8 +104,7 @@ class Accounts:
         self.upto_ns = found.upto_ns
         self._end_ns = found.begin.edges_ns[-1]
         self._sealed = found.ended
-        for key, kind in found.closed.items():
-            self.watch.closed[key] = _closed(key, kind, found.last_ns)
+        self.watch.closed.update(found.closed)
         self._book.last_ns = found.last_ns
         self.isps = found.isps
         if found.ended:
@@ -338,9 +337,3 @@ class Accounts:
             ("over_ns", over),
         ):
             row[_SITE[name]] = value
-
-
-def _closed(key: str, kind: int, at_ns: int) -> EndedView:
-    """The end of a job as a journal knows it."""
-    ending = {frames.LIMIT: Ending.TIMED_OUT, frames.CANCEL: Ending.CANCELLED}
-    return EndedView("", key, ending.get(kind, Ending.COMPLETED), at_ns, None)

@@ -65,6 +65,7 @@ from gigafactory.runtime.live.readings import (
     read_meters,
     site_point,
 )
+from gigafactory.runtime.live.rollback import Rollbacks
 from gigafactory.runtime.live.steering import Requests, judge_orders
 from gigafactory.runtime.live.telling import change_of, ended_of, show
 from gigafactory.runtime.live.troubles import Troubles
@@ -105,6 +106,7 @@ class Controller:
         self.over_ns: dict[str, int] = {}
         self.guard = Guard(parts, self.troubles)
         self.fence = Fence(parts.clusters, parts.intake)
+        self.rollbacks = Rollbacks(self.troubles, int(retry_s * NS_PER_S), parts.acts)
         self._last_w: dict[str, float] = {}
         self._baseline: dict[str, float] = {}
         self._away_ns: dict[str, int] = {}
@@ -127,6 +129,7 @@ class Controller:
     def adopt(self, pool: str, command: Command, now_ns: int) -> None:
         """A command that was about to be sent when the controller before us ended."""
         self.hands[self._cluster_of[pool]].adopt([command], now_ns)
+        self.rollbacks.sent([command])
 
     def expect(self, intake: Intake) -> None:
         """Work that should be with a manager, by the store; the first look says what is missing."""
@@ -157,6 +160,7 @@ class Controller:
             self._quotas = self._quotas_at(now)
         snapshots = {name: c.manager.observe() for name, c in parts.clusters.items()}
         now = max(parts.clock.now_ns(), now)
+        snapshots = self.rollbacks.mended(snapshots, self.accounts.watch, now)
         found = self._read(now)
         if parts.pricing is not None:
             parts.pricing.turn(now, self.troubles)
@@ -242,7 +246,9 @@ class Controller:
             end = ended.get(key)
             if end is not None:
                 self.parts.intake.note(ended_of(end, now))
-            elif key not in self.accounts.watch.closed:
+            elif (told := self.accounts.watch.closed.get(key)) is not None:
+                self.parts.intake.note(ended_of(told, now))  # the manager does not know it any more
+            else:
                 self._lose(key, self._unseen_ns, now)
         self._expected.clear()
 
@@ -415,6 +421,7 @@ class Controller:
                 wanted[name] += self.requests.wanted(views_by_key, brief)
                 if not brief:
                     wanted[name] += self._put_away(snapshot, forces, found, snapshots, now)
+                wanted[name] = self.rollbacks.wanted(name, wanted[name], now)
         return decisions, wanted, budgets
 
     def _allowed_w(
@@ -576,6 +583,7 @@ class Controller:
             if not snapshots[name].trouble
         }
         sent = tuple(c for some in commands.values() for c in some)
+        self.rollbacks.sent(sent)
         self._told |= dict.fromkeys(c.job for c in sent if c.action is Action.PAUSE)
         if sent or any(nodes.values()) or any(submits.values()):
             self._intend(snapshots, commands, nodes, submits, budgets, forces, now)

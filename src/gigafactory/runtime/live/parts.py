@@ -31,6 +31,7 @@ CLOCK_JUMP: Final = "clock_jump"
 ORDERS_SILENT: Final = "orders_silent"
 LIMIT_BROKEN: Final = "limit_broken"
 PLANT_CAP: Final = "plant_cap"
+WORK_BACK: Final = "work_back"
 WORK_VANISHED: Final = "work_vanished"
 #: Those that end by themselves: an alarm about one is cleared when it is over.
 PASSING: Final = frozenset(
@@ -43,6 +44,7 @@ PASSING: Final = frozenset(
         ORDERS_SILENT,
         LIMIT_BROKEN,
         PLANT_CAP,
+        WORK_BACK,
     }
 )
 

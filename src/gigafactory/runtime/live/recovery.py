@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gigafactory.grid.ports import GridOrder
-from gigafactory.jobs.ports import Action, Command, JobView, Phase
+from gigafactory.jobs.ports import Action, Command, EndedView, JobView, Phase
 from gigafactory.kernel import FULL_SPEED
 from gigafactory.runtime.live import frames as live
 from gigafactory.runtime.live.daybook import live_frames
 from gigafactory.runtime.live.isps import IspEnergy
 from gigafactory.runtime.live.orders import from_plain
-from gigafactory.runtime.live.watch import Move, Seen
+from gigafactory.runtime.live.watch import Move, Seen, ending_of
 
 #: Actions whose effect a crash may have left in doubt.
 _IMPORT = live.SITE_COLUMNS.index("import_uwh")
@@ -41,7 +41,7 @@ class Recovery:
         paused: manager's names of paused jobs, in the order in which they were paused.
         orders: accepted orders, in order.
         doubtful: commands per pool number that were about to be sent and have no receipt.
-        closed: keys of jobs that have ended, with their kind of end.
+        closed: how jobs ended, by key.
         isps: energy imported per site and settlement period.
         over_ns: since when a site's limit has been broken without a break, by its number.
     """
@@ -57,7 +57,7 @@ class Recovery:
     paused: list[str] = field(default_factory=list)
     orders: list[GridOrder] = field(default_factory=list)
     doubtful: list[tuple[int, Command]] = field(default_factory=list)
-    closed: dict[str, int] = field(default_factory=dict)
+    closed: dict[str, EndedView] = field(default_factory=dict)
     isps: IspEnergy = field(default_factory=IspEnergy)
     over_ns: dict[int, int] = field(default_factory=dict)
     _names: dict[int, str] = field(default_factory=dict)
@@ -201,7 +201,9 @@ class Recovery:
                 self.jobs[name] = Seen(move.job, replace(view, phase=Phase.HELD, frozen=False))
                 self._unpause(native)
             else:
-                self.closed[name] = move.kind
+                ending = ending_of(move.kind, frame.reasons.get(str(i), ""))
+                if ending is not None:
+                    self.closed[name] = EndedView(native, name, ending, move.t_ns, None)
                 self._unpause(native)
                 del self.jobs[name]
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from gigafactory.jobs.ports import EndedView, Ending, JobView, Phase, WorkloadSnapshot
 from gigafactory.kernel import FULL_SPEED
 from gigafactory.runtime.live import frames
+from gigafactory.units import NS_PER_DAY
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 
@@ -32,6 +33,14 @@ _ENDINGS: Final = {
     Ending.TIMED_OUT: frames.LIMIT,
     Ending.CANCELLED: frames.CANCEL,
 }
+#: The same back, where nothing else is said.
+_ENDED_AS: Final = {
+    frames.FINISH: Ending.COMPLETED,
+    frames.LIMIT: Ending.TIMED_OUT,
+    frames.CANCEL: Ending.CANCELLED,
+}
+#: Ends are known for so long at least: longer than a manager goes back, or is away unseen.
+_CLOSED_KEPT_NS: Final = NS_PER_DAY
 #: What a foreign job is numbered as.
 NOBODY: Final = -1
 
@@ -164,10 +173,16 @@ class Watch:
         seen = self.jobs.get(name)
         return seen.number if seen is not None else NOBODY
 
+    def over(self, key: str) -> bool:
+        """Whether the work of this key has ended, and nothing of it is left."""
+        return key in self.closed and key not in self.jobs
+
     def carry_over(self, at_ns: int) -> tuple[tuple[Seen, ...], tuple[Move, ...]]:
         """Number anew what is still there, for the next day; segments open again at its begin."""
         self.count = 0
         self._open.clear()
+        old = at_ns - _CLOSED_KEPT_NS
+        self.closed = {key: end for key, end in self.closed.items() if end.end_ns >= old}
         told, moves = [], []
         for name, seen in sorted(self.jobs.items(), key=lambda one: one[1].number):
             now = replace(seen, number=self._number())
@@ -253,16 +268,17 @@ class Watch:
         at = now if end is None else min(max(end.end_ns, since_ns), now)
         if before.opened_ns:
             lost = self._lost(before, view.saved_ns, at) if end is None else 0
-            moves.append(self._move(before, view, kind, at, lost))
+            moves.append(self._move(before, view, kind, at, lost, reason=_said(end, kind)))
         elif end is not None and end.start_ns is not None and end.start_ns > (view.start_ns or 0):
             start = min(max(end.start_ns, since_ns), at)  # it ran between two looks
             opening = frames.RESUME if before.stopped else frames.START
             moves += [
                 self._move(before, view, opening, start),
-                self._move(before, view, kind, at),
+                self._move(before, view, kind, at, reason=_said(end, kind)),
             ]
         elif end is not None or not view.ours or view.frozen:
-            moves.append(self._move(before, view, frames.GONE, at))
+            reason = _said(end, frames.GONE)
+            moves.append(self._move(before, view, frames.GONE, at, reason=reason))
         return moves
 
     @staticmethod
@@ -368,6 +384,16 @@ class Watch:
         self._open.clear()
         for move in moves:
             self.apply(move, groups)
+
+
+def _said(end: EndedView | None, kind: int) -> str:
+    """How a job ended, where the kind of the move does not say it."""
+    return str(end.ending) if end is not None and _ENDED_AS.get(kind) is not end.ending else ""
+
+
+def ending_of(kind: int, reason: str) -> Ending | None:
+    """How a job ended, by its last move; None where it did not end."""
+    return Ending(reason) if reason else _ENDED_AS.get(kind)
 
 
 def _name(view: JobView) -> str:
