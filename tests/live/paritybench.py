@@ -48,7 +48,7 @@ from gigafactory.runtime.live.settings import Response
 from gigafactory.runtime.live.wiring import begin_of, draw_of, open_controller, plan_of, quotas_of
 from gigafactory.testing.factories import SmallFactory, SmallPool, SmallSite
 from gigafactory.testing.jobscript import job_events, job_script
-from gigafactory.testing.slurm import LocalCluster
+from gigafactory.testing.slurm import LocalCluster, settled
 from gigafactory.units import NS_PER_S
 
 #: Per job: the tick at which it was told, and its place among all that were.
@@ -386,6 +386,7 @@ def on_slurm(folder: Path, case: Case) -> tuple[Run, dict[str, float]]:
             ),
             clock,
         )
+        settled(manager)
         rig = Rig(folder / "real", factory, plan, clock, manager, case.tick_s)
         run = drive(rig, case, lambda ask: job_script(cluster.checkpoints, ask.work_s))
         lost = {

@@ -40,7 +40,7 @@ def check_days(rig: CrashRig) -> None:
     )
 
 
-@pytest.mark.proof
+@pytest.mark.slow
 def test_killed_at_random_on_real_parts(folder: Path) -> None:
     with CrashRig(folder, SEED) as rig:
         rig.crash(KILLS, pause_s=0.6)

@@ -32,6 +32,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from gigafactory.adapters.slurm import SlurmManager
+
 _DAEMONS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
 _PLUGINS = ("/usr/lib/x86_64-linux-gnu/slurm-wlm", "/usr/lib/aarch64-linux-gnu/slurm-wlm")
 _MARK = "GIGAFACTORY_CLUSTER"
@@ -505,6 +507,22 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def settled(manager: SlurmManager, limit_s: float = 60.0) -> SlurmManager:
+    """The manager, once it lets work go on: its cluster was started a moment ago.
+
+    Raises:
+        RuntimeError: it does not in time.
+    """
+    until = time.monotonic() + limit_s  # clock-ok: real daemons
+    while True:
+        manager.act(())
+        if manager.lets_go:
+            return manager
+        if time.monotonic() > until:  # clock-ok: real daemons
+            raise RuntimeError("the manager lets nothing go on")
+        time.sleep(0.05)  # clock-ok: real daemons
 
 
 def _signal(pid: int, number: int) -> None:

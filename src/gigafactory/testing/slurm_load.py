@@ -15,7 +15,7 @@ from pathlib import Path
 from gigafactory.adapters.slurm import SlurmManager, SlurmSettings
 from gigafactory.jobs.ports import Action, Command, Outcome, Phase, WorkOrder
 from gigafactory.testing.jobscript import job_events, job_script
-from gigafactory.testing.slurm import LocalCluster
+from gigafactory.testing.slurm import LocalCluster, settled
 
 _POOL = "pool"
 _NAP_S = 0.1
@@ -75,6 +75,7 @@ def measure_load(folder: Path, jobs: int, *, looks: int = 20) -> Load:
                 write_limit_s=60.0,
             )
         )
+        settled(manager)
         names = _handed_over(manager, cluster, jobs)
         every = set(names)
         start_s = _act(manager, Action.RELEASE, names, lambda: every <= cluster.drawing())

@@ -13,7 +13,7 @@ import pytest
 from gigafactory.adapters.slurm import SlurmManager, SlurmSettings
 from gigafactory.jobs.ports import WorkloadManager
 from gigafactory.testing.jobscript import job_script
-from gigafactory.testing.slurm import LocalCluster, available
+from gigafactory.testing.slurm import LocalCluster, available, settled
 from tests.conftest import IN_CI
 
 POOL = "h100"
@@ -26,6 +26,7 @@ def slurm_settings(cluster: LocalCluster, **changes: object) -> SlurmSettings:
         "partitions": {POOL: cluster.partition},
         "kw_per_accelerator": {POOL: cluster.kw_per_accelerator},
         "checkpoint_folder": str(cluster.checkpoints),
+        "register_s": 0.2,
         "grace_s": {"research": 6.0, "fine_tuning": 6.0, "frontier_training": 6.0},
     }
     return SlurmSettings.model_validate(given | changes)
@@ -35,11 +36,11 @@ class SlurmBench:
     """`WorkloadBench` on a real cluster."""
 
     pool = POOL
-    patience_s = 40.0
+    patience_s = 90.0  # a reconfiguration lets the timers of nodes begin anew
 
     def __init__(self, cluster: LocalCluster) -> None:
         self.cluster = cluster
-        self.manager: WorkloadManager = SlurmManager(slurm_settings(cluster))
+        self.manager: WorkloadManager = settled(SlurmManager(slurm_settings(cluster)))
         self.node_size = cluster.accelerators
         self.node_count = len(cluster.nodes)
         self.kw_per_node = round(cluster.accelerators * cluster.kw_per_accelerator)

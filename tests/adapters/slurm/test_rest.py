@@ -15,7 +15,7 @@ from gigafactory.adapters.slurm.settings import RestSettings
 from gigafactory.engine.errors import BadInput
 from gigafactory.jobs.ports import Action, Command, Outcome, Phase
 from gigafactory.testing.contracts.workload import order_of
-from gigafactory.testing.slurm import LocalCluster, available
+from gigafactory.testing.slurm import LocalCluster, available, settled
 from tests.adapters.slurm.conftest import POOL, SlurmBench, slurm_settings
 from tests.conftest import IN_CI
 
@@ -37,7 +37,7 @@ def resting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmBench]:
 def test_a_job_is_handed_over_once_and_held(resting: SlurmBench) -> None:
     cluster = resting.cluster
     rest = {"socket": str(cluster.rest_socket)}
-    manager = SlurmManager(slurm_settings(cluster, user="slurm", rest=rest))
+    manager = settled(SlurmManager(slurm_settings(cluster, user="slurm", rest=rest)))
     # It runs as slurmrestd's own user, who may not enter the folder of checkpoints.
     order = replace(order_of(resting, "by-rest"), script="#!/bin/bash\nsleep 60\n")
     first = manager.submit([order])[0]

@@ -11,6 +11,7 @@ import pytest
 
 from gigafactory.adapters.slurm import SlurmManager
 from gigafactory.adapters.slurm.metadata import Tag, write_tag
+from gigafactory.adapters.slurm.restarts import WHY
 from gigafactory.jobs.ports import Action, Command, Outcome, Phase, WorkOrder
 from gigafactory.testing.contracts.workload import (
     accepted,
@@ -25,7 +26,7 @@ from gigafactory.testing.contracts.workload import (
     wait_power,
 )
 from gigafactory.testing.jobscript import job_events, job_script, work_done_s
-from gigafactory.testing.slurm import LocalCluster
+from gigafactory.testing.slurm import LocalCluster, settled
 from tests.adapters.slurm.conftest import POOL, SlurmBench, at_once, need_slurm, slurm_settings
 
 pytestmark = pytest.mark.slow
@@ -106,10 +107,32 @@ def a_killed_controller_forgets_and_is_told_again(bench: SlurmBench) -> None:
         do(bench, Action.PAUSE, jobs[:1], expected_s=20.0)
         wait_phase(bench, jobs[:1], Phase.PAUSED)
         wait_power(bench, jobs[:1], drawing=False)
+        (receipt,) = bench.manager.act([command(Action.RESUME, jobs[0])])
+        assert receipt.reason == WHY, "nothing goes on before the nodes have said what they run"
+        assert isinstance(bench.manager, SlurmManager)
+        settled(bench.manager)
         do(bench, Action.RESUME, jobs[:1])
         wait_phase(bench, jobs, Phase.RUNNING)
         wait_power(bench, jobs, drawing=True)
         do(bench, Action.CANCEL, [job])
+
+
+def a_start_that_slurm_forgot_leaves_no_second_process(bench: SlurmBench) -> None:
+    """Killed right after a start it knows the job held; its process runs on, and is ended."""
+    with handed_over(bench) as (job,):
+        time.sleep(7.0)  # its state is on the disk: held
+        start(bench, [job])
+        bench.cluster.kill_controller()
+        assert job in bench.cluster.drawing(), "its process runs on"
+        bench.cluster.restart_controller()
+        seen = wait_for(bench, lambda _: True, "it does not answer again")
+        if view(seen, job).phase is Phase.RUNNING:
+            return  # what it had written was new enough
+        assert isinstance(bench.manager, SlurmManager)
+        settled(bench.manager)
+        time.sleep(1.0)
+        assert job not in bench.cluster.drawing(), "nobody knows that process"
+        start(bench, [job])
 
 
 def test_a_forged_comment_stays_foreign(bench: SlurmBench) -> None:
@@ -154,9 +177,8 @@ def a_hurried_pause_freezes_then_saves(bench: SlurmBench) -> None:
 
 def test_a_hundred_jobs_are_paused_in_one_call(cluster: LocalCluster) -> None:
     """Of one accelerator each; none loses what it did, and no accelerator is given twice."""
-    manager = SlurmManager(slurm_settings(cluster))
     bench = SlurmBench(cluster)
-    bench.manager = manager
+    manager = bench.manager
     count, stem = 100, f"many-{time.time_ns()}"
     script = job_script(cluster.checkpoints, 600.0, tick_s=1.0)
     orders = [
@@ -276,6 +298,7 @@ def test_what_waits_for_slurm_itself(tmp_path: Path) -> None:
         a_dead_node_gives_its_job_back,
         a_hurried_pause_freezes_then_saves,
         a_killed_controller_forgets_and_is_told_again,
+        a_start_that_slurm_forgot_leaves_no_second_process,
         a_script_that_knows_no_signal_survives_it,
     )
     at_once(tmp_path, waiting, clusters=4, nodes=3, slurmd_timeout_s=10)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gigafactory.adapters.store import Store
+from gigafactory.adapters.store import Store, StoreTrouble
 from gigafactory.adapters.store.records import ENDED, Asked, WorkState
 from gigafactory.adapters.twinmanager import TwinManager
 from gigafactory.cli import main
@@ -216,6 +216,33 @@ def test_who_leads_waits_until_the_one_before_has_let_go_of_the_journal(
     run.join(60.0)
     assert recover(journal).frames > before.frames
     store.close()
+
+
+@pytest.mark.slow
+def test_a_controller_waits_for_a_store_that_is_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factory, path = written(tmp_path)
+    settings = load_settings(path, load_factory(str(factory)))
+    there = threading.Event()
+    right = Store.open
+
+    def opened(url: str, **given: float) -> Store:
+        if not there.is_set():
+            raise StoreTrouble("it does not answer")
+        return right(url, **given)
+
+    monkeypatch.setattr(Store, "open", opened)
+    run = threading.Thread(
+        target=run_controller,
+        args=(str(factory), settings, tmp_path, threading.Event(), 2),
+    )
+    run.start()
+    until(lambda: "the store is away" in caplog.text, 60.0, "it does not say so")
+    assert run.is_alive()
+    there.set()
+    run.join(60.0)
+    assert days_in(tmp_path / "state" / "live"), "it led"
 
 
 @pytest.mark.slow

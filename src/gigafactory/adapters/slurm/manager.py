@@ -19,6 +19,7 @@ from gigafactory.adapters.slurm.budget import set_budget
 from gigafactory.adapters.slurm.command import Commands
 from gigafactory.adapters.slurm.looking import Look, Looked
 from gigafactory.adapters.slurm.nodes import act_on_nodes
+from gigafactory.adapters.slurm.restarts import WHY, Restarts
 from gigafactory.adapters.slurm.rich import RichJob, look_closely
 from gigafactory.adapters.slurm.settings import SlurmSettings
 from gigafactory.adapters.slurm.submitting import Submitter
@@ -36,6 +37,8 @@ from gigafactory.jobs.ports import (
 )
 
 _KEYS_KEPT = 20_000
+#: What lets work go on.
+_GOES: Final = frozenset({Action.RELEASE, Action.RESUME})
 #: In the shared folder: the name of the controller that leads.
 LEADER: Final = "gigafactory.leader"
 
@@ -46,6 +49,10 @@ class SlurmManager:
     Args:
         settings: which cluster, which rights, how long.
         clock: whose time snapshots and pauses carry.
+
+    Attributes:
+        lets_go: whether work could be released at the last `act`: not for a moment after Slurm's
+            controller was started (`restarts`).
     """
 
     def __init__(self, settings: SlurmSettings, clock: Clock | None = None) -> None:
@@ -55,6 +62,8 @@ class SlurmManager:
         self._look = Look(settings, self._commands, self._clock)
         self._bucket = Bucket(settings.writes_per_s, settings.writes_burst)
         self._submitter = Submitter(settings, self._commands, self._clock)
+        self.lets_go = False
+        self._restarts = Restarts(settings, self._commands)
         self._done = _Done()
         folder = settings.checkpoint_folder
         self._mark = LeaderMark(Path(folder) / LEADER) if folder else None
@@ -85,6 +94,7 @@ class SlurmManager:
         saved, or had its time, gives its nodes back. So it is called every tick.
         """
         watch = Stopwatch()
+        self.lets_go = self._restarts.turn(self._clock.now_ns())
         seen = self._look.jobs()
         if not seen.trouble:
             seen = self._move_on(seen, {c.job for c in commands if c.action is not Action.PAUSE})
@@ -95,6 +105,9 @@ class SlurmManager:
                 seen = Looked(seen.at_ns, trouble="the call's time was over before its turn")
             if seen.trouble:
                 receipts += [Receipt(c.key, Outcome.UNKNOWN, seen.trouble) for c in some]
+                continue
+            if some[0].action in _GOES and not self.lets_go:
+                receipts += [Receipt(c.key, Outcome.REFUSED, WHY) for c in some]
                 continue
             seen, answers = self._run(some, seen)
             receipts += answers
@@ -170,7 +183,7 @@ class SlurmManager:
         after = seen
         if made:
             after = Looked(seen.at_ns, trouble=told.trouble) if told.trouble else self._look.jobs()
-            if commands[0].action in (Action.RELEASE, Action.RESUME):
+            if commands[0].action in _GOES:
                 self._put_in_order(asked, seen, after)
         receipts = [self._receipt(command, refused, made, told, after) for command in commands]
         for command, receipt in zip(commands, receipts, strict=True):

@@ -106,4 +106,12 @@ class SlurmSettings(Block):
         200,
     )
     writes_burst: Count = setting("Jobs that may be changed at once after a quiet time.", 1000)
+    reconfigure: bool = setting(
+        "Whether nodes are asked what they run, by scontrol reconfigure, once Slurm's controller "
+        "was started; without it nothing is released until every node has registered by itself.",
+        True,
+    )
+    register_s: Seconds = setting(
+        "How long nodes take to register, and to end what nobody knows, s.", 3.0
+    )
     rest: RestSettings | None = setting("Hand jobs over by slurmrestd.", None)

@@ -543,7 +543,9 @@ def run_controller(
     pulse = Pulse(settings.hung_s)
     pulse.starts()
     pulse.watch()
-    store = Store.open(settings.store.full_url(folder), limit_s=min(settings.tick_s / 2.0, 2.0))
+    store = _opened_store(settings, folder, stop, pulse)
+    if store is None:
+        return
 
     def made(lease: Lease) -> Parts:
         return assemble(factory, settings, clock, Intake(store, lease), folder)
@@ -569,6 +571,22 @@ def run_controller(
                 lease.release()
     finally:
         store.close()
+
+
+def _opened_store(settings: Settings, folder: Path, stop: Event, pulse: Pulse) -> Store | None:
+    """The store, as soon as it can be reached; None where we are told to stop first."""
+    url, limit_s = settings.store.full_url(folder), min(settings.tick_s / 2.0, 2.0)
+    said = False
+    while not stop.is_set():
+        pulse.beats()
+        try:
+            return Store.open(url, limit_s=limit_s)
+        except StoreTrouble as trouble:
+            if not said:
+                _LOG.warning("the store is away: %s", trouble.why)
+                said = True
+        stop.wait(_STANDBY_S)
+    return None
 
 
 def _wait_to_lead(store: Store, clock: Clock, stop: Event, pulse: Pulse) -> Any:
