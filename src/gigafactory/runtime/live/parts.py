@@ -32,6 +32,7 @@ ORDERS_SILENT: Final = "orders_silent"
 LIMIT_BROKEN: Final = "limit_broken"
 PLANT_CAP: Final = "plant_cap"
 WORK_VANISHED: Final = "work_vanished"
+GATE_UNSETTLED: Final = "gate_unsettled"
 #: Those that end by themselves: an alarm about one is cleared when it is over.
 PASSING: Final = frozenset(
     {
@@ -43,6 +44,7 @@ PASSING: Final = frozenset(
         ORDERS_SILENT,
         LIMIT_BROKEN,
         PLANT_CAP,
+        GATE_UNSETTLED,
     }
 )
 
