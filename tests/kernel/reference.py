@@ -42,6 +42,7 @@ __all__ = ["FULL", "MINUTE_NS", "Job", "Reference", "Setup"]
 URGENT_PRIORITY = 6
 LATEST = 16
 CLEARABLE = 64
+INSTANT_NS = 1000
 
 
 @dataclass
@@ -411,7 +412,13 @@ class Reference(PoolState):
         self.claims_round()
         for tenant in sorted(range(len(self.rank)), key=lambda t: (self.rank[t], t)):
             self.guarantees_of(tenant)
-        self.everybody_round()
+        if not self.some_leave_now():
+            self.everybody_round()
+
+    def some_leave_now(self) -> bool:
+        """Whether somebody is to leave at once, so that the pass is ended, and made anew then."""
+        going = [j for j in self.those(STOPPING) if j.grace_end <= self.now]
+        return any(self.setup.grace[j.group] == 0 for j in going)
 
     def fit(self, job: Job, most: int | None = None) -> list[int] | None:
         """The nodes on which it would start now, as many as are allowed."""
@@ -444,7 +451,7 @@ class Reference(PoolState):
                 continue
             if self.over_limit(job, self.width(job)):
                 continue
-            nodes = self.fit(job)
+            nodes = self.fit(job, self.most_by_right(job))
             if nodes is not None:
                 self.end_claim(claim)
                 self.start("START", job, nodes)
@@ -452,6 +459,15 @@ class Reference(PoolState):
             self.look_further(claim)
             self.protect(job)
             return
+
+    def most_by_right(self, job: Job) -> int:
+        """Nodes it takes at most where it claims: without notice, no more than its right."""
+        full = self.full_nodes(job)
+        if self.setup.grace[job.group] > 0:
+            return full
+        soon = self.soon([], leaving_out=job)
+        right = max(self.effective(x) - soon[x] for x in self.path(job))
+        return min(full, max(self.least_nodes(job), right // self.setup.node_size))
 
     def end_claim(self, claim: Claim) -> None:
         self.claims.remove(claim)
@@ -473,7 +489,7 @@ class Reference(PoolState):
         claim.waits = 0 if choice.place else claim.waits
 
     def guarantees_of(self, tenant: int) -> None:
-        while True:
+        while not self.some_leave_now():
             mine = [j for j in self.queue() if j.tenant == tenant]
             if not mine or self.broken_caps(mine[0], self.held(mine[0])):
                 return
@@ -654,9 +670,14 @@ class Reference(PoolState):
     def is_quota_short(self, job: Job, chosen: list[Job]) -> bool:
         return self.quota(job, self.soon(chosen, leaving_out=job)) < self.held(job)
 
+    def is_fresh(self, job: Job) -> bool:
+        """Whether it began now, and would have to leave now."""
+        return self.setup.grace[job.group] == 0 and self.now - job.since < INSTANT_NS
+
     def is_victim(self, job: Job) -> bool:
         ran = self.now - job.since
-        return job.state == RUNNING and ran >= self.setup.min_runtime[job.group]
+        long_enough = ran >= self.setup.min_runtime[job.group] and not self.is_fresh(job)
+        return job.state == RUNNING and long_enough
 
     def is_borrowed(self, job: Job, victim: Job, soon: list[int]) -> bool:
         mine, theirs = self.path(job), self.path(victim)
@@ -713,7 +734,7 @@ class Reference(PoolState):
 
     def is_guest(self, job: Job, victim: Job, soon: list[int]) -> bool:
         """Whether it runs in the block of the job's tenant, which has a right to it."""
-        if victim.state != RUNNING or victim.tenant == job.tenant:
+        if victim.state != RUNNING or victim.tenant == job.tenant or self.is_fresh(victim):
             return False
         leaf = self.path(job)[0]
         if soon[leaf] + self.held(job) > self.effective(leaf):

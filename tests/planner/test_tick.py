@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from hypothesis import Phase as Phase_
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from recount import recount
 from tick_cases import random_case
@@ -371,6 +371,7 @@ def test_an_untidy_report_gives_a_decision_that_holds(
 @pytest.mark.slow
 @settings(max_examples=examples(40, ci=15))
 @given(seed=st.integers(0, 10**6), ruled=st.booleans())
+@example(seed=17457, ruled=True)
 def test_what_has_been_done_is_not_decided_again(seed: int, ruled: bool) -> None:
     case = random_case(seed, jobs=50, ticks=24, ruled=ruled)
     gate = Gate(case.plan)

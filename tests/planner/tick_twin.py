@@ -115,6 +115,7 @@ class Twin:
         budget = None if budget_kw is None else int(budget_kw * 1e6)
         kinds, jobs = [], []
         for _ in range(8):
+            pool.state.tenant["retry"] = -NEVER  # who looked in vain looks again in every pass
             pool.set_budget(budget)
             leaving = int(pool.state.v["stops"][0]) > 0
             some = pool.advance(pool.t_ns + 1) if leaving else pool.drain()

@@ -163,6 +163,17 @@ def has_right(s: State, leaf: int, amount: int) -> bool:
 
 
 @compiled
+def right_left(s: State, leaf: int) -> int:
+    """How many more a leaf has a right to, soon; below nought where it has more than its right."""
+    left = -NEVER
+    x = leaf
+    while x != _ROOT:
+        left = max(left, s.quota[x].effective - s.usage[USED, SOON, x])
+        x = s.quota[x].parent
+    return left
+
+
+@compiled
 def is_closed(s: State, leaf: int) -> bool:
     """Whether a job of this pass broke a cap of the leaf or of a node above it."""
     if s.v[0].closures == 0:

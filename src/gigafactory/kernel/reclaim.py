@@ -11,7 +11,7 @@ from gigafactory.kernel.clocks import read_group, stretched, worked
 from gigafactory.kernel.jit import compiled
 from gigafactory.kernel.nodes import all_going, empty_in, first_of, first_on, last_of, set_aside
 from gigafactory.kernel.queues import least_of
-from gigafactory.kernel.quotas import may_take_from, quota_left, shift
+from gigafactory.kernel.quotas import may_take_from, quota_left, right_left, shift
 from gigafactory.kernel.running import (
     checkpointed,
     give_notice,
@@ -21,6 +21,7 @@ from gigafactory.kernel.running import (
     power_of,
 )
 from gigafactory.kernel.state import (
+    INSTANT_NS,
     NEVER,
     RETRY_NS,
     SOON,
@@ -48,6 +49,41 @@ def _loss(s: State, v: int, t: int) -> int:
     again = min(job.left - left, job.redo)
     done = job.need - left + job.redo - again
     return stretched(done - checkpointed(s, v, done), job.rate) * job.width
+
+
+@compiled
+def _is_fresh(s: State, v: int, t: int) -> bool:
+    """Whether job `v` began at this instant and would have to leave at it too.
+
+    Else two jobs could take each other's place at one instant without end.
+    """
+    return s.group[s.ask[v].group].grace == 0 and s.job[v].start > t - INSTANT_NS
+
+
+@compiled
+def leaves_now(s: State, t: int) -> bool:
+    """Whether a job was given notice that ends at the instant at which it was given."""
+    v = s.v[0]
+    if v.stops == 0 or s.stops[0].key > t:
+        return False
+    for i in range(v.stops):
+        stop, j = s.stops[i].key, s.stops[i].job
+        if stop <= t and s.job[j].stop == stop and s.group[s.ask[j].group].grace == 0:
+            return True
+    return False
+
+
+@compiled
+def most_by_right(s: State, j: int) -> int:
+    """Nodes that claiming gang `j` takes at most: without notice, no more than it has a right to.
+
+    What it took beyond could be taken from it at once, by those who made way for it.
+    """
+    ask = s.ask[j]
+    if s.group[ask.group].grace > 0:
+        return ask.nodes
+    right = right_left(s, s.tenant[ask.tenant].leaf) + least_of(s, j)  # its claim is counted there
+    return max(ask.least, right // s.v[0].node_size)
 
 
 @compiled
@@ -210,10 +246,12 @@ def _yields(s: State, j: int, v: int, guests: bool, t: int) -> int:
     """What running job `v` would give to job `j`; guests of its block as well where so wanted."""
     if s.job[v].state == _STOPPING or s.job[v].stop == 0:
         return _COMING
-    if guests and s.job[v].state == _RUNNING and _is_guest(s, j, v):
+    if s.job[v].state != _RUNNING or _is_fresh(s, v, t):
+        return _NO
+    if guests and _is_guest(s, j, v):
         return _YIELDS
     ask = s.ask[v]
-    if s.job[v].state != _RUNNING or s.job[v].start > t - s.group[ask.group].runtime_min:
+    if s.job[v].start > t - s.group[ask.group].runtime_min:
         return _NO
     mine = s.tenant[s.ask[j].tenant].leaf
     if may_take_from(s, mine, least_of(s, j), s.tenant[ask.tenant].leaf):

@@ -22,6 +22,7 @@ from gigafactory.kernel.quotas import shift
 from gigafactory.kernel.state import (
     FULL_RATE,
     FULL_SPEED,
+    INSTANT_NS,
     NEVER,
     NOW,
     SOON,
@@ -103,6 +104,8 @@ def _unlist_running(s: State, j: int) -> None:
 def last_mature(s: State, q: int, g: int, kind: int, t: int) -> int:
     """The job of a list that began last among those that have run for the minimum run time."""
     by = t - s.group[g].runtime_min
+    if s.group[g].grace == 0:
+        by = min(by, t - INSTANT_NS)
     at = s.run[q, g, kind].mature
     following = s.run[q, g, kind].head if at < 0 else s.ask[at].next
     while following >= 0 and s.job[following].start <= by:

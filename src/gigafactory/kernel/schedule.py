@@ -33,7 +33,15 @@ from gigafactory.kernel.quotas import (
     see_tenant,
     shift,
 )
-from gigafactory.kernel.reclaim import look_again, make_way, may_look, may_make_way, reclaim
+from gigafactory.kernel.reclaim import (
+    leaves_now,
+    look_again,
+    make_way,
+    may_look,
+    may_make_way,
+    most_by_right,
+    reclaim,
+)
 from gigafactory.kernel.running import class_room, headroom, start
 from gigafactory.kernel.state import (
     BIG_BLOCK,
@@ -196,6 +204,8 @@ def _start_now(s: State, j: int, t: int) -> bool:
         nodes = offer(s, j)
         if nodes == 0:
             return False
+        if s.job[j].state == _CLAIMING:
+            nodes = min(nodes, most_by_right(s, j))
     elif not fits_small(s, j):
         return False
     start(s, j, t, _START, nodes)
@@ -507,6 +517,8 @@ def _serve_guarantees(s: State, t: int) -> None:
             _claim(s, j, t)
             if v.head < 0:
                 _protect(s, j, t)
+            if leaves_now(s, t):
+                return
             j = first_of_tenant(s, q)
 
 
@@ -642,8 +654,13 @@ def schedule(s: State, t: int) -> None:
     for g in range(GROUPS):
         s.group[g].shut = 0
     _serve_claims(s, t)
-    if s.quota.shape[0] > 1:
+    if s.quota.shape[0] > 1 and not leaves_now(s, t):
         _serve_guarantees(s, t)
+    if leaves_now(s, t):
+        # whoever claims their nodes goes first in the pass that follows when they have left: a
+        # shadow looks no closer than a minute, and would let others have them until it falls
+        v.shadow_valid = 0
+        return
     _serve_queue(s, t)
     if v.head >= 0 and v.version != before and _would_differ(s):
         v.shadow_valid = 0  # look at everybody again next time

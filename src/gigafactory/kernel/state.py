@@ -33,6 +33,8 @@ VICTIMS_SEEN: Final = 16
 NODES_CLEARED: Final = 64
 #: A tenant that looked for victims in vain looks again after so long.
 RETRY_NS: Final = 60_000_000_000
+#: What lies closer together is one instant: a pass of the live gate takes a nanosecond.
+INSTANT_NS: Final = 1000
 #: Priority that a job gets when its deadline comes near.
 URGENT: Final = 6
 #: Longest run time of a job: two years; virtual time times a speed must fit in 64 bits.

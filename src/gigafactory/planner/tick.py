@@ -38,8 +38,8 @@ Ints = npt.NDArray[np.int64]
 
 #: Passes made at one instant at most: until a pass brings nothing, which is two or three.
 ROUNDS: Final = 8
-#: Notes are taken out so often at one instant at most. They hold thousands: who fills them more
-#: often takes another's place and loses it again without end, since nobody's notice lasts here.
+#: Notes are taken out so often at one instant at most. They hold thousands, and nobody makes way
+#: twice at one instant, so that this is a last resort.
 DRAINS: Final = 32
 #: Milliwatts in a kilowatt.
 MW_PER_KW: Final = 1_000_000
@@ -72,6 +72,8 @@ class TickDecision:
         draw_kw: modelled IT draw of the pool after the decision, kW.
         holds: released jobs that have not started and must be taken back, in order.
         steps: all of these as they follow each other: what is to be done, and the job.
+        settled: whether it came to rest. Where it did not, what held when the search was broken off
+            is decided, and jobs may take each other's place from tick to tick.
     """
 
     starts: tuple[str, ...] = ()
@@ -82,6 +84,7 @@ class TickDecision:
     draw_kw: float = 0.0
     holds: tuple[str, ...] = ()
     steps: tuple[tuple[Action, str], ...] = ()
+    settled: bool = True
 
 
 class _Or(dict[str, int]):
@@ -175,9 +178,9 @@ class Gate:
         budget_mw = None
         if budget_kw is not None and math.isfinite(budget_kw):
             budget_mw = int(budget_kw * MW_PER_KW) - resting_mw
-        records = _settle(pool, budget_mw)
+        records, settled = _settle(pool, budget_mw)
         pool.note_reasons()
-        return self._told(pool, layout, records, resting_mw)
+        return replace(self._told(pool, layout, records, resting_mw), settled=settled)
 
     def modelled_kw(self, snapshot: WorkloadSnapshot) -> float:
         """What the pool should draw by the catalogue: resting nodes and running jobs, kW.
@@ -397,24 +400,29 @@ def _by_group(values: Sequence[int], other: int) -> Ints:
     return out
 
 
-def _settle(pool: Pool, budget_mw: int | None) -> list[Records]:
+def _settle(pool: Pool, budget_mw: int | None) -> tuple[list[Records], bool]:
     """Let the kernel decide at one instant, pass after pass, until a pass brings nothing.
 
-    Those that make way leave between two passes, a nanosecond on; nothing else happens in it. Where
-    jobs take each other's place in that nanosecond without end, what holds so far is decided.
+    Those that make way leave between two passes, a nanosecond on; nothing else happens in it. A
+    tenant that looked for victims in vain looks again in the next pass, not a minute later: others
+    may have begun to borrow, and no gate remembers who looked until the next tick.
+
+    Returns:
+        What happened, and whether the last pass brought nothing.
     """
-    found = []
+    found = list[Records]()
     for _ in range(ROUNDS):
+        pool.state.tenant["retry"] = -NEVER
         pool.set_budget(budget_mw)
         leaving = int(pool.state.v["stops"][0]) > 0
         goal = pool.t_ns + 1
         records = pool.advance(goal, DRAINS) if leaving else pool.drain()
         if len(records) == 0:
-            break
+            return found, True
         found.append(records)
         if leaving and pool.t_ns < goal:
             break
-    return found
+    return found, False
 
 
 def _with_others(plan: PoolPlan) -> Rules:

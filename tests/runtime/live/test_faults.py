@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -18,12 +20,19 @@ from gigafactory.adapters.twincluster import Manner
 from gigafactory.adapters.twinmanager import Faults
 from gigafactory.engine.errors import BadInput
 from gigafactory.jobs.ports import Phase
+from gigafactory.planner.tick import TickDecision
 from gigafactory.runtime.live import frames as live
 from gigafactory.runtime.live.daybook import DayBook
-from gigafactory.runtime.live.parts import CLOCK_JUMP, DISK_FULL, STORE_AWAY, WORK_BACK
+from gigafactory.runtime.live.parts import (
+    CLOCK_JUMP,
+    DISK_FULL,
+    GATE_UNSETTLED,
+    STORE_AWAY,
+    WORK_BACK,
+)
 from gigafactory.units import NS_PER_S
 from tests.effort import examples
-from tests.runtime.live.bench import NOON, Bench
+from tests.runtime.live.bench import NOON, POOL, Bench
 
 
 @pytest.fixture
@@ -349,3 +358,29 @@ def test_five_hundred_jobs_are_below_a_cut_within_the_deadline(tmp_path: Path) -
     assert sum(j.lost_ns for j in bench.twin.look().jobs.values()) == 0
     bench.check()
     bench.close()
+
+
+class _Restless:
+    """A gate whose decisions do not come to rest while it is told so."""
+
+    def __init__(self, real: object) -> None:
+        self._real, self.restless = real, False
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+    def decide(self, *args: Any, **more: Any) -> TickDecision:
+        told: TickDecision = self._real.decide(*args, **more)  # type: ignore[attr-defined]
+        return replace(told, settled=not self.restless)
+
+
+def test_a_decision_that_does_not_come_to_rest_is_alarmed_until_one_does(bench: Bench) -> None:
+    gate = _Restless(bench.parts.gates[POOL])
+    bench.parts.gates[POOL] = gate  # type: ignore[index]
+    bench.ask("w", need_s=30_000.0)
+    assert (GATE_UNSETTLED, POOL) not in bench.turn(2)[-1].troubles
+    gate.restless = True
+    assert (GATE_UNSETTLED, POOL) in bench.turn(2)[-1].troubles
+    gate.restless = False
+    assert (GATE_UNSETTLED, POOL) not in bench.turn(2)[-1].troubles
+    bench.check()

@@ -48,6 +48,7 @@ from gigafactory.runtime.live.orders import Force
 from gigafactory.runtime.live.parts import (
     CLOCK_JUMP,
     DISK_FULL,
+    GATE_UNSETTLED,
     LIMIT_BROKEN,
     MANAGER_AWAY,
     METER_AWAY,
@@ -412,6 +413,11 @@ class Controller:
                 if budget is not None:
                     left_kw = budget - decision.draw_kw
                     budgets[pool] = replace(budgets[pool], left_kw=left_kw)
+                if decision.settled:
+                    self.troubles.leave(GATE_UNSETTLED, pool, now)
+                else:
+                    why = "jobs take each other's place; what held when it was broken off is done"
+                    self.troubles.enter(GATE_UNSETTLED, pool, why, now)
                 decision = self.requests.kept_back(decision, views[pool])
                 decisions[pool] = decision
                 wanted[cluster] += self._wanted(pool, decision, forces[site], elapsed, brief)

@@ -33,6 +33,7 @@ LIMIT_BROKEN: Final = "limit_broken"
 PLANT_CAP: Final = "plant_cap"
 WORK_BACK: Final = "work_back"
 WORK_VANISHED: Final = "work_vanished"
+GATE_UNSETTLED: Final = "gate_unsettled"
 #: Those that end by themselves: an alarm about one is cleared when it is over.
 PASSING: Final = frozenset(
     {
@@ -45,6 +46,7 @@ PASSING: Final = frozenset(
         LIMIT_BROKEN,
         PLANT_CAP,
         WORK_BACK,
+        GATE_UNSETTLED,
     }
 )
 
