@@ -22,8 +22,10 @@ _LOAD = """\
 while {jobs} jobs and {orders} limits came in, with {readings} readings of an independent meter. A
 lower limit must hold after {bound_s:g} s in which every part was up."""
 _WELL = """\
-Nothing was lost, doubled, given twice or run twice; the journal's chain is whole, the books
-balance, and no reading of the meter is above what the bound allows."""
+No work and no order was lost or doubled, no accelerator was given twice, no work ran in two
+processes at once; the journal's chain is whole, the books balance, and no reading of the meter is
+above what the bound allows. Work whose end Slurm's controller forgot before anybody had seen it was
+run again from its checkpoint, at most once per kill."""
 _MEANING = """\
 Times are from the kill to the next decision with every part in reach, by nearest rank. The pause of
 up to 0.3 s before the restart, and the restart of the part itself, are in them."""
