@@ -146,7 +146,7 @@ def _at(values: Sequence[float], percent: int) -> float:
 
 
 def _slurm_version() -> str:
-    done = subprocess.run(["sinfo", "--version"], capture_output=True, text=True, check=True)
+    done = subprocess.run(["slurmctld", "-V"], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 

@@ -95,8 +95,8 @@ def test_a_quarter_less_within_the_deadline_and_nothing_lost(tmp_path: Path) -> 
 
 # --- the long form -------------------------------------------------------------------------------
 
-#: Jobs at work, and cuts, of each series.
-SERIES = ((100, 6), (500, 6), (1000, 4))
+#: Jobs at work, accelerators of each, and cuts of each series; the third has 256 nodes.
+SERIES = ((100, 1, 6), (500, 1, 6), (512, 4, 4), (1000, 1, 4))
 #: How long one cut is held, s: frozen jobs are put away after a minute.
 HELD_S = 100.0
 
@@ -173,17 +173,17 @@ def test_proof_with_up_to_a_thousand_jobs(tmp_path: Path, proof_dir: Path) -> No
     series: list[Series] = []
     lasting: dict[str, Any] = {}
     load = []
-    for running, cuts in SERIES:
+    for running, width, cuts in SERIES:
         folder = tmp_path / str(running)
         folder.mkdir()
         load.append(os.getloadavg()[0])
         if running != 500:
-            series.append(measure_cuts(folder, running, cuts))
+            series.append(measure_cuts(folder, running, cuts, width))
             continue
         with LiveCut(folder, nodes=63) as live:
             made = repeat(live, cuts)
             _, lasting = held(live)
-            series.append(Series(made.running, made.asked, made.fill_s, made.cuts,
+            series.append(Series(made.running, made.nodes, made.asked, made.fill_s, made.cuts,
                                  tuple(live.lost()), sum(live.lost_s().values())))  # fmt: skip
             assert live.stop() == 0
             lasting["books"] = check_books(live)["segments"]
@@ -213,6 +213,7 @@ def told(
         "series": [
             {
                 "running": one.running,
+                "nodes": one.nodes,
                 "asked": one.asked,
                 "fill_s": round(one.fill_s, 1),
                 "lost": list(one.lost),
@@ -240,7 +241,7 @@ def told(
 
 
 _HEAD = (
-    "| jobs running | jobs asked | cuts | paused per cut | order in the store "
+    "| jobs running | nodes | jobs asked | cuts | paused per cut | order in the store "
     "| intent in the journal | power below the limit | restored after release |"
 )
 
@@ -256,8 +257,8 @@ def page(result: dict[str, Any]) -> str:
         ]  # fmt: skip
         cuts = one["cuts"]
         paused = f"{min(c['victims'] for c in cuts)} to {max(c['victims'] for c in cuts)}"
-        rows.append(f"| {one['running']} | {one['asked']} | {len(cuts)} | {paused} | "
-                    + " | ".join(cells) + " |")  # fmt: skip
+        sizes = (str(one[name]) for name in ("running", "nodes", "asked"))
+        rows.append(f"| {' | '.join((*sizes, str(len(cuts)), paused, *cells))} |")
     last, ends = result["held"], result["finished"]
     deaf = ", ".join(f"{s:.1f}" for s in ends["lost_s"].values()) or "none"
     return f"""# A power cut on a real cluster, as last run
@@ -273,7 +274,7 @@ within 30 s. Times in seconds from sending the message, p50 / p95 / p99 over the
 rank (of so few, p99 is the slowest):
 
 {_HEAD}
-|---|---|---|---|---|---|---|---|
+|---|---|---|---|---|---|---|---|---|
 {chr(10).join(rows)}
 
 In each cut part of the jobs saved and gave their nodes back, and part were frozen, because their

@@ -269,6 +269,7 @@ class Series:
     """
 
     running: int
+    nodes: int
     asked: int
     fill_s: float
     cuts: tuple[Cut, ...]
@@ -286,26 +287,27 @@ class Series:
         }
 
 
-def measure_cuts(folder: Path, running: int, cuts: int) -> Series:
+def measure_cuts(folder: Path, running: int, cuts: int, width: int = 1) -> Series:
     """Repeated cuts of a quarter with so many jobs running and half as many waiting.
 
     A fifth of the jobs can save in time, and go first; the others that a cut takes are frozen.
 
     Args:
         folder: an existing folder for everything.
-        running: jobs at work; rounded up to whole nodes of eight.
+        running: jobs at work; rounded up to whole nodes of eight accelerators.
         cuts: how many.
+        width: accelerators of a job.
 
     Raises:
         RuntimeError: a part does not start, or the cluster does not fill.
     """
-    with LiveCut(folder, nodes=-(-running // NODE_SIZE)) as live_cut:
+    with LiveCut(folder, nodes=-(-running * width // NODE_SIZE), width=width) as live_cut:
         return repeat(live_cut, cuts)
 
 
 def repeat(live_cut: LiveCut, cuts: int) -> Series:
     """Fill a cluster that has just started, and cut a quarter again and again."""
-    running = live_cut.accelerators
+    running = live_cut.accelerators // live_cut.width
     begun = now_ns()
     live_cut.hand_over(running * 3 // 2, saving=running // 5, tick_s=5.0)
     live_cut.fill()
@@ -318,7 +320,9 @@ def repeat(live_cut: LiveCut, cuts: int) -> Series:
         made.append(cut)
     lost_s = sum(live_cut.lost_s().values())
     asked = len(live_cut.ids)
-    return Series(running, asked, fill_s, tuple(made), tuple(live_cut.lost()), lost_s)
+    return Series(
+        running, live_cut.nodes, asked, fill_s, tuple(made), tuple(live_cut.lost()), lost_s
+    )
 
 
 # --- the whole -----------------------------------------------------------------------------------
@@ -355,7 +359,8 @@ class LiveCut:
 
     Args:
         folder: an existing folder for all of it.
-        nodes: of eight accelerators; a job takes one accelerator.
+        nodes: of eight accelerators.
+        width: accelerators of a job.
         response: settings of the service's response that differ from the defaults.
         every_s: between readings of the meter, s.
     """
@@ -365,10 +370,11 @@ class LiveCut:
         folder: Path,
         nodes: int = 8,
         *,
+        width: int = 1,
         response: dict[str, str] | None = None,
         every_s: float = 0.25,
     ) -> None:
-        self.folder, self.nodes = folder, nodes
+        self.folder, self.nodes, self.width = folder, nodes, width
         self.accelerators = nodes * NODE_SIZE
         self.ids: dict[str, str] = {}
         self._response = response or {}
@@ -505,7 +511,7 @@ class LiveCut:
         name: str = "job",
         save_every_s: float = 0.0,
     ) -> list[str]:
-        """Ask for jobs of one accelerator, through the store; their keys.
+        """Ask for jobs, through the store; their keys.
 
         Args:
             jobs: how many.
@@ -528,7 +534,7 @@ class LiveCut:
             )
             body = {
                 "job_class": SAVES if i < saving else FREEZES,
-                "accelerators": 1,
+                "accelerators": self.width,
                 "nodes": 0,
                 "walltime_s": 86_400,
                 "priority": 3,
@@ -544,10 +550,14 @@ class LiveCut:
         return made
 
     def fill(self, jobs: int | None = None, limit_s: float = 300.0) -> None:
-        """Wait until so many jobs work by the meter; as many as there are accelerators."""
-        wanted = min(self.accelerators, len(self.ids)) if jobs is None else jobs
+        """Wait until so many jobs work by the meter; as many as there is room for."""
+        room = self.accelerators // self.width
+        wanted = min(room, len(self.ids)) if jobs is None else jobs
         wait_until(
-            lambda: self.sight().working >= wanted, limit_s, f"{wanted} jobs did not start", 0.2
+            lambda: self.sight().working >= wanted * self.width,
+            limit_s,
+            f"{wanted} jobs did not start",
+            0.2,
         )
 
     def sight(self) -> Sight:
@@ -607,7 +617,8 @@ class LiveCut:
 
     def release(self, cut: Cut, limit_s: float = 180.0) -> None:
         """Ask for nothing any more and wait until as many jobs work as before."""
-        jobs = round((cut.before_w - self.accelerators * IDLE_W) / (WORK_W - IDLE_W))
+        each_w = (WORK_W - IDLE_W) * self.width
+        jobs = round((cut.before_w - self.accelerators * IDLE_W) / each_w)
         cut.released_ns = self.operator.ask(0.0)
         self.fill(jobs, limit_s)
         cut.restored_s = (self.sight().at_ns - cut.released_ns) / NS_PER_S
