@@ -638,13 +638,22 @@ def held_s(run: Run) -> dict[str, float]:
 
 
 def start_lags_s(run: Run) -> list[float]:
-    """From the journal: from the telling of each first release to the start, s."""
+    """From the journal: from the telling of the release to each first start, s.
+
+    A job may be released, held again before it starts, and released later: the last one counts.
+    """
     at = {turn.tick: turn.at_ns for turn in run.turns}
-    told = {name: at[tick] for name, (tick, _) in first_told(run, "release").items()}
+    told: dict[str, list[int]] = defaultdict(list)
+    for tick, commands in run.decided():
+        for action, name in commands:
+            if action == "release":
+                told[name].append(at[tick])
     found: dict[str, float] = {}
     for t_ns, kind, name in run.moved():
         if kind == live.START and name not in found:
-            found[name] = (t_ns - told[name]) / NS_PER_S
+            # Slurm's instants are whole seconds, so a start may be dated before its telling
+            before = [one for one in told[name] if one <= t_ns + NS_PER_S]
+            found[name] = (t_ns - max(before)) / NS_PER_S
     return sorted(found.values())
 
 
