@@ -260,7 +260,7 @@ def page(result: dict[str, Any]) -> str:
         sizes = (str(one[name]) for name in ("running", "nodes", "asked"))
         rows.append(f"| {' | '.join((*sizes, str(len(cuts)), paused, *cells))} |")
     last, ends = result["held"], result["finished"]
-    deaf = ", ".join(f"{s:.1f}" for s in ends["lost_s"].values()) or "none"
+    deaf = ", ".join(f"{s:.1f}" for s in ends["lost_s"].values()) or "0.0"
     return f"""# A power cut on a real cluster, as last run
 
 {result["date"]}, {result["machine"]}, Python {result["python"]}, Slurm {result["slurm"]}; load
