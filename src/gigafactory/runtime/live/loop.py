@@ -107,7 +107,9 @@ class Controller:
         self.over_ns: dict[str, int] = {}
         self.guard = Guard(parts, self.troubles)
         self.fence = Fence(parts.clusters, parts.intake)
-        self.rollbacks = Rollbacks(self.troubles, int(retry_s * NS_PER_S), parts.acts)
+        froze = {seen.view.job for seen in accounts.watch.jobs.values() if seen.view.frozen}
+        retry_ns = int(retry_s * NS_PER_S)
+        self.rollbacks = Rollbacks(self.troubles, retry_ns, parts.acts, froze)
         self._last_w: dict[str, float] = {}
         self._baseline: dict[str, float] = {}
         self._away_ns: dict[str, int] = {}

@@ -7,8 +7,8 @@ last, and what happened since then is gone from its books:
   which takes minutes; then it is run again. What has ended by the journal stays ended: the job is
   taken out of what the loop sees, so that nothing is accounted or told twice, and cancelled.
 - A job that was frozen runs, while its processes stand still, and nobody would ever let them go
-  on. What was frozen by the journal, and was not told anything since, is frozen: the loop sees it
-  so, and it is frozen again, so that the manager's books are true; then the gate decides.
+  on. What we froze, and told nothing since, is frozen: the loop sees it so, and it is frozen again,
+  so that the manager's books are true; then the gate decides.
 """
 
 from __future__ import annotations
@@ -37,15 +37,16 @@ class Rollbacks:
         troubles: where it is told.
         retry_ns: what is still shown is told again after so long, ns.
         acts: whether what is wanted is done; otherwise another steers, and knows better.
+        froze: jobs that we froze and told nothing since; after a start, those that stood frozen.
     """
 
     troubles: Troubles
     retry_ns: int
     acts: bool = True
+    froze: set[str] = field(default_factory=set)
     _back: dict[str, dict[str, str]] = field(default_factory=dict)
     _frozen: dict[str, dict[str, str]] = field(default_factory=dict)
     _told_ns: dict[str, int] = field(default_factory=dict)
-    _moved_on: set[str] = field(default_factory=set)
 
     def mended(
         self, snapshots: Mapping[str, WorkloadSnapshot], watch: Watch, now_ns: int
@@ -57,6 +58,7 @@ class Rollbacks:
             watch: knows what has ended, and what was seen last.
             now_ns: the instant, ns UTC.
         """
+        self.froze &= {seen.view.job for seen in watch.jobs.values()}
         return {name: self._one(name, s, watch, now_ns) for name, s in snapshots.items()}
 
     def wanted(self, manager: str, others: Iterable[Wanted], now_ns: int) -> list[Wanted]:
@@ -77,10 +79,11 @@ class Rollbacks:
     def sent(self, commands: Sequence[Command]) -> None:
         """Learn what was told: a job that was told anything but to freeze may run afterwards."""
         for command in commands:
-            if command.action is Action.PAUSE and command.within_s > 0.0:
-                self._moved_on.discard(command.job)
+            brief = command.within_s > 0.0 or command.expected_s > 0.0
+            if command.action is Action.PAUSE and brief:
+                self.froze.add(command.job)
             else:
-                self._moved_on.add(command.job)
+                self.froze.discard(command.job)
 
     def _due(self, jobs: Iterable[str], now_ns: int) -> list[str]:
         due = [j for j in jobs if now_ns - self._told_ns.get(j, -self.retry_ns) >= self.retry_ns]
@@ -98,7 +101,6 @@ class Rollbacks:
         self._back[name], self._frozen[name] = back, frozen
         for job in set(before) - set(back) - set(frozen):
             self._told_ns.pop(job, None)
-        self._moved_on &= {v.job for v in snapshot.jobs}
         if not back and not frozen:
             self.troubles.leave(WORK_BACK, name, now_ns)
             return snapshot
@@ -116,7 +118,7 @@ class Rollbacks:
         return replace(snapshot, jobs=jobs)
 
     def _stands(self, view: JobView, watch: Watch) -> bool:
-        """Whether a job that is shown running was frozen and has been told nothing since."""
+        """Whether a job that is shown running was frozen by us and has been told nothing since."""
         seen = watch.jobs.get(view.key)
         return (
             view.phase is Phase.RUNNING
@@ -124,5 +126,5 @@ class Rollbacks:
             and seen.view.frozen
             and seen.view.job == view.job
             and seen.view.restarts == view.restarts
-            and view.job not in self._moved_on
+            and view.job in self.froze
         )
