@@ -22,7 +22,7 @@ STEPS = {
     "energy": True,
     "meaning": True,
     "studies": False,
-    "live": False,
+    "live": True,
     "control room": False,
     "finish": False,
 }
