@@ -13,13 +13,14 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from gigafactory.adapters.store import Store, StoreTrouble
-from gigafactory.adapters.store.records import ENDED, Asked, WorkState
+from gigafactory.adapters.store.records import ENDED, Alarm, Asked, WorkState
 from gigafactory.adapters.twinmanager import TwinManager
 from gigafactory.cli import main
 from gigafactory.engine.clock import SteadyClock
@@ -27,7 +28,9 @@ from gigafactory.engine.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_OK
 from gigafactory.engine.journal import Journal, recover
 from gigafactory.factory import load_factory
 from gigafactory.grid.ports import GridOrder, OrderKind
+from gigafactory.jobs.ports import WorkloadSnapshot
 from gigafactory.runtime.live.daybook import day_path, days_in, live_frames
+from gigafactory.runtime.live.parts import MANAGER_AWAY
 from gigafactory.runtime.live.serve import Supervisor
 from gigafactory.runtime.live.settings import load_settings
 from gigafactory.runtime.live.wiring import _twin, run_controller
@@ -207,7 +210,7 @@ def test_who_leads_waits_until_the_one_before_has_let_go_of_the_journal(
         args=(str(factory), settings, tmp_path, threading.Event(), 2),
     )
     run.start()
-    until(lambda: "waits until the one before lets go" in caplog.text, 60.0, "it does not wait")
+    until(lambda: "the one before has not let go yet" in caplog.text, 60.0, "it does not wait")
     time.sleep(0.5)
     assert run.is_alive()
     assert recover(journal).frames == before.frames, "nobody else writes"
@@ -243,6 +246,44 @@ def test_a_controller_waits_for_a_store_that_is_away(
     there.set()
     run.join(60.0)
     assert days_in(tmp_path / "state" / "live"), "it led"
+
+
+@pytest.mark.slow
+def test_a_controller_waits_for_a_manager_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factory, path = written(tmp_path)
+    settings = load_settings(path, load_factory(str(factory)))
+    there = threading.Event()
+    right = TwinManager.observe
+
+    def seen(manager: TwinManager) -> WorkloadSnapshot:
+        found = right(manager)
+        return found if there.is_set() else replace(found, trouble="squeue gave no answer")
+
+    monkeypatch.setattr(TwinManager, "observe", seen)
+    run = threading.Thread(
+        target=run_controller,
+        args=(str(factory), settings, tmp_path, threading.Event(), 3),
+    )
+    run.start()
+    url = settings.store.full_url(tmp_path)
+    until(lambda: bool(_alarms(url)), 60.0, "nobody is told")
+    assert _alarms(url)[0].kind == MANAGER_AWAY
+    assert "squeue gave no answer" in _alarms(url)[0].text
+    assert run.is_alive()
+    there.set()
+    run.join(60.0)
+    assert not _alarms(url), "it is over"
+    assert days_in(tmp_path / "state" / "live"), "it led"
+
+
+def _alarms(url: str) -> list[Alarm]:
+    store = Store.open(url)
+    try:
+        return store.alarms()
+    finally:
+        store.close()
 
 
 @pytest.mark.slow

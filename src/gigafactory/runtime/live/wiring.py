@@ -26,11 +26,10 @@ import numpy as np
 from gigafactory.adapters.caps import CapActuator, CapSettings
 from gigafactory.adapters.slurm import SlurmManager
 from gigafactory.adapters.store import Store, StoreTrouble
-from gigafactory.adapters.store.leading import Lease
 from gigafactory.adapters.twincluster import Draw, Manner, Node
 from gigafactory.adapters.twinmanager import Faults, TwinManager, TwinMeter
 from gigafactory.engine.clock import Clock, SteadyClock
-from gigafactory.engine.errors import refuse
+from gigafactory.engine.errors import BadInput, Problem, refuse
 from gigafactory.engine.journal import InUse
 from gigafactory.factory.loading import load_factory
 from gigafactory.factory.models import Factory
@@ -54,7 +53,7 @@ from gigafactory.runtime.live.flexing import Flexibility
 from gigafactory.runtime.live.intake import Intake, Replaced
 from gigafactory.runtime.live.loop import Controller
 from gigafactory.runtime.live.orders import Desk, PointRules, SourceRules
-from gigafactory.runtime.live.parts import PASSING, ClusterPart, Parts, SitePart
+from gigafactory.runtime.live.parts import MANAGER_AWAY, PASSING, ClusterPart, Parts, SitePart
 from gigafactory.runtime.live.pricing import Pricing
 from gigafactory.runtime.live.pulse import Pulse
 from gigafactory.runtime.live.recovery import recover_day
@@ -75,6 +74,12 @@ from gigafactory.units import NS_PER_S
 _LOG = logging.getLogger("gigafactory.live")
 #: The lease that the one active controller holds.
 LEASE: Final = "controller"
+
+
+class ManagerAway(BadInput):
+    """A workload manager cannot be seen now, so that its nodes are not known."""
+
+
 #: A standby looks so often whether it may lead.
 _STANDBY_S: Final = 1.0
 
@@ -210,12 +215,12 @@ def node_names(manager: WorkloadManager, pool: str) -> list[str]:
     """Names of a pool's nodes as a workload manager reports them, numbers in them counted.
 
     Raises:
-        BadInput: the manager cannot be seen now.
+        ManagerAway: the manager cannot be seen now.
     """
     seen = manager.observe()
     if seen.trouble:
         why = f"its workload manager cannot be seen: {seen.trouble}"
-        raise refuse(f"pool {pool}", "", None, why)
+        raise ManagerAway([Problem(f"pool {pool}", "", "", why)])
     names = [n.node for n in seen.nodes if n.pool == pool]
     return sorted(names, key=_counted)
 
@@ -323,7 +328,8 @@ def assemble(
         folder: that paths in the settings start from.
 
     Raises:
-        BadInput: a manager cannot be seen, or its nodes are not those of the factory file.
+        ManagerAway: a manager cannot be seen.
+        BadInput: its nodes are not those of the factory file.
     """
     real = {name: _manager(one, factory, clock, folder) for name, one in settings.managers.items()}
     of_pool = settings.pools()
@@ -547,8 +553,8 @@ def run_controller(
     if store is None:
         return
 
-    def made(lease: Lease) -> Parts:
-        return assemble(factory, settings, clock, Intake(store, lease), folder)
+    def made(intake: Intake) -> Parts:
+        return assemble(factory, settings, clock, intake, folder)
 
     try:
         while not stop.is_set():
@@ -557,7 +563,7 @@ def run_controller(
                 return
             controller = None
             try:
-                controller = _take_over(made, lease, stop, pulse)
+                controller = _take_over(made, Intake(store, lease), clock, stop, pulse)
                 if controller is None:
                     continue
                 _LOG.info("leads", extra={"fields": {"day": controller.parts.book.day}})
@@ -610,28 +616,36 @@ def _wait_to_lead(store: Store, clock: Clock, stop: Event, pulse: Pulse) -> Any:
 
 
 def _take_over(
-    parts: Callable[[Lease], Parts], lease: Lease, stop: Event, pulse: Pulse
+    parts: Callable[[Intake], Parts], intake: Intake, clock: Clock, stop: Event, pulse: Pulse
 ) -> Controller | None:
     """Go on where the journal ends, once whoever led before has let go of it.
 
     That one may not know yet that another leads, where the store was away for a while: it finds
     out from the store, once that answers, or else from the note beside the clusters. Until then it
-    writes, and nobody else may.
+    writes, and nobody else may. A workload manager that cannot be seen is waited for as well.
 
     Returns:
         None where we are told to stop first, or do not lead any more.
     """
-    said = False
-    while not stop.is_set() and lease.held():
+    said = ""
+    while not stop.is_set() and intake.lease.held():
         pulse.starts()
-        made = parts(lease)
+        made = None
         try:
+            made = parts(intake)
             return open_controller(made)
+        except ManagerAway as away:
+            why = str(away)
+            intake.begin(clock.now_ns())
+            intake.alarm(MANAGER_AWAY, "start", why)
+            intake.flush()
         except InUse as held:
-            if not said:
-                _LOG.warning("waits until the one before lets go: %s", held)
-                said = True
-            Fence(made.clusters, made.intake).note(made.clock.now_ns())
+            why = f"the one before has not let go yet: {held}"
+            assert made is not None
+            Fence(made.clusters, made.intake).note(clock.now_ns())
+        if why != said:
+            _LOG.warning("waits: %s", why)
+            said = why
         stop.wait(_STANDBY_S / 4.0)
     return None
 
