@@ -32,7 +32,7 @@ from gigafactory.jobs.ports import WorkloadSnapshot
 from gigafactory.runtime.live.daybook import day_path, days_in, live_frames
 from gigafactory.runtime.live.parts import MANAGER_AWAY
 from gigafactory.runtime.live.serve import Supervisor
-from gigafactory.runtime.live.settings import load_settings
+from gigafactory.runtime.live.settings import Settings, load_settings
 from gigafactory.runtime.live.wiring import _twin, run_controller
 from gigafactory.testing.factories import SmallFactory, SmallPool, SmallSite
 from gigafactory.units import NS_PER_S
@@ -85,6 +85,14 @@ def process(args: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             found.kill()
             found.wait()
+
+
+def turning(factory: Path, settings: Settings, folder: Path, ticks: int) -> threading.Thread:
+    """A controller in a thread of its own."""
+    args = (str(factory), settings, folder, threading.Event(), ticks)
+    run = threading.Thread(target=run_controller, args=args)
+    run.start()
+    return run
 
 
 def until(true: Callable[[], bool], seconds: float, what: str) -> None:
@@ -205,11 +213,7 @@ def test_who_leads_waits_until_the_one_before_has_let_go_of_the_journal(
     held, before = Journal.reopen(journal)
     store = Store.open(settings.store.full_url(tmp_path))
     told = store.published("status")
-    run = threading.Thread(
-        target=run_controller,
-        args=(str(factory), settings, tmp_path, threading.Event(), 2),
-    )
-    run.start()
+    run = turning(factory, settings, tmp_path, ticks=2)
     until(lambda: "the one before has not let go yet" in caplog.text, 60.0, "it does not wait")
     time.sleep(0.5)
     assert run.is_alive()
@@ -236,11 +240,7 @@ def test_a_controller_waits_for_a_store_that_is_away(
         return right(url, **given)
 
     monkeypatch.setattr(Store, "open", opened)
-    run = threading.Thread(
-        target=run_controller,
-        args=(str(factory), settings, tmp_path, threading.Event(), 2),
-    )
-    run.start()
+    run = turning(factory, settings, tmp_path, ticks=2)
     until(lambda: "the store is away" in caplog.text, 60.0, "it does not say so")
     assert run.is_alive()
     there.set()
@@ -262,11 +262,7 @@ def test_a_controller_waits_for_a_manager_that_is_away(
         return found if there.is_set() else replace(found, trouble="squeue gave no answer")
 
     monkeypatch.setattr(TwinManager, "observe", seen)
-    run = threading.Thread(
-        target=run_controller,
-        args=(str(factory), settings, tmp_path, threading.Event(), 3),
-    )
-    run.start()
+    run = turning(factory, settings, tmp_path, ticks=3)
     url = settings.store.full_url(tmp_path)
     until(lambda: bool(_alarms(url)), 60.0, "nobody is told")
     assert _alarms(url)[0].kind == MANAGER_AWAY
