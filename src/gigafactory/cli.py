@@ -501,6 +501,19 @@ def diff(
 
 
 @app.command()
+def correct(
+    day: Annotated[str, typer.Argument(help="The folder of a live day.")],
+    file: Annotated[Path, typer.Argument(help="CSV: period, meter, place, delta_wh, reason.")],
+) -> None:
+    """Take in late data of a live day's meters: correcting transfers and receipts."""
+    from gigafactory.engine.clock import WallClock
+    from gigafactory.runtime.live.late import correct_lines
+
+    for line in correct_lines(day, file, WallClock().now_ns()):
+        _say(line)
+
+
+@app.command()
 def compare(
     first: Annotated[str, typer.Argument(help="A run folder.")],
     second: Annotated[str, typer.Argument(help="Another one.")],

@@ -196,6 +196,48 @@ def test_late_data_that_cannot_be_is_refused_whole(day):
     assert days.read_corrections(day) == ()
 
 
+@pytest.mark.slow
+def test_late_data_comes_from_a_file_and_not_twice(day, tmp_path, said):
+    file = tmp_path / "late.csv"
+    rows = "10,it_wh,pool00,700,read by hand\n11,import_wh,site0,-50,message 12\n"
+    file.write_text("period,meter,place,delta_wh,reason\n" + rows)
+    code, told = said("correct", day, file)
+    assert (code, "2 taken in" in told, "+650 Wh" in told) == (0, True, True), told
+    assert [c.delta_wh for c in days.read_corrections(day)] == [700, -50]
+    assert (day / "run" / "corrected.parquet").is_file(), "the books are made again"
+    assert days.replay(day)[0] == []
+    code, told = said("correct", day, file)
+    assert (code, told.count("was taken in before")) == (2, 2), told
+    assert len(days.read_corrections(day)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["this column is missing"] * 5),
+        ("period,meter,place,delta_wh,reason\n", ["holds no row"]),
+        ("period,meter,place,delta_wh,reason,x\n1,it_wh,pool00,1,a,2\n", ["is no column here"]),
+        (
+            "period,meter,place,delta_wh,reason\nten,it_wh,pool00,1.5,\n1,it_wh\n",
+            ["must be a whole number", "must be a whole number", "says why", "has not 5 values"],
+        ),
+        (
+            "period,meter,place,delta_wh,reason\n1,it_wh,pool00,1,a\n1,it_wh,pool00,1,a\n",
+            ["was taken in before"],
+        ),
+        ("period,meter,place,delta_wh,reason\n1,it_wh,nowhere,1,a\n", ["is none of pool00"]),
+    ],
+)
+def test_a_bad_file_of_late_data_is_refused_whole(day, tmp_path, said, text, words):
+    file = tmp_path / "late.csv"
+    file.write_text(text)
+    code, told = said("correct", day, file)
+    assert code == 2
+    for word in set(words):
+        assert told.count(word) == words.count(word), told
+    assert days.read_corrections(day) == ()
+
+
 def test_what_is_no_day_is_told(tmp_path, day, said):
     assert not days.is_day(tmp_path)
     with pytest.raises(BadInput, match="no folder of a live day"):

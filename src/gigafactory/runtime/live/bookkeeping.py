@@ -3,6 +3,7 @@
 It reads the journals that the controller writes and hands the receipts of each period that is
 metered to its end to the store, which keeps each once. It stands beside the loop because the books
 of a long day take seconds. When it was away, or the store was, the same receipts are made later.
+Late data of meters, which may come weeks later, has receipts of its own once its day is over.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from gigafactory.engine.clock import Clock, WallClock
 from gigafactory.engine.errors import BadInput
 from gigafactory.engine.journal import Damaged
 from gigafactory.runtime.live.daybook import day_path, days_in
-from gigafactory.runtime.live.sealing import seal_day
+from gigafactory.runtime.live.days import LATE, read_corrections
+from gigafactory.runtime.live.sealing import late_receipts, seal_day
 from gigafactory.units import NS_PER_MIN, NS_PER_S
 
 _LOG: Final = logging.getLogger("gigafactory.books")
@@ -46,6 +48,7 @@ class Bookkeeper:
         self.folder, self.store = folder, store
         self._due_ns = 0
         self._over: set[str] = set()
+        self._late: dict[str, int] | None = None  # corrections whose receipts are made, by day
 
     def turn(self, now_ns: int, lease: Any = None) -> None:
         """Make what is due, once in each market period.
@@ -68,8 +71,29 @@ class Bookkeeper:
                 continue
             self.store.clear_alarm(BOOKS_TROUBLE, day, now_ns)
         self._over.update(day for day in done if day != days[-1])
-        self.store.publish(BOOKS, {"periods": done}, now_ns, lease)
+        late = self._corrected(now_ns)
+        self.store.publish(BOOKS, {"periods": done, "late": late}, now_ns, lease)
         self._due_ns = now_ns - now_ns % _EVERY_NS + _EVERY_NS + _AFTER_NS
+
+    def _corrected(self, now_ns: int) -> dict[str, int]:
+        """Make the receipts of late data that came; how many corrections have theirs, by day."""
+        if self._late is None:
+            told = self.store.published(BOOKS)
+            self._late = dict(told[1].get("late", {})) if told is not None else {}
+        for path in sorted(self.folder.glob(f"days/*/{LATE}")):
+            day = path.parent.name
+            try:
+                count = len(read_corrections(path.parent))
+                if count == self._late.get(day, 0):
+                    continue
+                self.store.put_receipts(late_receipts(path.parent, now_ns))
+            except (BadInput, Damaged, KeyConflict, OSError) as error:
+                self.store.raise_alarm(BOOKS_TROUBLE, f"{day}, late", str(error)[:1000], now_ns)
+                continue
+            self.store.clear_alarm(BOOKS_TROUBLE, f"{day}, late", now_ns)
+            if day != days_in(self.folder)[-1]:  # there are none before the day has ended
+                self._late[day] = count
+        return self._late
 
 
 def run_books(
