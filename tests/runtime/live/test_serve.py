@@ -372,6 +372,11 @@ def test_without_a_supervisor_a_process_that_hangs_ends_itself() -> None:
     assert time.monotonic() - begun < 25.0
 
 
+def test_once_its_loop_is_over_a_process_may_be_silent() -> None:
+    over = _HANGS.replace("threading.Event().wait(30.0)", "pulse.ends(); threading.Event().wait(2)")
+    assert subprocess.run([sys.executable, "-c", over], check=False, timeout=60).returncode == 0
+
+
 def test_bad_input_is_not_retried_for_ever() -> None:
     fails = [sys.executable, "-c", "import sys; sys.exit(2)"]
     assert Supervisor(fails, ["one"]).run(threading.Event()) == EXIT_BAD_INPUT

@@ -46,6 +46,7 @@ class Pulse:
         self._line = int(told) if told else None
         self._hung_s, self._start_s = hung_s, start_s
         self._patience_s, self._since = start_s, Stopwatch()
+        self._over = threading.Event()
 
     def starts(self) -> None:
         """A start begins: it may take long until the first turn."""
@@ -58,8 +59,12 @@ class Pulse:
         self._say(_TURNS)
 
     def watch(self) -> None:
-        """Let a thread end this process once it hangs."""
+        """Let a thread end this process once it hangs, until `ends`."""
         threading.Thread(target=self._watching, daemon=True).start()
+
+    def ends(self) -> None:
+        """The loop is over: silence means nothing any more."""
+        self._over.set()
 
     def _say(self, word: bytes) -> None:
         self._since = Stopwatch()
@@ -70,9 +75,9 @@ class Pulse:
                 self._line = None
 
     def _watching(self) -> None:
-        pause = threading.Event()
         while self._since.elapsed_s() <= self._patience_s:
-            pause.wait(min(self._hung_s / 4.0, 1.0))
+            if self._over.wait(min(self._hung_s / 4.0, 1.0)):
+                return
         os._exit(EXIT_FAILED)  # whatever hangs may also hold up an orderly end
 
 

@@ -549,6 +549,22 @@ def run_controller(
     pulse = Pulse(settings.hung_s)
     pulse.starts()
     pulse.watch()
+    try:
+        _lead(factory, settings, folder, clock, stop, ticks, pulse)
+    finally:
+        pulse.ends()
+
+
+def _lead(
+    factory: Factory,
+    settings: Settings,
+    folder: Path,
+    clock: SteadyClock,
+    stop: Event,
+    ticks: int | None,
+    pulse: Pulse,
+) -> None:
+    """Wait to lead and turn, again and again; see `run_controller`."""
     store = _opened_store(settings, folder, stop, pulse)
     if store is None:
         return
