@@ -14,7 +14,7 @@ from gigafactory.testing import postgres, slurm
 from gigafactory.testing.crashing import CrashRig, Kill, Limit, broken
 from gigafactory.testing.powermeter import Sight
 from gigafactory.units import NS_PER_S
-from tests.conftest import IN_CI
+from tests.conftest import missing
 from tests.live import crashproof
 from tests.runtime.live.bench import check_journal
 
@@ -25,11 +25,7 @@ KILLS, LONG_KILLS = 20, 200
 @pytest.fixture
 def folder() -> Path:
     """A folder that the test removes when it is through: where it fails, what it left is kept."""
-    why = slurm.available() or postgres.available()
-    if why and IN_CI:
-        pytest.fail(why)
-    if why:
-        pytest.skip(why)
+    missing(slurm.available() or postgres.available())
     return Path(tempfile.mkdtemp(prefix="gfcrash-"))
 
 

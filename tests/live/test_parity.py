@@ -24,18 +24,14 @@ import pytest
 
 from gigafactory.testing.slurm import available
 from gigafactory.units import NS_PER_S
-from tests.conftest import IN_CI
+from tests.conftest import missing
 from tests.live import paritybench as bench
 from tests.live.paritybench import Case, Cut, Run
 
 
 @pytest.fixture(scope="module", autouse=True)
 def slurm() -> None:
-    why = available()
-    if why and IN_CI:
-        pytest.fail(why)
-    if why:
-        pytest.skip(why)
+    missing(available())
 
 
 @pytest.mark.slow

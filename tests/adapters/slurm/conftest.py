@@ -14,7 +14,7 @@ from gigafactory.adapters.slurm import SlurmManager, SlurmSettings
 from gigafactory.jobs.ports import WorkloadManager
 from gigafactory.testing.jobscript import job_script
 from gigafactory.testing.slurm import LocalCluster, available, settled
-from tests.conftest import IN_CI
+from tests.conftest import missing
 
 POOL = "h100"
 
@@ -67,11 +67,7 @@ class SlurmBench:
 
 def need_slurm() -> None:
     """Skip the test without Slurm; fail where CI=true."""
-    why = available()
-    if why and IN_CI:
-        pytest.fail(why)
-    if why:
-        pytest.skip(why)
+    missing(available())
 
 
 def at_once(

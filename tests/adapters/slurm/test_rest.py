@@ -17,7 +17,7 @@ from gigafactory.jobs.ports import Action, Command, Outcome, Phase
 from gigafactory.testing.contracts.workload import order_of
 from gigafactory.testing.slurm import LocalCluster, available, settled
 from tests.adapters.slurm.conftest import POOL, SlurmBench, slurm_settings
-from tests.conftest import IN_CI
+from tests.conftest import missing
 
 pytest.importorskip("httpx")
 
@@ -25,10 +25,7 @@ pytest.importorskip("httpx")
 @pytest.fixture(scope="module")
 def resting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmBench]:
     why = available() or ("" if shutil.which("slurmrestd") else "slurmrestd is missing")
-    if why and IN_CI:
-        pytest.fail(why)
-    if why:
-        pytest.skip(why)
+    missing(why)
     with LocalCluster(tmp_path_factory.mktemp("rest"), nodes=2, rest=True) as started:
         yield SlurmBench(started)
 

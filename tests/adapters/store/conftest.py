@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from gigafactory.adapters.store import Store
 from gigafactory.testing.postgres import LocalPostgres, available
+from tests.conftest import missing
 
 _NUMBERS = count()
 
@@ -18,11 +18,7 @@ _NUMBERS = count()
 @pytest.fixture(scope="session")
 def server() -> Iterator[LocalPostgres]:
     """A PostgreSQL of this process; without one tests are skipped, and fail where CI=true."""
-    why = available()
-    if why:
-        if os.environ.get("CI") == "true":
-            pytest.fail(why)
-        pytest.skip(why)
+    missing(available())
     with LocalPostgres() as running:
         yield running
 

@@ -225,8 +225,7 @@ def correct(folder: Path, late: Sequence[Correction], now_ns: int) -> None:
         raise BadInput(problems)
     path = folder / LATE
     if path.is_file():
-        good = recover(path)
-        journal = Journal.resume(path, good.position, good.head)
+        journal, _ = Journal.reopen(path)
     else:
         journal = Journal.create(path)
     with journal:
